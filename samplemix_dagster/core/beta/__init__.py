@@ -1,0 +1,1 @@
+"""beta: scores -> a bivariate law with beta marginals, and how well it describes them."""

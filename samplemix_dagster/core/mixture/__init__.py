@@ -1,0 +1,1 @@
+"""mixture: scores and a law -> weights -> copies of each document, by hash."""
