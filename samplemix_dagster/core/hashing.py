@@ -97,9 +97,7 @@ def uniforms(words_N2: npt.NDArray[np.uint64], seed: int, purpose: str) -> npt.N
     return (bits.astype(np.float64) + 0.5) * 2.0**-53
 
 
-def round_significant(
-    values: npt.NDArray[np.float64], digits: int = 5
-) -> npt.NDArray[np.float64]:
+def round_significant(values: npt.NDArray[np.float64], digits: int = 5) -> npt.NDArray[np.float64]:
     """Return the values rounded to a number of significant decimal digits; 0, NaN and inf pass.
 
     Stored scores are rounded so that another batch shape or machine, which differ in the last
@@ -111,3 +109,12 @@ def round_significant(
     # Through decimal text: scaling by a power of ten is not exact, and would store 0.12344999.
     result[usable] = [float(f"{value:.{digits - 1}e}") for value in values[usable]]
     return result
+
+
+def round_unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return scores of (0, 1) rounded to 5 significant digits, still strictly inside.
+
+    The nearest number below 1 that has 5 digits is 0.99999: what would round to 1 becomes that.
+    """
+    rounded = round_significant(values)
+    return np.where(np.asarray(values) < 1.0, np.minimum(rounded, 0.99999), rounded)

@@ -1,0 +1,340 @@
+"""Export a mixture version: order its draws, write them, read them back, count.
+
+The ledger says what is drawn; here it becomes files. Every text is counted again in the budget's
+tokenizer while it is written, and the files are read back and compared with the ledger before the
+export is called done.
+"""
+
+import collections
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samplemix_dagster.core.hashing import doc_id, id_words
+from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
+from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.provenance import provenance
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.storage.exports import Spill, read_back, write_files
+from samplemix_dagster.storage.lake import Lake, digest_file, remove_folder
+from samplemix_dagster.storage.models import load_tokenizer
+from samplemix_dagster.storage.shards import Document, read_shard
+
+_TOKENIZED_AT_ONCE = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draws:
+    """Every draw of a mixture: D of them, from ledger rows by shard."""
+
+    shard: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    copy: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64]
+    file: npt.NDArray[np.int64]
+
+
+def run_export(
+    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+) -> Outcome:
+    """Export a mixture's current version into the lake, in the configured format."""
+    began = time.perf_counter()
+    version = current_version(project, name)
+    settings = project.config.export
+    key = export_key(project, name, version)
+    export_version(
+        project,
+        name,
+        version,
+        form=settings.format,
+        num_files=settings.files,
+        folder=project.lake.path(key),
+        run_id=run_id,
+        progress=progress,
+    )
+    manifest = project.lake.read_json(f"{key}/manifest.json")
+    return Outcome(
+        asset=f"export/{name}",
+        partition=None,
+        why=why,
+        data_version=manifest["digest"],
+        seconds=time.perf_counter() - began,
+        facts={**manifest, "folder": str(project.lake.path(key))},
+    )
+
+
+def export_key(project: Project, name: str, version: str) -> str:
+    """Return the lake folder of a version's export in the configured format."""
+    settings = project.config.export
+    return f"exports/{name}/{version}/{settings.format}-{settings.files}"
+
+
+def current_version(project: Project, name: str) -> str:
+    """Return a mixture's current version.
+
+    Raises:
+        InputError: It has never been made.
+    """
+    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    if current is None:
+        raise InputError(f"mixture {name!r} has not been made; `samplemix run` makes it.")
+    return str(current["version"])
+
+
+def export_version(
+    project: Project,
+    name: str,
+    version: str,
+    *,
+    form: str,
+    num_files: int,
+    folder: Path,
+    run_id: str | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write a version's draws to a folder; nothing happens where that is already done.
+
+    Raises:
+        InputError: A shard has gone or changed since, or the folder holds something else.
+        CheckFailedError: What was read back is not what the ledger says.
+    """
+    manifest = Lake(folder).read_json("manifest.json")
+    if manifest is not None:
+        if (manifest["version"], manifest["format"]) != (version, form):
+            raise InputError(f"{folder} holds another export; choose an empty folder with --to.")
+        return dict(manifest)
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; choose an empty folder with --to.")
+    if folder.exists():
+        folder.rmdir()
+    mixture = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    target = Lake(folder.parent)
+    with target.fill_folder(folder.name, "manifest.json") as aside:
+        manifest = _write(project, mixture, form, num_files, aside, progress)
+        manifest |= provenance(project.root, run_id)
+        Lake(aside).replace_json("manifest.json", manifest)
+    return manifest
+
+
+def _write(
+    project: Project,
+    mixture: dict[str, Any],
+    form: str,
+    num_files: int,
+    aside: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    spilled = aside.parent / f".spill-{aside.name}"
+    try:
+        spill = Spill(spilled, num_files)
+        recipes = Recipes(project)
+        draws = _order(recipes, mixture, num_files)
+        tokens = _spill(recipes, mixture, draws, spill, progress)
+        spill.close()
+        files = write_files(spill, aside, num_files, form)
+    finally:
+        remove_folder(spilled)
+    _compare(project, mixture, aside, [file.name for file in files], tokens)
+    return {
+        "schema": 1,
+        "name": mixture["name"],
+        "version": mixture["version"],
+        "format": form,
+        "num_draws": sum(file.num_draws for file in files),
+        "num_tokens": sum(file.num_tokens for file in files),
+        "files": [asdict(file) for file in files],
+        "digest": files[0].digest if len(files) == 1 else _joint(file.digest for file in files),
+    }
+
+
+def _joint(digests: Any) -> str:
+    from samplemix_dagster.core.hashing import fingerprint
+
+    return fingerprint(list(digests))
+
+
+def _ledger_key(mixture: dict[str, Any], shard: dict[str, Any]) -> str:
+    folder = f"mixtures/{mixture['name']}/{mixture['version']}"
+    return f"{folder}/ledger/{shard['source']}-{shard['digest']}.parquet"
+
+
+def _order(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> _Draws:
+    """Return every draw with its place in the order and its file."""
+    lake = recipes.lake
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("shard", "row", "tokens", "words", "copies", "strata")
+    }
+    for number, shard in enumerate(mixture["shards"]):
+        ledger = lake.read_table(
+            _ledger_key(mixture, shard), ["doc_id", "row", "num_tokens", "quality", "copies"]
+        )
+        copies = ledger.column("copies").to_numpy()
+        chosen = np.flatnonzero(copies > 0)
+        folder = mixture["recipe"]["scores"][shard["source"]]
+        scores = lake.read_table(f"features/scores/{folder}/{shard['digest']}.parquet", ["cluster"])
+        quality = ledger.column("quality").to_numpy()[chosen]
+        ids = ledger.column("doc_id").to_numpy(zero_copy_only=False)[chosen].astype("S32")
+        columns["shard"].append(np.full(chosen.size, number))
+        columns["row"].append(ledger.column("row").to_numpy()[chosen])
+        columns["tokens"].append(ledger.column("num_tokens").to_numpy()[chosen])
+        columns["words"].append(id_words(ids))
+        columns["copies"].append(copies[chosen].astype(np.int64))
+        columns["strata"].append(strata_of(scores.column("cluster").to_numpy()[chosen], quality))
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    times = joined["copies"]
+    repeat = np.repeat(np.arange(times.size), times)
+    copy = np.arange(repeat.size) - np.repeat(np.cumsum(times) - times, times)
+    words_D2 = joined["words"][repeat]
+    luck = order_luck(words_D2, copy, times[repeat], int(mixture["config"]["seed"]))
+    keys = order_keys(joined["strata"][repeat], luck, words_D2, copy)
+    order = np.lexsort((copy, words_D2[:, 1], words_D2[:, 0], keys))
+    position = np.empty(order.size, dtype=np.int64)
+    position[order] = np.arange(order.size)
+    tokens = joined["tokens"][repeat]
+    before = np.cumsum(tokens[order]) - tokens[order]
+    file = np.empty(order.size, dtype=np.int64)
+    file[order] = before * num_files // max(1, int(tokens.sum()))
+    return _Draws(
+        shard=joined["shard"][repeat],
+        row=joined["row"][repeat],
+        copy=copy,
+        tokens=tokens,
+        position=position,
+        file=file,
+    )
+
+
+def _spill(
+    recipes: Recipes,
+    mixture: dict[str, Any],
+    draws: _Draws,
+    spill: Spill,
+    progress: Progress,
+) -> int:
+    """Read each shard with draws once and set its draws aside; return the tokens counted."""
+    project = recipes.project
+    tokenizer = load_tokenizer(recipes.tokenizer_folder)
+    counted = 0
+    for number, shard in enumerate(mixture["shards"]):
+        chosen = np.flatnonzero(draws.shard == number)
+        if chosen.size == 0:
+            continue
+        by_row: dict[int, list[int]] = collections.defaultdict(list)
+        for draw in chosen:
+            by_row[int(draws.row[draw])].append(int(draw))
+        key = _ledger_key(mixture, shard)
+        ledger = recipes.lake.read_table(key, ["row", "doc_id"])
+        ids = dict(
+            zip(ledger.column("row").to_pylist(), ledger.column("doc_id").to_pylist(), strict=True)
+        )
+        path = _shard_path(project, shard)
+        rules = project.rules(_partition(project, shard["source"]))
+        held: list[Document] = []
+        for row in read_shard(path, rules):
+            if isinstance(row, Document) and row.row in by_row:
+                if doc_id(row.text) != ids[row.row]:
+                    raise InputError(f"{path} changed while it was exported; run again.")
+                held.append(row)
+                if len(held) >= _TOKENIZED_AT_ONCE:
+                    counted += _put(held, by_row, ids, shard["source"], draws, spill, tokenizer)
+                    held = []
+        counted += _put(held, by_row, ids, shard["source"], draws, spill, tokenizer)
+        progress(f"export/{mixture['name']}", "", number + 1, len(mixture["shards"]))
+    return counted
+
+
+def _put(
+    documents: list[Document],
+    by_row: dict[int, list[int]],
+    ids: dict[int, str],
+    source: str,
+    draws: _Draws,
+    spill: Spill,
+    tokenizer: Any,
+) -> int:
+    counted = 0
+    encoded = tokenizer.encode_batch_fast([d.text for d in documents], add_special_tokens=False)
+    for document, found in zip(documents, encoded, strict=True):
+        num_tokens = len(found.ids)
+        for draw in by_row[document.row]:
+            counted += num_tokens
+            spill.add(
+                int(draws.file[draw]),
+                {
+                    "doc_id": ids[document.row],
+                    "source": source,
+                    "copy": int(draws.copy[draw]),
+                    "num_tokens": num_tokens,
+                    "id": document.id,
+                    "text": document.text,
+                    "position": int(draws.position[draw]),
+                },
+            )
+    return counted
+
+
+def _partition(project: Project, source: str) -> str:
+    if source not in project.config.corpus.sources:
+        raise InputError(f"source {source!r} is no longer in the configuration.")
+    return next(p for p in project.partitions if p == source or p.startswith(f"{source}:"))
+
+
+def _shard_path(project: Project, shard: dict[str, Any]) -> Path:
+    """Return where a shard's bytes are today.
+
+    Raises:
+        InputError: They are gone.
+    """
+    for placed in project.all_shards():
+        if (placed.source, placed.digest) == (shard["source"], shard["digest"]):
+            return project.root / placed.shard.path
+    path: Path = project.root / shard["path"]
+    if path.is_file() and digest_file(path) == shard["digest"]:
+        return path
+    raise InputError(
+        f"shard {shard['digest']} of source {shard['source']!r} (was {shard['path']}) is gone or "
+        "has changed, so this version cannot be exported any more."
+    )
+
+
+def _compare(
+    project: Project, mixture: dict[str, Any], folder: Path, names: list[str], tokens: int
+) -> None:
+    """Count the files against the ledger.
+
+    Raises:
+        CheckFailedError: They differ.
+    """
+    wanted: collections.Counter[str] = collections.Counter()
+    for shard in mixture["shards"]:
+        ledger = project.lake.read_table(_ledger_key(mixture, shard), ["doc_id", "copies"])
+        for identity, copies in zip(
+            ledger.column("doc_id").to_pylist(), ledger.column("copies").to_pylist(), strict=True
+        ):
+            if copies:
+                wanted[identity] += copies
+    found: collections.Counter[str] = collections.Counter()
+    found_tokens = 0
+    for row in read_back(folder, names):
+        found[row["doc_id"]] += 1
+        found_tokens += row["num_tokens"]
+        if doc_id(row["text"]) != row["doc_id"]:
+            raise CheckFailedError(f"an exported text is not the document {row['doc_id']}")
+    realised = mixture["report"]["realised_tokens"]
+    if found != wanted or not tokens == found_tokens == realised:
+        raise CheckFailedError(
+            f"the export has {found.total():,} draws and {found_tokens:,} tokens (counted again: "
+            f"{tokens:,}), the ledger {wanted.total():,} and {realised:,}"
+        )
+
+
+def is_exported(project: Project, name: str, version: str) -> bool:
+    """Whether a version stands in the lake in the configured format."""
+    return project.lake.exists(f"{export_key(project, name, version)}/manifest.json")

@@ -1,0 +1,273 @@
+"""Fits over the whole corpus: gather summaries, call ``core``, write a version.
+
+A version is a folder that appears whole: arrays as safetensors, tables as Parquet, numbers as
+JSON, and ``fit.json`` saying what it was made from. ``current.json`` beside the versions says
+which one is in use. The corpus itself (its set of shards, duplicates and sample) is here; the
+reference, the diversity fits and the beta fit have modules of their own.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.recipes import NotFittedError, Recipes
+from samplemix_dagster.engine.stages import FitStage
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.lake import Lake
+
+_BASIS = 2048
+
+
+class FitWriter:
+    """Fills the folder of one version through the lake's own writers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lake = Lake(folder)
+
+
+def run_fit(
+    project: Project,
+    fit: FitStage,
+    name: str,
+    why: str,
+    make: Callable[[Recipes, FitWriter], dict[str, Any]],
+) -> Outcome:
+    """Make a fit's wanted version unless it is there; say which one is in use.
+
+    Args:
+        project: The project.
+        fit: The kind of fit.
+        name: Which one, where there are several; else empty.
+        why: Why it runs, for people.
+        make: Fills the version's folder and returns facts about it.
+    """
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    lake = project.lake
+    version = recipes.wanted_fit(fit, name)
+    folder = f"fits/{recipes.fit_name(fit, name)}"
+    recipe = recipes.fit_recipe(fit, name)
+    if not lake.exists(f"{folder}/{version}/fit.json"):
+        with lake.fill_folder(f"{folder}/{version}", "fit.json") as aside:
+            writer = FitWriter(aside)
+            facts = make(recipes, writer)
+            writer.lake.replace_json(
+                "fit.json",
+                {
+                    "version": version,
+                    "recipe": recipe,
+                    "facts": facts,
+                    "num_shards": len(project.all_shards()),
+                },
+            )
+    stated = lake.read_json(f"{folder}/{version}/fit.json")
+    # Recipes are read again: a fit that was just made may be the corpus, which holds the sample.
+    current = {
+        "version": version,
+        "recipe": recipe,
+        "recipe_fingerprint": fingerprint(recipe),
+        "sample": _basis(Recipes(project), lake.read_json(f"{folder}/current.json", {}), version),
+    }
+    if lake.read_json(f"{folder}/current.json") != current:
+        lake.replace_json(f"{folder}/current.json", current)
+    facts = dict(stated["facts"])
+    if fit.is_frozen:
+        facts["drift"] = Recipes(project).drift(current)
+    return Outcome(
+        asset=f"{fit.asset}/{name}" if name else fit.asset,
+        partition=None,
+        why=why,
+        data_version=version,
+        seconds=time.perf_counter() - began,
+        facts=facts,
+    )
+
+
+def _basis(recipes: Recipes, before: dict[str, Any], version: str) -> list[str] | None:
+    """The sample that this version was fitted on: kept when the version is the one before."""
+    if before.get("version") == version and before.get("sample"):
+        return list(before["sample"])
+    return recipes.current_sample[:_BASIS] or None
+
+
+def fit_facts(recipes: Recipes, fit: FitStage, name: str = "") -> dict[str, Any]:
+    """Return the facts of the version in use."""
+    stated = recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/fit.json")
+    return dict(stated["facts"])
+
+
+# -- the corpus -----------------------------------------------------------------------------------
+
+
+def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
+    """Find duplicates, draw the hash sample, count documents by source and language.
+
+    Raises:
+        InputError: The corpus has no document.
+    """
+    lake = recipes.lake
+    shards = recipes.project.all_shards()
+    sample_size = recipes.fit_recipe(stages.CORPUS)["sample"]
+    counts: dict[str, dict[str, int]] = {}
+    languages: dict[str, int] = {}
+    sample = tables.SAMPLE.schema.empty_table()
+    for shard in shards:
+        documents = lake.read_table(
+            recipes.feature_key(stages.DOCUMENTS, shard), ["doc_id", "row", "num_bytes", "language"]
+        )
+        count = counts.setdefault(
+            shard.source, {"shards": 0, "documents": 0, "bytes": 0, "rejected": 0}
+        )
+        count["shards"] += 1
+        count["documents"] += documents.num_rows
+        count["bytes"] += int(np.sum(documents.column("num_bytes").to_numpy()))
+        count["rejected"] += lake.num_rows(recipes.rejections_key(shard))
+        for entry in documents.column("language").value_counts().to_pylist():
+            languages[entry["values"]] = languages.get(entry["values"], 0) + entry["counts"]
+        sample = smallest_hashes(sample, _as_sample(documents, shard), sample_size)
+    num_documents = sum(count["documents"] for count in counts.values())
+    if num_documents == 0:
+        rejected = sum(count["rejected"] for count in counts.values())
+        raise InputError(
+            f"the corpus has no document: {len(shards)} shards were read and {rejected} rows "
+            'rejected. `samplemix query "select reason, count(*) from rejections group by 1"` '
+            "says why; check the `text` field of the sources."
+        )
+    duplicates = find_duplicates(recipes, shards)
+    recipe = recipes.fit_recipe(stages.CORPUS)
+    writer.lake.write_table("sample.parquet", sample, tables.SAMPLE, recipe)
+    writer.lake.write_table("duplicates.parquet", duplicates, tables.DUPLICATES, recipe)
+    return {
+        "num_documents": num_documents,
+        "num_duplicates": duplicates.num_rows,
+        "sources": counts,
+        "languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
+    }
+
+
+def _as_sample(documents: pa.Table, shard: PlacedShard) -> pa.Table:
+    num = documents.num_rows
+    return tables.SAMPLE.make(
+        doc_id=documents.column("doc_id"),
+        source=[shard.source] * num,
+        shard=[shard.digest] * num,
+        row=documents.column("row"),
+        num_bytes=documents.column("num_bytes"),
+    )
+
+
+def sample_luck(ids: pa.ChunkedArray, purpose: str = "sample") -> npt.NDArray[np.float64]:
+    """Return each document's luck for being in a sample."""
+    return uniforms(id_words(ids.to_numpy(zero_copy_only=False).astype("S32")), 0, purpose)
+
+
+def smallest_hashes(
+    sample: pa.Table, more: pa.Table, size: int, purpose: str = "sample"
+) -> pa.Table:
+    """Merge two samples into the ``size`` documents with the smallest hashes, a text once."""
+    joined = pa.concat_tables([sample, more])
+    if joined.num_rows == 0:
+        return joined
+    luck = sample_luck(joined.column("doc_id"), purpose)
+    order = np.lexsort(
+        (
+            joined.column("row").to_numpy(),
+            joined.column("shard").to_numpy(zero_copy_only=False).astype("S32"),
+            joined.column("source").to_numpy(zero_copy_only=False).astype(str),
+            luck,
+        )
+    )
+    ids = joined.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = ids[1:] != ids[:-1]
+    return joined.take(pa.array(order[is_first][:size]))
+
+
+def find_duplicates(recipes: Recipes, shards: list[PlacedShard]) -> pa.Table:
+    """Return every occurrence that is not the first by (source, shard digest, row).
+
+    DuckDB sorts it, since it spills to disk when a corpus outgrows memory.
+    """
+    import duckdb
+
+    files = [str(recipes.lake.path(recipes.feature_key(stages.DOCUMENTS, s))) for s in shards]
+    places = pa.table(
+        {
+            "file": files,
+            "source": [shard.source for shard in shards],
+            "shard": [shard.digest for shard in shards],
+        }
+    )
+    with duckdb.connect(":memory:") as connection:
+        connection.register("places", places)
+        found = connection.sql(
+            """
+            with occurrences as (
+                select d.doc_id, p.source, p.shard, d.row
+                from read_parquet(?, filename = true) as d
+                inner join places as p on d.filename = p.file
+            ),
+            ranked as (
+                select
+                    *,
+                    row_number() over (partition by doc_id order by source, shard, row) as place
+                from occurrences
+            )
+            select doc_id, source, shard, row from ranked
+            where place > 1
+            order by source, shard, row
+            """,
+            params=[files],
+        ).to_arrow_table()
+    return found.cast(tables.DUPLICATES.schema)
+
+
+def duplicate_rows(recipes: Recipes) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
+    """Return the rows of each (source, shard digest) that are duplicates of an earlier one."""
+    key = f"{recipes.fit_key(stages.CORPUS)}/duplicates.parquet"
+    found = recipes.lake.read_table(key)
+    rows: dict[tuple[str, str], list[int]] = {}
+    for item in found.to_pylist():
+        rows.setdefault((item["source"], item["shard"]), []).append(item["row"])
+    return {place: np.array(sorted(numbers)) for place, numbers in rows.items()}
+
+
+def sample_of(recipes: Recipes, size: int) -> pa.Table:
+    """Return the first documents of the corpus's hash sample."""
+    sample = recipes.lake.read_table(f"{recipes.fit_key(stages.CORPUS)}/sample.parquet")
+    return sample.slice(0, size)
+
+
+def sample_rows(
+    recipes: Recipes, stage: stages.Stage, sample: pa.Table, columns: list[str]
+) -> pa.Table:
+    """Return the rows of a per-shard stage for the documents of a sample, in the sample's order."""
+    by_place = {(shard.source, shard.digest): shard for shard in recipes.project.all_shards()}
+    wanted: dict[tuple[str, str], list[int]] = {}
+    items = sample.select(["source", "shard", "row"]).to_pylist()
+    for index, item in enumerate(items):
+        wanted.setdefault((item["source"], item["shard"]), []).append(index)
+    parts, order = [], []
+    for place in sorted(wanted):
+        if place not in by_place:
+            raise NotFittedError(stages.CORPUS.name)
+        shard = by_place[place]
+        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        rows = recipes.lake.read_table(key, ["row"]).column("row").to_numpy()
+        positions = np.searchsorted(rows, [items[index]["row"] for index in wanted[place]])
+        table = recipes.lake.read_table(recipes.feature_key(stage, shard), columns)
+        parts.append(table.take(pa.array(positions)))
+        order += wanted[place]
+    joined = pa.concat_tables(parts)
+    return joined.take(pa.array(np.argsort(order, kind="stable")))

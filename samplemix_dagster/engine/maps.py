@@ -1,0 +1,464 @@
+"""Run a per-shard stage over a partition: read, map over chunks, write, say what was done.
+
+A shard whose table stands at its address is skipped. A shard that was rewritten carries over the
+rows of documents that it had before, so only new texts are scored. What is computed from a text is
+in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
+from samplemix_dagster.engine.workers import map_chunks
+from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.storage.manifest import Manifest, manifest_key, source_of
+from samplemix_dagster.storage.shards import Document, Rejection, read_shard
+
+_CHUNK_BYTES = 256_000
+_CHUNK_DOCUMENTS = 128
+UNDETERMINED = "und"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardOutcome:
+    """What a stage did to one shard."""
+
+    shard: str
+    path: str
+    num_documents: int
+    num_computed: int
+    num_rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a stage did to a partition, or a fit to the corpus."""
+
+    asset: str
+    partition: str | None
+    why: str
+    data_version: str
+    seconds: float
+    shards: tuple[ShardOutcome, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Numbers and short texts for people, by name."""
+
+    @property
+    def num_documents(self) -> int:
+        """Documents of the partition."""
+        return sum(shard.num_documents for shard in self.shards)
+
+    @property
+    def num_computed(self) -> int:
+        """Documents that had to be computed."""
+        return sum(shard.num_computed for shard in self.shards)
+
+
+Progress = Callable[[str, str, int, int], None]
+"""Called with (asset, partition, documents done, documents in all or 0)."""
+
+
+def no_progress(asset: str, partition: str, done: int, total: int) -> None:
+    """Report nothing."""
+    del asset, partition, done, total
+
+
+def data_version(recipes: Recipes, asset_stages: Sequence[Stage], partition: str) -> str:
+    """Return the digest of {shard digest: addresses}: the same content, the same version."""
+    shards = recipes.project.shards(partition)
+    return fingerprint(
+        [
+            [shard.digest, *(recipes.feature_folder(stage, shard.source) for stage in asset_stages)]
+            for shard in shards
+        ]
+    )
+
+
+def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[PlacedShard]:
+    """Return the partition's shards that have no table at their address."""
+    shards = recipes.project.shards(partition)
+    if not shards:
+        return []
+    there = recipes.lake.names(recipes.feature_folder(stage, shards[0].source))
+    return [shard for shard in shards if f"{shard.digest}.parquet" not in there]
+
+
+def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
+    """Yield the documents of a shard, in row order."""
+    for row in read_shard(project.root / shard.shard.path, shard.rules):
+        if isinstance(row, Document):
+            yield row
+
+
+# -- the first reading ---------------------------------------------------------------------------
+
+
+def run_raw_shards(
+    project: Project, partition: str, why: str, progress: Progress = no_progress
+) -> Outcome:
+    """Read a partition's new shards once: identity, language, n-grams and words of each document.
+
+    Raises:
+        InputError: Nothing matches the source's path, or a file cannot be read.
+    """
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    manifest = project.scan(partition)
+    pending = {
+        shard.digest: shard
+        for stage in (stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
+        for shard in missing_shards(recipes, stage, partition)
+    }
+    reader = _FirstReading(project, recipes, [pending[digest] for digest in sorted(pending)])
+    computed = reader.run(partition, progress)
+    _write_manifest(project, manifest)
+    outcomes = []
+    for shard in project.shards(partition):
+        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        outcomes.append(
+            ShardOutcome(
+                shard=shard.digest,
+                path=shard.shard.path,
+                num_documents=project.lake.num_rows(key),
+                num_computed=computed.get(shard.digest, 0),
+                num_rejected=project.lake.num_rows(recipes.rejections_key(shard)),
+            )
+        )
+    asset_stages = (stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
+    for stage in asset_stages:
+        record_recipe(recipes, stage, partition)
+    return Outcome(
+        asset="raw_shards",
+        partition=partition,
+        why=why,
+        data_version=data_version(recipes, asset_stages, partition),
+        seconds=time.perf_counter() - began,
+        shards=tuple(outcomes),
+        facts={"skipped_folders": list(manifest.skipped)},
+    )
+
+
+def _write_manifest(project: Project, manifest: Manifest) -> None:
+    key = manifest_key(manifest.partition)
+    if project.lake.read_json(key) != manifest.to_json():
+        project.lake.replace_json(key, manifest.to_json())
+
+
+class _FirstReading:
+    """Reads shards and fills their documents, grams and words tables in one pass over the text."""
+
+    def __init__(self, project: Project, recipes: Recipes, shards: Sequence[PlacedShard]) -> None:
+        self.project = project
+        self.recipes = recipes
+        self.shards = shards
+        self.rows: dict[int, list[dict[str, Any]]] = {}
+        self.rejected: dict[int, list[Rejection]] = {}
+        self.finished_reading: set[int] = set()
+
+    def run(self, partition: str, progress: Progress) -> dict[str, int]:
+        """Read every shard; return the number of documents by digest."""
+        gathered: dict[int, list[ChunkResult]] = {}
+        done, written = 0, 0
+        counts: dict[str, int] = {}
+        for result in map_chunks(work, self._chunks(), self.project.num_workers):
+            gathered.setdefault(result.shard, []).append(result)
+            done += result.num_documents
+            progress("raw_shards", partition, done, 0)
+            # Results come in order, so a later shard's first result closes the earlier ones.
+            while written < result.shard:
+                counts[self.shards[written].digest] = self._write(written, gathered)
+                written += 1
+        while written < len(self.shards):
+            counts[self.shards[written].digest] = self._write(written, gathered)
+            written += 1
+        return counts
+
+    def _chunks(self) -> Iterator[Chunk]:
+        ngram = self.project.config.diversity.ngram
+        tasks: dict[str, Task] = {
+            "grams": Grams(order=ngram.order, sample_bits=self.recipes.gram_sample_bits),
+            "words": Words(),
+        }
+        is_detected = self.project.config.corpus.language == "detect"
+        for position, shard in enumerate(self.shards):
+            self.rows[position], self.rejected[position] = [], []
+            documents = self._documents(position, shard)
+            for ids, texts in batches(documents):
+                yield Chunk(
+                    shard=position,
+                    doc_ids=ids,
+                    texts=texts,
+                    tasks=tasks,
+                    detect_language=is_detected,
+                )
+
+    def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
+        import json
+
+        for row in read_shard(self.project.root / shard.shard.path, shard.rules):
+            if isinstance(row, Rejection):
+                self.rejected[position].append(row)
+                continue
+            identity = doc_id(row.text)
+            self.rows[position].append(
+                {
+                    "doc_id": identity,
+                    "row": row.row,
+                    "id": row.id,
+                    "num_bytes": len(row.text.encode()),
+                    "metadata": json.dumps(
+                        row.metadata, ensure_ascii=False, sort_keys=True, default=str
+                    ),
+                    "language": self._named_language(row),
+                }
+            )
+            yield identity, row.text
+
+    def _named_language(self, row: Document) -> str | None:
+        named = self.project.config.corpus.language
+        if named == "detect":
+            return None
+        value = row.metadata.get(named)
+        return str(value) if value else UNDETERMINED
+
+    def _write(self, position: int, gathered: dict[int, list[ChunkResult]]) -> int:
+        """Write the tables of one shard that was read to its end; return its documents."""
+        shard = self.shards[position]
+        rows, rejected = self.rows.pop(position), self.rejected.pop(position)
+        results = gathered.pop(position, [])
+        languages = [code for result in results for code in result.languages]
+        if not languages:
+            languages = [row["language"] for row in rows]
+        for stage in (stages.GRAMS, stages.WORDS):
+            parts = [result.tables[stage.name] for result in results]
+            table = pa.concat_tables(parts) if parts else stage.table.schema.empty_table()
+            self._put(stage, shard, table)
+        self.project.lake.write_table(
+            self.recipes.rejections_key(shard),
+            tables.REJECTIONS.make(
+                row=[item.row for item in rejected],
+                reason=[item.reason for item in rejected],
+                excerpt=[item.excerpt for item in rejected],
+            ),
+            tables.REJECTIONS,
+            self.recipes.recipe(stages.DOCUMENTS, shard.source),
+        )
+        columns = ("doc_id", "row", "id", "num_bytes", "metadata")
+        documents = tables.DOCUMENTS.make(
+            language=languages, **{name: [row[name] for row in rows] for name in columns}
+        )
+        self._put(stages.DOCUMENTS, shard, documents)
+        return len(rows)
+
+    def _put(self, stage: Stage, shard: PlacedShard, table: pa.Table) -> None:
+        self.project.lake.write_table(
+            self.recipes.feature_key(stage, shard),
+            table,
+            stage.table,
+            self.recipes.recipe(stage, shard.source),
+        )
+
+
+def batches(documents: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield (ids, texts) of about a quarter of a megabyte; always cut at the same places."""
+    ids: list[str] = []
+    texts: list[str] = []
+    size = 0
+    for identity, text in documents:
+        ids.append(identity)
+        texts.append(text)
+        size += len(text)
+        if size >= _CHUNK_BYTES or len(ids) >= _CHUNK_DOCUMENTS:
+            yield ids, texts
+            ids, texts, size = [], [], 0
+    if ids:
+        yield ids, texts
+
+
+# -- stages that read text ------------------------------------------------------------------------
+
+
+def run_text_stage(
+    project: Project,
+    stage: Stage,
+    task: Task,
+    partition: str,
+    why: str,
+    progress: Progress = no_progress,
+) -> Outcome:
+    """Score the documents of a partition's new shards from their text."""
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    pending = missing_shards(recipes, stage, partition)
+    run = _TextRun(recipes, stage, task, pending)
+    total = sum(
+        project.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard)) for shard in pending
+    )
+    computed: dict[str, int] = {}
+    gathered: dict[int, list[pa.Table]] = {}
+    done, written = 0, 0
+    for result in map_chunks(work, run.chunks(), project.num_workers):
+        gathered.setdefault(result.shard, []).append(result.tables[stage.name])
+        done += result.num_documents
+        progress(stage.asset, partition, done, total)
+        while written < result.shard:
+            computed[pending[written].digest] = run.write(written, gathered.pop(written, []))
+            written += 1
+    for position in range(written, len(pending)):
+        computed[pending[position].digest] = run.write(position, gathered.pop(position, []))
+    return finish(recipes, stage, partition, why, computed, began)
+
+
+class _TextRun:
+    """Cuts shards into chunks of texts that need scoring, and lays results in row order."""
+
+    def __init__(
+        self, recipes: Recipes, stage: Stage, task: Task, shards: Sequence[PlacedShard]
+    ) -> None:
+        self.recipes = recipes
+        self.stage = stage
+        self.task = task
+        self.shards = shards
+        self.carried: dict[int, pa.Table] = {}
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks of every shard, in order."""
+        for position, shard in enumerate(self.shards):
+            carried = carried_rows(self.recipes, self.stage, shard)
+            known: set[str] = set()
+            if carried is not None:
+                self.carried[position] = carried
+                known = set(carried.column("doc_id").to_pylist())
+            wanted = (
+                (identity, document.text)
+                for document in read_documents(self.recipes.project, shard)
+                if (identity := doc_id(document.text)) not in known
+            )
+            for ids, texts in batches(wanted):
+                yield Chunk(
+                    shard=position, doc_ids=ids, texts=texts, tasks={self.stage.name: self.task}
+                )
+
+    def write(self, position: int, parts: list[pa.Table]) -> int:
+        """Write a shard's table; return how many documents were computed for it."""
+        shard = self.shards[position]
+        lake = self.recipes.lake
+        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        ids = lake.read_table(key, ["doc_id"]).column("doc_id")
+        num_computed = sum(part.num_rows for part in parts)
+        carried = self.carried.pop(position, None)
+        if carried is not None:
+            parts = [carried, *parts]
+        table = pa.concat_tables(parts) if parts else self.stage.table.schema.empty_table()
+        if carried is not None:
+            table = table.take(pc.index_in(ids.combine_chunks(), table.column("doc_id")))
+        if not table.column("doc_id").equals(ids):
+            raise CheckFailedError(
+                f"{self.stage.asset}: {shard.shard.path} gave other documents than when it was "
+                "first read; it changed while this ran. Run again."
+            )
+        contract = self.stage.table if self.stage is not stages.EMBEDDINGS else _as_read(table)
+        recipe = self.recipes.recipe(self.stage, shard.source)
+        lake.write_table(self.recipes.feature_key(self.stage, shard), table, contract, recipe)
+        return num_computed
+
+
+def _as_read(table: pa.Table) -> tables.Table:
+    """The contract of an embeddings table, whose width is the encoder's."""
+    width = table.schema.field(tables.EMBEDDING).type.list_size
+    return tables.embeddings_table(width)
+
+
+def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table | None:
+    """Return the table of what the same path held before, by the same recipe, if there is one."""
+    previous = shard.shard.previous
+    if previous is None:
+        return None
+    key = f"{recipes.feature_folder(stage, shard.source)}/{previous}.parquet"
+    return recipes.lake.read_table(key) if recipes.lake.exists(key) else None
+
+
+def finish(
+    recipes: Recipes,
+    stage: Stage,
+    partition: str,
+    why: str,
+    computed: dict[str, int],
+    began: float,
+) -> Outcome:
+    """Return what was done, after the accounting identity was checked for each shard.
+
+    Raises:
+        CheckFailedError: A shard has another number of rows than documents.
+    """
+    outcomes = []
+    for shard in recipes.project.shards(partition):
+        num_rows = recipes.lake.num_rows(recipes.feature_key(stage, shard))
+        documents = recipes.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
+        if num_rows != documents:
+            raise CheckFailedError(
+                f"{stage.asset}: {shard.shard.path} has {documents} documents but {num_rows} rows"
+            )
+        outcomes.append(
+            ShardOutcome(
+                shard=shard.digest,
+                path=shard.shard.path,
+                num_documents=documents,
+                num_computed=computed.get(shard.digest, 0),
+            )
+        )
+    record_recipe(recipes, stage, partition)
+    return Outcome(
+        asset=stage.asset,
+        partition=partition,
+        why=why,
+        data_version=data_version(recipes, (stage,), partition),
+        seconds=time.perf_counter() - began,
+        shards=tuple(outcomes),
+    )
+
+
+def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
+    """Note by which recipe a stage's tables are current: views and reasons look there."""
+    source = source_of(partition)
+    recipe = recipes.recipe(stage, source)
+    state = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
+    key = f"state/{stage.name}/{source}.json"
+    if recipes.lake.read_json(key) != state:
+        recipes.lake.replace_json(key, state)
+
+
+def run_table_stage(
+    project: Project,
+    stage: Stage,
+    make: Callable[[PlacedShard], pa.Table],
+    partition: str,
+    why: str,
+    progress: Progress = no_progress,
+) -> Outcome:
+    """Compute a partition's missing tables from tables that are there, shard by shard."""
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    pending = missing_shards(recipes, stage, partition)
+    computed: dict[str, int] = {}
+    for number, shard in enumerate(pending):
+        table = make(shard)
+        recipe = recipes.recipe(stage, shard.source)
+        contract = stage.table
+        if stage is stages.SCORES:
+            contract = tables.scores_table(tuple(project.config.diversity.metrics))
+        project.lake.write_table(recipes.feature_key(stage, shard), table, contract, recipe)
+        computed[shard.digest] = table.num_rows
+        progress(stage.asset, partition, number + 1, len(pending))
+    return finish(recipes, stage, partition, why, computed, began)

@@ -1,0 +1,424 @@
+"""Draw a mixture: weights, the exact scale, a ledger of every document, a manifest.
+
+Three passes over the scores, memory flat in the corpus: count activations, collect those at the
+boundary, write the ledger. All numbers are ``core.mixture``'s; the manifest says where they came
+from. A version that stands in the lake is not drawn again.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import id_words, uniforms
+from samplemix_dagster.core.mixture.activation import (
+    ActivationHistogram,
+    Activations,
+    activation_histogram,
+    boundary_activations,
+    boundary_bins,
+    join_activations,
+    merge_histograms,
+)
+from samplemix_dagster.core.mixture.dials import promise
+from samplemix_dagster.core.mixture.report import (
+    Grouping,
+    LedgerColumns,
+    MixtureReport,
+    merge_tallies,
+    report_of,
+    tally_of,
+)
+from samplemix_dagster.core.mixture.settle import (
+    Scale,
+    copies,
+    estimated_scale,
+    expected_copies,
+    settle,
+)
+from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
+from samplemix_dagster.core.mixture.strategies import (
+    ScoreColumns,
+    Strategy,
+    StrategyInputs,
+    bin_weights,
+    make_strategy,
+    weights_from_logs,
+)
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
+from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.provenance import provenance
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.scoring import floats, strings
+from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.storage.lake import Lake
+
+NEAR_DUPLICATE_OVERLAP = 0.7
+NEAR_DUPLICATE_OWNERSHIP = 0.3
+"""A near-duplicate: most of its n-grams stand in other documents too, and few are its own."""
+_STRONG_KL_NATS = 0.1
+_LARGE_BUDGET_SHARE = 0.2
+_SCORE_COLUMNS = (
+    "doc_id",
+    "num_tokens",
+    "quality",
+    "diversity",
+    "language",
+    "cluster",
+    "topic",
+    "ngram_overlap",
+    "ngram_ownership",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One shard's documents, ready to be drawn from; a duplicate has weight 0."""
+
+    shard: PlacedShard
+    table: pa.Table
+    is_duplicate: npt.NDArray[np.bool_]
+    tokens: npt.NDArray[np.int64]
+    own_weights: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    words_N2: npt.NDArray[np.uint64]  # noqa: N815
+    luck: npt.NDArray[np.float64]
+
+
+class Draw:
+    """One mixture in the making."""
+
+    def __init__(self, recipes: Recipes, name: str) -> None:
+        self.recipes = recipes
+        self.name = name
+        self.settings = recipes.config.mixtures[name]
+        self.plane = load_plane(recipes)
+        inputs = StrategyInputs(
+            plane=self.plane, law=load_law(recipes), options=recipes.project.mixture_config(name)
+        )
+        self.strategy: Strategy = make_strategy(self.settings.strategy, inputs)
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield every shard with its documents' weights and luck."""
+        for shard, table, is_duplicate in counted_shards(self.recipes, *_SCORE_COLUMNS):
+            tokens = table.column("num_tokens").to_numpy()
+            columns = ScoreColumns(
+                quality=floats(table, "quality"),
+                diversity=floats(table, "diversity"),
+                num_tokens=tokens,
+                source=np.full(table.num_rows, shard.source),
+            )
+            own = weights_from_logs(self.strategy.log_weights(columns))
+            ids = table.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
+            words_N2 = id_words(ids)
+            yield _Part(
+                shard=shard,
+                table=table,
+                is_duplicate=is_duplicate,
+                tokens=tokens,
+                own_weights=own,
+                weights=np.where(is_duplicate, 0.0, own),
+                words_N2=words_N2,
+                luck=uniforms(words_N2, self.settings.seed, "draw"),
+            )
+
+    def scales(self) -> dict[str, Scale]:
+        """Return the scale of each source; with free shares they are one.
+
+        Raises:
+            InfeasibleMixtureError: No such mixture exists; the message says which is nearest.
+        """
+        cap, budget = self.settings.max_copies, self.settings.budget_tokens
+        by_source: dict[str, ActivationHistogram] = {}
+        corpus_tokens: dict[str, int] = dict.fromkeys(self.recipes.config.corpus.sources, 0)
+        for part in self.parts():
+            source = part.shard.source
+            found = activation_histogram(part.weights, part.luck, part.tokens, cap)
+            before = by_source.get(source)
+            by_source[source] = merge_histograms([before, found] if before else [found])
+            corpus_tokens[source] += int(part.tokens[~part.is_duplicate].sum())
+        shares = held_shares(self.settings.shares, corpus_tokens)
+        if shares is None:
+            histogram = merge_histograms(by_source.values())
+            bins = boundary_bins(histogram, budget)
+            found = self._boundary(dict.fromkeys(by_source, bins))
+            joined = join_activations(found.values())
+            scale = settle(histogram, bins, joined, budget)
+            return dict.fromkeys(by_source, scale)
+        budgets = source_budgets(budget, shares, by_source)
+        activations = self._boundary({name: held.bins for name, held in budgets.items()})
+        return settle_sources(budgets, by_source, activations)
+
+    def _boundary(self, bins: dict[str, Any]) -> dict[str, Activations]:
+        found: dict[str, list[Activations]] = {name: [] for name in bins}
+        for part in self.parts():
+            if part.shard.source in bins:
+                found[part.shard.source].append(
+                    boundary_activations(
+                        part.weights,
+                        part.luck,
+                        part.tokens,
+                        part.words_N2,
+                        max_copies=self.settings.max_copies,
+                        bins=bins[part.shard.source],
+                    )
+                )
+        return {name: join_activations(parts) for name, parts in found.items()}
+
+    def drawn(self, part: _Part, scale: Scale | None) -> tuple[Any, Any]:
+        """Return a shard's copies and expected copies; without a scale its source draws nothing."""
+        if scale is None:
+            zeros = np.zeros(len(part.tokens))
+            return zeros.astype(np.int32), zeros
+        cap = self.settings.max_copies
+        drawn = copies(part.weights, part.luck, part.words_N2, scale, cap)
+        return drawn, expected_copies(part.weights, scale, cap)
+
+    def promised(self) -> dict[str, float]:
+        """Return what the re-weighted histogram promises of the means, whatever the luck."""
+        cap, budget = self.settings.max_copies, self.settings.budget_tokens
+        sources = sorted(self.recipes.config.corpus.sources)
+        shares = None
+        if self.settings.shares != "free":
+            planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
+            tokens = {name: 0 for name in sources} | {n: p.num_tokens for n, p in planes.items()}
+            shares = held_shares(self.settings.shares, tokens)
+        if shares is None:
+            parts = [(1.0, self.plane)]
+        else:
+            parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
+        means = {"mean_quality": 0.0, "mean_diversity": 0.0}
+        for share, plane in parts:
+            weights = bin_weights(self.strategy, plane)
+            scale = estimated_scale(plane, weights, max(1, round(share * budget)), cap)
+            found = promise(plane, weights, scale=scale, max_copies=cap)
+            means["mean_quality"] += share * found.mean_quality
+            means["mean_diversity"] += share * found.mean_diversity
+        return {name: round(value, 5) for name, value in means.items()}
+
+    def _filled(self, sources: list[str]) -> list[str]:
+        folder = f"{self.recipes.fit_key(stages.BETA)}/planes"
+        there = self.recipes.lake.names(folder)
+        return [name for name in sources if f"{name}.safetensors" in there]
+
+
+def run_mixture(
+    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+) -> Outcome:
+    """Draw a mixture unless its version is there; make it the current one.
+
+    Raises:
+        InfeasibleMixtureError: No such mixture exists.
+        CheckFailedError: The ledger does not add up.
+    """
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    version = recipes.mixture_version(name)
+    folder = f"mixtures/{name}/{version}"
+    if not project.lake.exists(f"{folder}/manifest.json"):
+        with project.lake.fill_folder(folder, "manifest.json") as aside:
+            manifest = _draw(Draw(recipes, name), Lake(aside), version, run_id, progress)
+            Lake(aside).replace_json("manifest.json", manifest)
+    current = {"version": version}
+    if project.lake.read_json(f"mixtures/{name}/current.json") != current:
+        project.lake.replace_json(f"mixtures/{name}/current.json", current)
+    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    return Outcome(
+        asset=f"mixture/{name}",
+        partition=None,
+        why=why,
+        data_version=version,
+        seconds=time.perf_counter() - began,
+        facts=manifest["report"],
+    )
+
+
+def _draw(
+    draw: Draw, lake: Lake, version: str, run_id: str | None, progress: Progress
+) -> dict[str, Any]:
+    recipes, settings = draw.recipes, draw.settings
+    recipe = {"stage": "mixture", "version": version}
+    scales = draw.scales()
+    tallies, digests = [], {}
+    total = len(recipes.project.all_shards())
+    for number, part in enumerate(draw.parts()):
+        drawn, expected = draw.drawn(part, scales.get(part.shard.source))
+        key = f"ledger/{part.shard.source}-{part.shard.digest}.parquet"
+        ledger = _ledger(part, drawn, expected)
+        lake.write_table(key, ledger, tables.LEDGER, recipe)
+        digests[key] = lake.digest(key)
+        tallies.append(tally_of(_columns(recipes, part, drawn, expected)))
+        progress(f"mixture/{draw.name}", "", number + 1, total)
+    report = _report(draw, report_of(merge_tallies(tallies)), scales)
+    _check(report, settings.budget_tokens, tallies)
+    return {
+        "schema": 1,
+        "name": draw.name,
+        "version": version,
+        "config": recipes.project.mixture_config(draw.name),
+        "recipe": recipes.fit_recipe(stages.MIXTURE, draw.name),
+        "fits": _fits(recipes),
+        "shards": [
+            {"source": shard.source, "digest": shard.digest, "path": shard.shard.path}
+            for shard in recipes.project.all_shards()
+        ],
+        "scales": {name: scale.value for name, scale in sorted(scales.items())},
+        "ledger": digests,
+        "report": report,
+        **provenance(recipes.project.root, run_id),
+    }
+
+
+def _fits(recipes: Recipes) -> dict[str, str]:
+    named = (
+        stages.CORPUS,
+        stages.CALIBRATION,
+        stages.CLUSTER_FIT,
+        stages.NGRAM_INDEX,
+        stages.TOPIC_FIT,
+        stages.DIVERSITY_CALIBRATION,
+        stages.BETA,
+    )
+    return {
+        **{fit.name: recipes.fit(fit) for fit in named},
+        "reference": recipes.reference_digest(recipes.config.quality.reference),
+        "encoder": recipes.encoder_digest,
+        "tokenizer": recipes.tokenizer_digest,
+    }
+
+
+def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
+    reason = np.where(part.is_duplicate, "duplicate", "not_drawn")
+    return tables.LEDGER.make(
+        doc_id=part.table.column("doc_id"),
+        row=part.table.column("row"),
+        num_tokens=part.tokens,
+        quality=part.table.column("quality"),
+        diversity=part.table.column("diversity"),
+        weight=part.own_weights,
+        expected_copies=expected,
+        copies=drawn,
+        reason=pa.array(reason, pa.string(), mask=np.asarray(drawn > 0)),
+    )
+
+
+def _columns(recipes: Recipes, part: _Part, drawn: Any, expected: Any) -> LedgerColumns:
+    own = ~part.is_duplicate
+    table = part.table
+    overlap, ownership = floats(table, "ngram_overlap"), floats(table, "ngram_ownership")
+    is_near = (overlap >= NEAR_DUPLICATE_OVERLAP) & (ownership < NEAR_DUPLICATE_OWNERSHIP)
+    names = {"source": np.full(table.num_rows, part.shard.source)}
+    for column in ("language", "cluster", "topic"):
+        names[column] = strings(table, column)
+    groupings = {}
+    for name, labels in names.items():
+        present, codes = np.unique(labels[own], return_inverse=True)
+        groupings[name] = Grouping(names=[str(label) for label in present], codes=codes)
+    return LedgerColumns(
+        quality=floats(table, "quality")[own],
+        diversity=floats(table, "diversity")[own],
+        num_tokens=part.tokens[own],
+        copies=drawn[own],
+        expected_copies=expected[own],
+        is_near_duplicate=is_near[own],
+        groupings=groupings,
+    )
+
+
+def _report(draw: Draw, report: MixtureReport, scales: dict[str, Scale]) -> dict[str, Any]:
+    settings, recipes = draw.settings, draw.recipes
+    corpus_tokens = draw.plane.num_tokens
+    budget_share = settings.budget_tokens / corpus_tokens
+    warnings = []
+    if budget_share > _LARGE_BUDGET_SHARE and report.kl_nats > _STRONG_KL_NATS:
+        warnings.append(
+            f"The budget is {budget_share:.0%} of the corpus and the mixture leans strongly "
+            f"(KL {report.kl_nats:.2f} nats): above a fifth of the corpus a strong lean repeats "
+            "documents instead of choosing among them. Lower the dials or the budget."
+        )
+    sources = {
+        share.name: {
+            "share_before": round(share.share, 6),
+            "share_after": round(share.drawn_share, 6),
+            "tokens": share.drawn_tokens,
+        }
+        for share in report.shares["source"]
+    }
+    for source in recipes.config.corpus.sources:
+        sources.setdefault(source, {"share_before": 0.0, "share_after": 0.0, "tokens": 0})
+    histogram = {str(number): 0 for number in range(settings.max_copies + 1)}
+    histogram |= {str(number): count for number, count in enumerate(report.copies_histogram)}
+    return {
+        "budget_tokens": settings.budget_tokens,
+        "realised_tokens": report.realised_tokens,
+        "corpus_tokens": corpus_tokens,
+        "num_documents": report.num_documents,
+        "num_documents_drawn": report.num_documents_drawn,
+        "num_draws": report.num_draws,
+        "mean_quality": round(report.mixture.mean_quality, 5),
+        "mean_diversity": round(report.mixture.mean_diversity, 5),
+        "corpus": _profile(report.corpus),
+        "promised": draw.promised(),
+        "control": _profile(report.control),
+        "near_duplicate_share_before": round(report.corpus.near_duplicate_share, 6),
+        "near_duplicate_share_after": round(report.mixture.near_duplicate_share, 6),
+        "effective_sample_size_tokens": round(report.effective_sample_tokens),
+        "effective_sample_share": round(report.effective_sample_share, 5),
+        "kl_nats": round(report.kl_nats, 5),
+        "sources": dict(sorted(sources.items())),
+        "languages": _shares(report, "language"),
+        "clusters": _shares(report, "cluster", _names(recipes, stages.CLUSTER_FIT)),
+        "topics": _shares(report, "topic", _names(recipes, stages.TOPIC_FIT)),
+        "copies": histogram,
+        "warnings": warnings,
+        "num_scales": len({scale.value for scale in scales.values()}),
+    }
+
+
+def _profile(profile: Any) -> dict[str, float]:
+    return {
+        "mean_quality": round(profile.mean_quality, 5),
+        "mean_diversity": round(profile.mean_diversity, 5),
+        "near_duplicate_share": round(profile.near_duplicate_share, 6),
+    }
+
+
+def _names(recipes: Recipes, fit: stages.FitStage) -> list[str]:
+    return list(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", []))
+
+
+def _shares(
+    report: MixtureReport, grouping: str, names: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    shares = {}
+    for share in report.shares[grouping]:
+        entry: dict[str, Any] = {
+            "share_before": round(share.share, 6),
+            "share_after": round(share.drawn_share, 6),
+            "tokens": share.drawn_tokens,
+        }
+        if names:
+            entry["name"] = names[int(share.name)]
+        shares[share.name] = entry
+    return shares
+
+
+def _check(report: dict[str, Any], budget: int, tallies: list[Any]) -> None:
+    """Refuse a draw that breaks its promises.
+
+    Raises:
+        CheckFailedError: The budget is exceeded, or nothing was counted.
+    """
+    if report["realised_tokens"] > budget:
+        raise CheckFailedError(
+            f"the mixture drew {report['realised_tokens']:,} tokens of a budget of {budget:,}"
+        )
+    if not tallies:
+        raise CheckFailedError("the mixture has no shard")

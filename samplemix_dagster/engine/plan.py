@@ -1,0 +1,324 @@
+"""What is stale, and why: every step's addresses compared with what stands in the lake.
+
+Nothing is run and nothing is written here. A step downstream of a fit that is to be made cannot
+know its address yet; it is then planned for every shard, which is what will happen unless the fit
+comes out the same. Reasons are found by comparing recipes with those of the last run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.exporting import is_exported
+from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.maps import missing_shards, read_documents
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.recipes import NotFittedError, Recipes
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.manifest import read_manifest
+
+_FIRST = "first run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One step that is to run: for one partition, or for the corpus (partition empty)."""
+
+    step: Step
+    partition: str
+    num_shards: int
+    num_documents: int
+    num_bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is to run, in order; ``problems`` name sources that cannot be read."""
+
+    tasks: tuple[Task, ...]
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is current."""
+        return not self.tasks and not self.problems
+
+    def by_asset(self) -> list[dict[str, Any]]:
+        """Return the plan as JSON values: one for each asset, in order."""
+        found: dict[str, dict[str, Any]] = {}
+        for task in self.tasks:
+            entry = found.setdefault(
+                task.step.asset,
+                {
+                    "stage": task.step.group,
+                    "asset": task.step.asset,
+                    "num_shards": 0,
+                    "num_documents": 0,
+                    "num_bytes": 0,
+                    "partitions": [],
+                    "why": [],
+                },
+            )
+            entry["num_shards"] += task.num_shards
+            entry["num_documents"] += task.num_documents
+            entry["num_bytes"] += task.num_bytes
+            if task.partition:
+                entry["partitions"].append(task.partition)
+            if task.why not in entry["why"]:
+                entry["why"].append(task.why)
+        return [{**entry, "why": "; ".join(entry["why"])} for entry in found.values()]
+
+
+class Planner:
+    """Compares addresses with the lake, step by step."""
+
+    def __init__(self, project: Project, steps: list[Step] | None = None) -> None:
+        self.project = project
+        self.recipes = Recipes(project)
+        self.steps = steps if steps is not None else build_steps(project)
+        self._ids: dict[tuple[str, str], list[str]] = {}
+
+    @cached_property
+    def problems(self) -> dict[str, str]:
+        """Partitions whose shards cannot be listed, with the reason."""
+        found = {}
+        for partition in self.project.partitions:
+            try:
+                self.project.scan(partition)
+            except InputError as error:
+                found[partition] = str(error)
+        return found
+
+    def plan(self, wanted: Iterable[str] | None = None) -> Plan:
+        """Return what is to run.
+
+        Args:
+            wanted: Assets to look at; all of them when absent.
+        """
+        chosen = None if wanted is None else set(wanted)
+        tasks: list[Task] = []
+        stale: set[str] = set()
+        for step in self.steps:
+            found = self._tasks(step, stale)
+            if found:
+                stale.add(step.asset)
+            if chosen is None or step.asset in chosen:
+                tasks += found
+        return Plan(tasks=tuple(tasks), problems=self.problems)
+
+    def _tasks(self, step: Step, stale: set[str]) -> list[Task]:
+        if step.is_partitioned:
+            good = [name for name in self.project.partitions if name not in self.problems]
+            found = [self._partition_task(step, name) for name in good]
+            return [task for task in found if task is not None]
+        if self.problems and step.fit is not stages.REFERENCE:
+            return []
+        why = self._fit_reason(step, stale)
+        if why is None:
+            return []
+        documents = 0
+        return [
+            Task(
+                step=step, partition="", num_shards=0, num_documents=documents, num_bytes=0, why=why
+            )
+        ]
+
+    # -- per-shard steps --------------------------------------------------------------------------
+
+    def _partition_task(self, step: Step, partition: str) -> Task | None:
+        pending: dict[str, PlacedShard] = {}
+        reasons: list[str] = []
+        num_documents = 0
+        for stage in step.stages:
+            try:
+                missing = missing_shards(self.recipes, stage, partition)
+            except NotFittedError as error:
+                missing = self.project.shards(partition)
+                if missing:
+                    reasons.append(self._unknown_reason(stage, error))
+            else:
+                if missing:
+                    reasons.append(self._reason(stage, partition, missing))
+            pending.update({shard.digest: shard for shard in missing})
+        if step.asset == "raw_shards" and not pending and self._manifest_is_old(partition):
+            reasons.append("a shard was renamed, moved or removed")
+        if not reasons:
+            return None
+        num_documents = sum(self._num_documents(step.stages[0], s) for s in pending.values())
+        return Task(
+            step=step,
+            partition=partition,
+            num_shards=len(pending),
+            num_documents=num_documents,
+            num_bytes=sum(shard.shard.size for shard in pending.values()),
+            why="; ".join(dict.fromkeys(reasons)),
+        )
+
+    def _manifest_is_old(self, partition: str) -> bool:
+        known = read_manifest(self.project.lake, partition)
+        return known is None or known.to_json() != self.project.scan(partition).to_json()
+
+    def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
+        """Count the documents of a shard that the stage has to compute."""
+        ids = self._document_ids(shard)
+        if stage is stages.DOCUMENTS or not stage.carries_over or shard.shard.previous is None:
+            return len(ids)
+        try:
+            key = (
+                f"{self.recipes.feature_folder(stage, shard.source)}/{shard.shard.previous}.parquet"
+            )
+        except NotFittedError:
+            return len(ids)
+        if not self.project.lake.exists(key):
+            return len(ids)
+        known = set(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
+        return sum(identity not in known for identity in ids)
+
+    def _document_ids(self, shard: PlacedShard) -> list[str]:
+        mark = (shard.digest, fingerprint(shard.rules.text_recipe()))
+        if mark not in self._ids:
+            key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+            if self.project.lake.exists(key):
+                column = self.project.lake.read_table(key, ["doc_id"]).column("doc_id")
+                self._ids[mark] = column.to_pylist()
+            else:
+                self._ids[mark] = [
+                    doc_id(document.text) for document in read_documents(self.project, shard)
+                ]
+        return self._ids[mark]
+
+    def _reason(self, stage: Stage, partition: str, missing: list[PlacedShard]) -> str:
+        known = read_manifest(self.project.lake, partition)
+        last = last_recipe(self.project, stage, missing[0].source)
+        if known is None or last is None:
+            return _FIRST
+        recipe = self.recipes.recipe(stage, missing[0].source)
+        if fingerprint(recipe) != fingerprint(last):
+            return recipe_change(last, recipe)
+        before = {shard.digest for shard in known.shards}
+        changed = sum(1 for shard in missing if shard.shard.previous is not None)
+        new = sum(1 for s in missing if s.shard.previous is None and s.digest not in before)
+        rest = len(missing) - changed - new
+        parts = [
+            _count(new, "new shard"),
+            _count(changed, "changed shard"),
+            _count(rest, "shard", "that an earlier run did not finish"),
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def _unknown_reason(self, stage: Stage, error: NotFittedError) -> str:
+        return f"after {_fit_asset(error.fit)}"
+
+    # -- fits -------------------------------------------------------------------------------------
+
+    def _fit_reason(self, step: Step, stale: set[str]) -> str | None:
+        """Return why a step over the whole corpus is to run; None when it is current."""
+        if step.fit is None:
+            return self._export_reason(step, stale)
+        if step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name):
+            return self._named_reference_reason(step)
+        try:
+            version = self.recipes.wanted_fit(step.fit, step.name)
+        except NotFittedError as error:
+            return f"after {_fit_asset(error.fit)}"
+        if step.fit is stages.MIXTURE:
+            folder, marker = f"mixtures/{step.name}", "manifest.json"
+        else:
+            folder, marker = f"fits/{self.recipes.fit_name(step.fit, step.name)}", "fit.json"
+        current = self.project.lake.read_json(f"{folder}/current.json", {})
+        is_there = self.project.lake.exists(f"{folder}/{version}/{marker}")
+        if is_there and current.get("version") == version:
+            return None
+        if not current:
+            return _FIRST
+        return self._changed_fit_reason(step, current)
+
+    def _changed_fit_reason(self, step: Step, current: dict[str, Any]) -> str:
+        assert step.fit is not None
+        recipe = self.recipes.fit_recipe(step.fit, step.name)
+        before = current.get("recipe")
+        if step.fit is stages.MIXTURE:
+            key = f"mixtures/{step.name}/{current['version']}/manifest.json"
+            before = (self.project.lake.read_json(key) or {}).get("recipe")
+        if before and fingerprint(before) != fingerprint(recipe):
+            return recipe_change(before, recipe)
+        drift = self.recipes.drift(current) if step.fit.is_frozen else None
+        if drift is not None and self.config_refits_by_drift:
+            return f"refit: {drift:.1%} of the corpus changed since it was fitted"
+        return "the set of shards changed"
+
+    @property
+    def config_refits_by_drift(self) -> bool:
+        """Whether fits are made again when the corpus has drifted."""
+        return not isinstance(self.project.config.diversity.refit, str)
+
+    def _named_reference_reason(self, step: Step) -> str | None:
+        digest = self.recipes.reference_digest(step.name)
+        current = self.recipes.current_fit(stages.REFERENCE, step.name)
+        before = (current.get("recipe") or {}).get("model")
+        if before == digest:
+            return None
+        return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
+
+    def _export_reason(self, step: Step, stale: set[str]) -> str | None:
+        mixture = f"mixture/{step.name}"
+        if mixture in stale:
+            return f"after {mixture}"
+        current = self.project.lake.read_json(f"mixtures/{step.name}/current.json")
+        if current and is_exported(self.project, step.name, current["version"]):
+            return None
+        return _FIRST if current else f"after {mixture}"
+
+
+def _count(number: int, noun: str, rest: str = "") -> str:
+    if number == 0:
+        return ""
+    return f"{number} {noun}{'s' if number > 1 else ''} {rest}".strip()
+
+
+def _fit_asset(folder: str) -> str:
+    """Return the asset that a fit's folder belongs to."""
+    for fit in (
+        stages.CORPUS,
+        stages.CALIBRATION,
+        stages.CLUSTER_FIT,
+        stages.NGRAM_INDEX,
+        stages.TOPIC_FIT,
+        stages.DIVERSITY_CALIBRATION,
+        stages.BETA,
+    ):
+        if folder == fit.name:
+            return fit.asset
+    kind, _, name = folder.partition("-")
+    assets = {"reference": "reference_model", "metric_fit": "metric_fit", "mixture": "mixture"}
+    return f"{assets.get(kind, kind)}/{name}"
+
+
+def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, Any] | None:
+    """Return the recipe by which a stage's tables for a source were last completed."""
+    stated = project.lake.read_json(f"state/{stage.name}/{source}.json")
+    return None if stated is None else dict(stated["recipe"])
+
+
+def recipe_change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return in words what differs between two recipes."""
+    names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    words = []
+    for name in names:
+        if name == "stage_version":
+            words.append(f"code changed: version {before.get(name)} -> {after.get(name)}")
+        else:
+            old, new = _short(before.get(name)), _short(after.get(name))
+            words.append(f"{name} changed: {old} -> {new}" if old and new else f"{name} changed")
+    return "; ".join(words) or "recipe changed"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:8] if len(value) >= 24 else value
+    return str(value) if isinstance(value, int | float | bool) else ""

@@ -1,0 +1,476 @@
+"""What each result depends on: recipes, fingerprints, addresses, and the versions of fits.
+
+An address is a hash of everything that a result is made from, so a result is current when a file
+stands at its address, and stale when none does: no clock, no order, no bookkeeping. A recipe that
+needs a fit which does not exist yet is unknown; asking for it raises :class:`NotFittedError`.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from samplemix_dagster.config import Refit
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.provenance import machine_marks
+from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.storage import models
+from samplemix_dagster.storage.model_files import digest_tokenizer
+
+_EXACT_BYTES = 256 * 10**6
+_TEXT_PER_COMPRESSED_BYTE = 3
+_DEFAULT_CONTEXT = 1024
+_DRIFT_SAMPLE = 2048
+
+
+class NotFittedError(Exception):
+    """A recipe depends on a fit that has not been made yet."""
+
+    def __init__(self, fit: str) -> None:
+        super().__init__(f"{fit} has not been fitted yet")
+        self.fit = fit
+
+
+class Recipes:
+    """The recipes of one project at one moment. Make a new one after a fit has changed."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.config = project.config
+        self.lake = project.lake
+        self._fits: dict[str, str] = {}
+
+    # -- addresses ----------------------------------------------------------------------------
+
+    def feature_key(self, stage: Stage, shard: PlacedShard) -> str:
+        """Return where the stage's table for a shard lies in the lake."""
+        return f"{self.feature_folder(stage, shard.source)}/{shard.digest}.parquet"
+
+    def feature_folder(self, stage: Stage, source: str) -> str:
+        """Return the folder of a stage's tables for one source's recipe."""
+        head = "documents" if stage is stages.DOCUMENTS else f"features/{stage.name}"
+        return f"{head}/{fingerprint(self.recipe(stage, source))}"
+
+    def rejections_key(self, shard: PlacedShard) -> str:
+        """Return where the rejected rows of a shard lie: beside its documents."""
+        return (
+            f"{self.feature_folder(stages.DOCUMENTS, shard.source)}/{shard.digest}.rejected.parquet"
+        )
+
+    def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+        """Return everything that the stage's result for a shard of this source depends on.
+
+        Raises:
+            NotFittedError: It depends on a fit that has not been made.
+        """
+        name = stage.name.split("-", 1)[0]  # `metric-length` is a `metric`
+        parts: Mapping[str, Any] = getattr(self, f"_{name}_recipe")(source, stage)
+        return {"stage": stage.name, "stage_version": stage.version, **parts}
+
+    def _text(self, source: str) -> str:
+        return fingerprint(self.project.rules(source).text_recipe())
+
+    def _documents_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        rules = self.project.rules(source)
+        return {
+            "text": self._text(source),
+            "id": rules.id,
+            "metadata": list(rules.metadata),
+            "language": self.config.corpus.language,
+        }
+
+    def _language(self, source: str) -> dict[str, Any]:
+        """What the language column depends on, for the stages that group by it."""
+        field = self.config.corpus.language
+        return {"text": self._text(source), "language": field}
+
+    def _grams_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "text": self._text(source),
+            "order": self.config.diversity.ngram.order,
+            "sample_bits": self.gram_sample_bits,
+        }
+
+    def _words_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {"text": self._text(source)}
+
+    def _perplexity_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "text": self._text(source),
+            "reference": self.reference_digest(self.config.quality.reference),
+            "dtype": self.dtype,
+            "context_tokens": self.context_tokens,
+            "overlap_tokens": self.config.quality.overlap_tokens,
+        }
+
+    def _tokens_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {"text": self._text(source), "tokenizer": self.tokenizer_digest}
+
+    def _embeddings_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "text": self._text(source),
+            "encoder": self.encoder_digest,
+            "max_tokens": self.config.encoder.max_tokens,
+            "dtype": self.dtype,
+        }
+
+    def _quality_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+        direction = self.config.quality.direction
+        return {
+            "perplexity": fingerprint(self.recipe(stages.PERPLEXITY, source)),
+            "language": self._language(source),
+            "calibration": self.fit(stages.CALIBRATION),
+            "direction": direction if isinstance(direction, str) else direction.model_dump(),
+            "source": source if self.config.quality.calibrate_by == "source" else None,
+        }
+
+    def _clusters_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "embeddings": fingerprint(self.recipe(stages.EMBEDDINGS, source)),
+            "clusters": self.fit(stages.CLUSTER_FIT),
+        }
+
+    def _ownership_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "grams": fingerprint(self.recipe(stages.GRAMS, source)),
+            "index": self.fit(stages.NGRAM_INDEX),
+            "power": self.config.diversity.ngram.power,
+        }
+
+    def _topics_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "words": fingerprint(self.recipe(stages.WORDS, source)),
+            "topics": self.fit(stages.TOPIC_FIT),
+        }
+
+    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+        from samplemix_dagster.engine.metrics import metric_identity, metric_is_fitted
+
+        name = stage.name.removeprefix("metric-")
+        target = self.config.diversity.metrics[name]
+        identity = metric_identity(target, self.project.root)
+        upstream: dict[str, Any] = {"text": self._text(source)}
+        if identity["needs"] == "embedding":
+            upstream = {"embeddings": fingerprint(self.recipe(stages.EMBEDDINGS, source))}
+        if metric_is_fitted(target, self.project.root):
+            upstream["fit"] = self.fit(stages.METRIC_FIT, name)
+        return {**upstream, **identity}
+
+    def components(self) -> dict[str, Stage]:
+        """Return the components of diversity that have a weight above 0, by name."""
+        diversity = self.config.diversity
+        every = dict(stages.COMPONENT_STAGES)
+        every.update({name: stages.metric_stage(name) for name in diversity.metrics})
+        return {name: stage for name, stage in every.items() if diversity.weight(name) > 0}
+
+    def _component_recipes(self, source: str) -> dict[str, Any]:
+        return {
+            name: [self.config.diversity.weight(name), fingerprint(self.recipe(stage, source))]
+            for name, stage in self.components().items()
+        }
+
+    def _diversity_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        return {
+            "components": self._component_recipes(source),
+            "language": self._language(source),
+            "calibration": self.fit(stages.DIVERSITY_CALIBRATION),
+        }
+
+    def _scores_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
+        wide = [
+            stages.DOCUMENTS,
+            stages.PERPLEXITY,
+            stages.TOKENS,
+            stages.QUALITY,
+            stages.CLUSTERS,
+            stages.OWNERSHIP,
+            stages.TOPICS,
+            *(stages.metric_stage(name) for name in self.config.diversity.metrics),
+            stages.DIVERSITY,
+        ]
+        return {stage.name: fingerprint(self.recipe(stage, source)) for stage in wide}
+
+    # -- models -------------------------------------------------------------------------------
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens in one window; a model with a shorter context uses its own."""
+        return self.config.quality.context_tokens or _DEFAULT_CONTEXT
+
+    @property
+    def device(self) -> str:
+        """Where models run."""
+        return self._machine[0]
+
+    @property
+    def dtype(self) -> str:
+        """The number format in which models run."""
+        return self._machine[1]
+
+    @cached_property
+    def _machine(self) -> tuple[str, str]:
+        """Device and dtype; what was found on this very machine is not looked for again."""
+        compute = self.config.compute
+        mark = fingerprint([compute.device, compute.dtype, *machine_marks()])
+        key = f"machines/{mark}.json"
+        known = self.lake.read_json(key)
+        if known is None:
+            device = models.pick_device(compute.device)
+            known = {"device": device, "dtype": models.pick_dtype(device, compute.dtype)}
+            self.lake.write_json(key, known)
+        return known["device"], known["dtype"]
+
+    @cached_property
+    def gram_sample_bits(self) -> int:
+        """Grams are kept when so many top bits of their hash are 0; 0 is exact."""
+        sample = self.config.diversity.ngram.sample
+        if isinstance(sample, int):
+            return sample
+        size = 0
+        for shard in self.project.all_shards():
+            is_packed = shard.shard.path.endswith((".gz", ".zst", ".parquet"))
+            size += shard.shard.size * (_TEXT_PER_COMPRESSED_BYTE if is_packed else 1)
+        bits = 0
+        while size > _EXACT_BYTES << bits:
+            bits += 1
+        return bits
+
+    def is_trained_here(self, name: str) -> bool:
+        """Whether a reference is trained on the corpus, rather than found."""
+        return self.config.references[name].bootstrap is not None
+
+    def reference_folder(self, name: str) -> Path:
+        """Return the folder of a reference's files.
+
+        Raises:
+            NotFittedError: It is to be trained here and has not been.
+            ModelError: It cannot be found.
+        """
+        reference = self.config.references[name]
+        if reference.model is not None:
+            return models.resolve_model(reference.model, reference.revision, self.project.root)
+        version = self.fit(stages.REFERENCE, name)
+        return self.lake.path(f"fits/reference-{name}/{version}/model")
+
+    def reference_digest(self, name: str) -> str:
+        """Return the digest of a reference's weight, config and tokenizer files."""
+        folder = self.reference_folder(name)
+        return self._remembered_digest(folder)
+
+    def _remembered_digest(self, folder: Path) -> str:
+        """Digest a model folder; an unchanged folder (sizes and times) is not read again."""
+        listing = [
+            [path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+        mark = fingerprint([str(folder), listing])
+        known = self._digests.get(mark)
+        if known is None:
+            known = models.digest_model(folder)
+            self._digests[mark] = known
+            self.lake.replace_json("models/digests.json", self._digests)
+        return known
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return dict(self.lake.read_json("models/digests.json", {}))
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """Return the folder (or file) of the tokenizer that counts the budget."""
+        choice = self.config.tokenizer
+        if choice.reference is not None:
+            return self.reference_folder(choice.reference)
+        if choice.file is not None:
+            return self.project.root / choice.file
+        return models.resolve_model(str(choice.model), choice.revision, self.project.root)
+
+    @cached_property
+    def tokenizer_digest(self) -> str:
+        """Return the digest of the budget's tokenizer file."""
+        return digest_tokenizer(self.tokenizer_folder)
+
+    @property
+    def counts_with_reference(self) -> bool:
+        """Whether scoring already counts the budget's tokens."""
+        reference = self.reference_folder(self.config.quality.reference)
+        return digest_tokenizer(reference) == self.tokenizer_digest
+
+    @property
+    def encoder_folder(self) -> Path:
+        """Return the folder of the encoder."""
+        encoder = self.config.encoder
+        return models.resolve_model(encoder.model, encoder.revision, self.project.root)
+
+    @cached_property
+    def encoder_digest(self) -> str:
+        """Return the digest of the encoder's files."""
+        return self._remembered_digest(self.encoder_folder)
+
+    # -- fits ---------------------------------------------------------------------------------
+
+    def fit_name(self, fit: FitStage, name: str = "") -> str:
+        """Return a fit's folder in the lake: its stage, with a name where there are several."""
+        return f"{fit.name}-{name}" if name else fit.name
+
+    def fit_key(self, fit: FitStage, name: str = "") -> str:
+        """Return the folder of the fit's current version."""
+        return f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
+
+    def fit(self, fit: FitStage, name: str = "") -> str:
+        """Return the version of a fit that is to be used, which exists.
+
+        Raises:
+            NotFittedError: There is none.
+        """
+        folder = self.fit_name(fit, name)
+        if folder not in self._fits:
+            version = self.wanted_fit(fit, name)
+            if not self.lake.exists(f"fits/{folder}/{version}/fit.json"):
+                raise NotFittedError(folder)
+            self._fits[folder] = version
+        return self._fits[folder]
+
+    def wanted_fit(self, fit: FitStage, name: str = "") -> str:
+        """Return the version that a fit should have: the frozen one, or that of today's inputs.
+
+        Raises:
+            NotFittedError: Its recipe depends on a fit that has not been made.
+        """
+        recipe = self.fit_recipe(fit, name)
+        frozen = self.current_fit(fit, name)
+        if fit.is_frozen and frozen.get("recipe_fingerprint") == fingerprint(recipe):
+            policy = self.config.diversity.refit
+            is_kept = policy == "never" or fit is stages.REFERENCE and policy != "always"
+            if isinstance(policy, Refit) and not is_kept:
+                drift = self.drift(frozen)
+                is_kept = drift is None or drift <= policy.drift
+            if is_kept:
+                return str(frozen["version"])
+        return fingerprint({"recipe": recipe, "inputs": self.fit_inputs(fit, name)})
+
+    def current_fit(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+        """Return the manifest of the fit in use: version, recipe, the sample it was fitted on."""
+        key = f"fits/{self.fit_name(fit, name)}/current.json"
+        return dict(self.lake.read_json(key, {}))
+
+    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+        """Return what a fit depends on beside the corpus."""
+        parts = getattr(self, f"_{fit.name}_fit_recipe")(name)
+        return {"stage": fit.name, "stage_version": fit.version, **parts}
+
+    def fit_inputs(self, fit: FitStage, name: str = "") -> list[Any]:
+        """Return what of the corpus a fit reads: shards by source, digest and text recipe."""
+        shards = self.project.all_shards()
+        if fit is stages.REFERENCE:
+            bootstrap = self.config.references[name].bootstrap
+            wanted = bootstrap.sources if bootstrap else None
+            shards = [shard for shard in shards if wanted is None or shard.source in wanted]
+        return sorted([shard.source, shard.digest, self._text(shard.source)] for shard in shards)
+
+    def drift(self, frozen: Mapping[str, Any]) -> float | None:
+        """Return the share of the corpus's sample that a fit was not made on; None if unknown.
+
+        Both samples are the documents with the smallest hashes, so the share of today's that is
+        missing from the fit's estimates the share of the corpus that changed. It bounds the total
+        variation between any summary that was fitted on and today's.
+        """
+        sample = self.current_sample
+        before = frozen.get("sample")
+        if not sample or before is None:
+            return None
+        return 1.0 - len(set(sample) & set(before)) / len(sample)
+
+    @cached_property
+    def current_sample(self) -> list[str]:
+        """Return the first ids of the corpus's hash sample, when the corpus asset is current."""
+        try:
+            key = f"{self.fit_key(stages.CORPUS)}/sample.parquet"
+        except NotFittedError:
+            return []
+        ids = self.lake.read_table(key, ["doc_id"]).column("doc_id")
+        return list(ids.slice(0, _DRIFT_SAMPLE).to_pylist())
+
+    def _sources(self, stage: Stage) -> dict[str, str]:
+        return {
+            source: fingerprint(self.recipe(stage, source)) for source in self.config.corpus.sources
+        }
+
+    def _corpus_fit_recipe(self, _name: str) -> dict[str, Any]:
+        size = max(self.config.diversity.clusters.sample, self.config.diversity.topics.sample)
+        return {"documents": self._sources(stages.DOCUMENTS), "sample": size}
+
+    def _reference_fit_recipe(self, name: str) -> dict[str, Any]:
+        reference = self.config.references[name]
+        if reference.bootstrap is None:
+            return {"model": self.reference_digest(name)}
+        return {"bootstrap": reference.bootstrap.model_dump(mode="json")}
+
+    def _calibration_fit_recipe(self, _name: str) -> dict[str, Any]:
+        quality = self.config.quality
+        return {
+            "perplexity": self._sources(stages.PERPLEXITY),
+            "language": self.config.corpus.language,
+            "by": quality.calibrate_by,
+        }
+
+    def _cluster_fit_fit_recipe(self, _name: str) -> dict[str, Any]:
+        return {
+            "embeddings": self._sources(stages.EMBEDDINGS),
+            **self.config.diversity.clusters.model_dump(),
+        }
+
+    def _ngram_index_fit_recipe(self, _name: str) -> dict[str, Any]:
+        return {"grams": self._sources(stages.GRAMS)}
+
+    def _topic_fit_fit_recipe(self, _name: str) -> dict[str, Any]:
+        return {
+            "words": self._sources(stages.WORDS),
+            "index": self.fit(stages.NGRAM_INDEX),
+            **self.config.diversity.topics.model_dump(),
+        }
+
+    def _metric_fit_fit_recipe(self, name: str) -> dict[str, Any]:
+        from samplemix_dagster.engine.metrics import metric_identity
+
+        identity = metric_identity(self.config.diversity.metrics[name], self.project.root)
+        if identity["needs"] == "embedding":
+            return {"embeddings": self._sources(stages.EMBEDDINGS), **identity}
+        sources = self.config.corpus.sources
+        return {"texts": {source: self._text(source) for source in sources}, **identity}
+
+    def _diversity_calibration_fit_recipe(self, _name: str) -> dict[str, Any]:
+        sources = self.config.corpus.sources
+        return {
+            "components": {source: self._component_recipes(source) for source in sources},
+            "language": self.config.corpus.language,
+        }
+
+    def _beta_fit_recipe(self, _name: str) -> dict[str, Any]:
+        return {
+            "scores": self._sources(stages.SCORES),
+            "duplicates": self.config.corpus.duplicates,
+            "corpus": self.fit(stages.CORPUS),
+        }
+
+    def _mixture_fit_recipe(self, name: str) -> dict[str, Any]:
+        return {
+            "mixture": self.project.mixture_config(name),
+            "scores": self._sources(stages.SCORES),
+            "duplicates": self.config.corpus.duplicates,
+            "beta": self.fit(stages.BETA),
+        }
+
+    # -- mixtures -----------------------------------------------------------------------------
+
+    def mixture_version(self, name: str) -> str:
+        """Return the version that a mixture should have.
+
+        It is a hash of the mixture's configuration, of every fit and feature recipe (through the
+        beta fit and the scores) and of the shards; not of the mixture's name.
+        """
+        recipe = self.fit_recipe(stages.MIXTURE, name)
+        return fingerprint({"recipe": recipe, "inputs": self.fit_inputs(stages.MIXTURE)})

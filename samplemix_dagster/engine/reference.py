@@ -1,0 +1,198 @@
+"""Make a reference: find the one that is named, or train a small one on the corpus.
+
+The documents that train it are those with the smallest hashes for that purpose, so the same corpus
+gives the same model; a few more are read to measure what it remembers of its own. Architecture and
+optimiser are in ``core.quality.bootstrap``.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster import tables
+from samplemix_dagster.config import Bootstrap
+from samplemix_dagster.core.hashing import id_words
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.fits import FitWriter, smallest_hashes
+from samplemix_dagster.engine.maps import read_documents
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.errors import InputError
+
+_BYTES_PER_TOKEN = 6
+_TESTED_TEXTS = 200
+_SAMPLE_LIMIT = 2_000_000
+_GAP_CHARACTERS = 4_000
+
+
+def reference_maker(
+    name: str, progress: Callable[[int, int], None] | None = None
+) -> Callable[[Recipes, FitWriter], dict[str, Any]]:
+    """Return what makes a reference's version, for :func:`engine.fits.run_fit`."""
+
+    def make(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
+        bootstrap = recipes.config.references[name].bootstrap
+        if bootstrap is None:
+            return _named_facts(recipes, name)
+        return _train(recipes, writer, bootstrap, progress)
+
+    return make
+
+
+def _named_facts(recipes: Recipes, name: str) -> dict[str, Any]:
+    from samplemix_dagster.storage.model_files import count_parameters
+
+    folder = recipes.reference_folder(name)
+    return {
+        "kind": "model",
+        "model": recipes.config.references[name].model,
+        "model_digest": recipes.reference_digest(name),
+        "num_parameters": count_parameters(folder),
+    }
+
+
+def _train(
+    recipes: Recipes,
+    writer: FitWriter,
+    bootstrap: Bootstrap,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    from samplemix_dagster.core.quality.bootstrap import (
+        BootstrapRecipe,
+        fold_of,
+        train_reference,
+        train_tokenizer,
+    )
+    from samplemix_dagster.engine.tasks import _one_thread
+    from samplemix_dagster.storage.models import digest_model, save_reference
+
+    _one_thread()
+    ids, texts = _sample_texts(recipes, bootstrap)
+    recipe = BootstrapRecipe(
+        tokens=bootstrap.tokens,
+        vocabulary=bootstrap.vocabulary,
+        layers=bootstrap.layers,
+        width=bootstrap.width,
+        context_tokens=bootstrap.context,
+        seed=bootstrap.seed,
+    )
+    tokenizer = train_tokenizer(texts, bootstrap.vocabulary)
+    folder = writer.folder / "model"
+    facts: dict[str, Any] = {"kind": "bootstrap", "cross_fit": False}
+    is_crossed = bootstrap.cross_fit == "always"
+    if not is_crossed:
+        model, report = train_reference(texts, tokenizer, recipe, progress=progress)
+        gap = _gap(model, tokenizer, texts, report.is_member)
+        facts |= _report(report) | {"memorisation_gap_bits_per_byte": gap}
+        is_crossed = bootstrap.cross_fit == "auto" and gap is not None and gap > bootstrap.max_gap
+        if not is_crossed:
+            save_reference(model, tokenizer, folder)
+    if is_crossed:
+        folds = fold_of(id_words(ids))
+        for fold in (0, 1):
+            # The model that scores a fold has only seen the other one.
+            half = [text for text, own in zip(texts, folds, strict=True) if own != fold]
+            model, report = train_reference(half, tokenizer, recipe, progress=progress)
+            save_reference(model, tokenizer, folder / f"fold-{fold}")
+            facts |= _report(report)
+        facts["cross_fit"] = True
+    facts["model_digest"] = digest_model(folder)
+    return facts
+
+
+def _report(report: Any) -> dict[str, Any]:
+    return {
+        "num_parameters": report.num_parameters,
+        "num_training_tokens": report.num_tokens,
+        "num_steps": report.num_steps,
+        "num_training_documents": int(report.is_member.sum()),
+        "first_bits_per_token": round(report.first_bits_per_token, 4),
+        "last_bits_per_token": round(report.last_bits_per_token, 4),
+    }
+
+
+def _gap(
+    model: Any, tokenizer: Any, texts: list[str], is_member: npt.NDArray[np.bool_]
+) -> float | None:
+    """What the model forgives its own texts; None when it has seen every text there is."""
+    from samplemix_dagster.core.quality.bootstrap import SEPARATOR, memorisation_gap
+    from samplemix_dagster.core.quality.token_loss import text_losses
+
+    sides = []
+    for own in (True, False):
+        chosen = [
+            text[:_GAP_CHARACTERS]
+            for text, member in zip(texts, is_member, strict=True)
+            if member == own
+        ][:_TESTED_TEXTS]
+        if not chosen:
+            return None
+        num_bytes = np.array([len(text.encode()) for text in chosen])
+        losses = text_losses(
+            model,
+            tokenizer,
+            chosen,
+            start_token_id=tokenizer.token_to_id(SEPARATOR),
+            context_tokens=model.config.max_position_embeddings,
+            overlap_tokens=0,
+        )
+        sides.append((losses.bits_per_byte(num_bytes), num_bytes))
+    (members, member_bytes), (others, other_bytes) = sides
+    gap = memorisation_gap(
+        member_bits_per_byte=members,
+        member_bytes=member_bytes,
+        other_bits_per_byte=others,
+        other_bytes=other_bytes,
+    )
+    return round(gap, 5)
+
+
+def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], list[str]]:
+    """Return ids and texts to train on, smallest hash first, with some more to test on."""
+    sample = tables.SAMPLE.schema.empty_table()
+    shards = [
+        shard
+        for shard in recipes.project.all_shards()
+        if bootstrap.sources is None or shard.source in bootstrap.sources
+    ]
+    for shard in shards:
+        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        documents = recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"])
+        more = tables.SAMPLE.make(
+            doc_id=documents.column("doc_id"),
+            source=[shard.source] * documents.num_rows,
+            shard=[shard.digest] * documents.num_rows,
+            row=documents.column("row"),
+            num_bytes=documents.column("num_bytes"),
+        )
+        sample = smallest_hashes(sample, more, _SAMPLE_LIMIT, "reference")
+    if sample.num_rows == 0:
+        raise InputError("a reference cannot be trained: the sources it names have no document.")
+    total = np.cumsum(sample.column("num_bytes").to_numpy())
+    needed = int(np.searchsorted(total, bootstrap.tokens * _BYTES_PER_TOKEN)) + 1
+    chosen = sample.slice(0, needed + _TESTED_TEXTS)
+    return _read(recipes, chosen)
+
+
+def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str]]:
+    place = {
+        (item["source"], item["shard"], item["row"]): index
+        for index, item in enumerate(sample.to_pylist())
+    }
+    texts: dict[int, str] = {}
+    for index, text in _texts(recipes, place):
+        texts[index] = text
+    return sample.column("doc_id").to_pylist(), [texts[index] for index in range(len(texts))]
+
+
+def _texts(recipes: Recipes, place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:
+    wanted = {(source, shard) for source, shard, _ in place}
+    for shard in recipes.project.all_shards():
+        if (shard.source, shard.digest) not in wanted:
+            continue
+        for document in read_documents(recipes.project, shard):
+            index = place.get((shard.source, shard.digest, document.row))
+            if index is not None:
+                yield index, document.text

@@ -1,0 +1,48 @@
+"""Run what is stale, phase by phase, as a plain loop: no Dagster in it.
+
+The command line runs the same steps inside Dagster; this is what tests and the cost of
+orchestration are measured against.
+"""
+
+from collections.abc import Callable
+
+from samplemix_dagster.engine.flow import Call, build_steps
+from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
+from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import InputError
+
+
+def run_project(
+    project: Project,
+    progress: Progress = no_progress,
+    on_outcome: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Run every stale step of a project and return what each did.
+
+    Raises:
+        InputError: A source cannot be read; the others were read first.
+    """
+    project.refresh()
+    steps = build_steps(project)
+    outcomes = []
+    for phase in sorted({step.phase for step in steps}):
+        of_phase = [step for step in steps if step.phase == phase]
+        for step in of_phase:
+            # Planned one by one: a step may make the next one's address known.
+            planner = Planner(project, steps)
+            for task in planner.plan([step.asset]).tasks:
+                call = Call(
+                    project=project,
+                    partition=task.partition,
+                    why=task.why,
+                    run_id=None,
+                    progress=progress,
+                )
+                outcome = step.run(call)
+                outcomes.append(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
+        if phase == 0 and (problems := Planner(project, steps).problems):
+            raise InputError("\n".join(problems.values()))
+    return outcomes

@@ -1,0 +1,69 @@
+"""Every stage by name: what computes it, which asset shows it, which table it fills.
+
+``version`` is raised when a stage's code changes what it computes; it is part of every recipe, so
+that raising it recomputes the stage and what depends on it, and nothing else.
+"""
+
+from dataclasses import dataclass
+
+from samplemix_dagster import tables
+from samplemix_dagster.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A per-shard stage: its name in the lake, its asset, its group, its table, its version."""
+
+    name: str
+    asset: str
+    group: str
+    table: Table
+    version: int = 1
+    carries_over: bool = False
+    """Whether a rewritten shard keeps the rows of documents that it had before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitStage:
+    """A fit over the whole corpus: its name in the lake, its asset, its group, its version."""
+
+    name: str
+    asset: str
+    group: str
+    version: int = 1
+    is_frozen: bool = True
+
+
+DOCUMENTS = Stage("documents", "raw_shards", "shards", tables.DOCUMENTS)
+GRAMS = Stage("grams", "raw_shards", "shards", tables.GRAMS)
+WORDS = Stage("words", "raw_shards", "shards", tables.WORDS)
+PERPLEXITY = Stage("perplexity", "perplexity", "quality", tables.PERPLEXITY, carries_over=True)
+TOKENS = Stage("tokens", "token_counts", "quality", tables.TOKENS, carries_over=True)
+EMBEDDINGS = Stage(
+    "embeddings", "embeddings", "diversity", tables.embeddings_table(1), carries_over=True
+)
+QUALITY = Stage("quality", "quality_scores", "quality", tables.QUALITY)
+CLUSTERS = Stage("clusters", "cluster_diversity", "diversity", tables.CLUSTERS)
+OWNERSHIP = Stage("ownership", "ngram_ownership", "diversity", tables.OWNERSHIP)
+TOPICS = Stage("topics", "topic_distribution", "diversity", tables.TOPICS)
+DIVERSITY = Stage("diversity", "diversity_scores", "diversity", tables.DIVERSITY)
+SCORES = Stage("scores", "document_scores", "beta", tables.scores_table())
+
+CORPUS = FitStage("corpus", "corpus", "shards", is_frozen=False)
+REFERENCE = FitStage("reference", "reference_model", "reference")
+CALIBRATION = FitStage("calibration", "calibration", "quality")
+CLUSTER_FIT = FitStage("cluster_fit", "clusters", "diversity")
+NGRAM_INDEX = FitStage("ngram_index", "ngram_index", "diversity")
+TOPIC_FIT = FitStage("topic_fit", "topics", "diversity")
+METRIC_FIT = FitStage("metric_fit", "metric_fit", "diversity")
+DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration", "diversity")
+BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
+MIXTURE = FitStage("mixture", "mixture", "mixture", is_frozen=False)
+
+COMPONENT_STAGES = {"cluster": CLUSTERS, "ngram": OWNERSHIP, "topic": TOPICS}
+"""The built-in components of diversity; their score is the column ``<component>_score``."""
+
+
+def metric_stage(name: str) -> Stage:
+    """Return the stage of a user's own component."""
+    return Stage(f"metric-{name}", f"metric_{name}", "diversity", tables.METRIC, carries_over=True)

@@ -1,0 +1,123 @@
+"""How a map over chunks is run: in this process, or in worker processes of one thread each.
+
+Results come back in the order of the chunks, and a chunk's result does not depend on who computes
+it, so one worker, two and four give the same bytes. Workers live as long as the process that
+started them and keep their models: a run over many partitions loads each model once a worker.
+"""
+
+import atexit
+import collections
+import concurrent.futures
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+_Chunk = TypeVar("_Chunk")
+_Result = TypeVar("_Result")
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+_pools: dict[int, concurrent.futures.ProcessPoolExecutor] = {}
+
+
+def map_chunks(
+    work: Callable[[_Chunk], _Result],
+    chunks: Iterable[_Chunk],
+    num_workers: int,
+) -> Iterator[_Result]:
+    """Yield ``work(chunk)`` for each chunk, in order.
+
+    Args:
+        work: A function that a worker process can import.
+        chunks: Read only as far as needed to keep the workers busy, so memory stays flat.
+        num_workers: 1 runs here; more run in that many processes.
+    """
+    if num_workers == 1:
+        _use_one_thread()
+        yield from map(work, chunks)
+        return
+    pool = _pool(num_workers)
+    pending: collections.deque[concurrent.futures.Future[_Result]] = collections.deque()
+    try:
+        for chunk in chunks:
+            pending.append(pool.submit(work, chunk))
+            if len(pending) > 2 * num_workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except concurrent.futures.process.BrokenProcessPool:
+        _pools.pop(num_workers, None)
+        raise
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _pool(num_workers: int) -> concurrent.futures.ProcessPoolExecutor:
+    pool = _pools.get(num_workers)
+    if pool is None:
+        # Spawned, not forked: a fork would inherit half of a threaded library's state.
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(
+            num_workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+        )
+        _pools[num_workers] = pool
+        saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+        try:
+            # All start now, while the variables stand: libraries read them when they load.
+            list(pool.map(_ready, range(num_workers)))
+        finally:
+            for name, value in saved.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+    return pool
+
+
+def _ready(number: int) -> int:
+    return number
+
+
+def _start_worker(parent: int) -> None:
+    import signal
+    import threading
+    import time
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _use_one_thread()
+
+    def leave_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+def _use_one_thread() -> None:
+    import sys
+
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def stop_workers() -> None:
+    """End every worker process."""
+    while _pools:
+        _, pool = _pools.popitem()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+atexit.register(stop_workers)
+
+
+def describe(num_workers: int) -> dict[str, Any]:
+    """Return how maps are run, for an asset's metadata."""
+    return {"executor": "in process" if num_workers == 1 else "processes", "workers": num_workers}

@@ -1,0 +1,186 @@
+"""Which shards a source has: found by glob, known by digest, remembered from scan to scan.
+
+A shard *is* its bytes: the digest is its name in the lake, and a renamed file is the same shard.
+Size and modification time only save reading a file again. What a shard contains is said by
+``shards.py``.
+"""
+
+import glob
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from samplemix_dagster.config import Source
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.lake import Lake, digest_file
+from samplemix_dagster.storage.shards import ENDINGS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One input file as it was last seen."""
+
+    path: str
+    digest: str
+    size: int
+    mtime_ns: int
+    previous: str | None = None
+    """Digest that the same path had before, whose features of unchanged documents are carried over."""
+    other_paths: tuple[str, ...] = ()
+    """Files of the same source with the same bytes: they are the same shard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The shards of one partition, in order of digest, and what was skipped."""
+
+    partition: str
+    shards: tuple[Shard, ...]
+    skipped: tuple[str, ...] = ()
+    """Folders that stand where a shard was expected."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON value."""
+        return {
+            "partition": self.partition,
+            "shards": [asdict(shard) for shard in self.shards],
+            "skipped": list(self.skipped),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Manifest":
+        """Return the manifest that :meth:`to_json` gave."""
+        return cls(
+            partition=value["partition"],
+            shards=tuple(
+                Shard(**{**shard, "other_paths": tuple(shard["other_paths"])})
+                for shard in value["shards"]
+            ),
+            skipped=tuple(value["skipped"]),
+        )
+
+
+def partition_keys(name: str, source: Source) -> list[str]:
+    """Return a source's partitions: its name, or ``name:03`` and so on where it has parts."""
+    if source.parts == 1:
+        return [name]
+    return [f"{name}:{part:02d}" for part in range(source.parts)]
+
+
+def source_of(partition: str) -> str:
+    """Return the source that a partition belongs to."""
+    return partition.split(":", 1)[0]
+
+
+def manifest_key(partition: str) -> str:
+    """Return where a partition's manifest lies in the lake."""
+    return f"shards/{partition.replace(':', '-part-')}/current.json"
+
+
+def read_manifest(lake: Lake, partition: str) -> Manifest | None:
+    """Return the manifest of the last scan that was recorded, or None."""
+    value = lake.read_json(manifest_key(partition))
+    return None if value is None else Manifest.from_json(value)
+
+
+def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> Manifest:
+    """Find a partition's shards. A file of unchanged size and time is not read again.
+
+    Raises:
+        InputError: No file matches, or one cannot be read.
+    """
+    by_path = {shard.path: shard for shard in known.shards} if known else {}
+    for shard in list(by_path.values()):
+        by_path.update(dict.fromkeys(shard.other_paths, shard))
+    files, skipped = _files(source, root)
+    if not files and not skipped:
+        patterns = ", ".join(source.paths)
+        raise InputError(
+            f"source {source_of(partition)!r}: nothing matches {patterns} (below {root}). "
+            "Correct `path`, or remove the source."
+        )
+    found: dict[str, Shard] = {}
+    for path in files:
+        if source.parts > 1 and _part(path, source.parts) != int(partition.split(":")[1]):
+            continue
+        shard = _look(root, path, by_path.get(path))
+        first = found.get(shard.digest)
+        if first is None:
+            found[shard.digest] = shard
+        else:
+            found[shard.digest] = Shard(
+                **{**_fields(first), "other_paths": (*first.other_paths, path)}
+            )
+    return Manifest(
+        partition=partition,
+        shards=tuple(found[digest] for digest in sorted(found)),
+        skipped=tuple(skipped),
+    )
+
+
+def _fields(shard: Shard) -> dict[str, Any]:
+    return {**asdict(shard), "other_paths": shard.other_paths}
+
+
+def _look(root: Path, path: str, seen: Shard | None) -> Shard:
+    file = root / path
+    try:
+        status = file.stat()
+        if seen and (seen.path, seen.size, seen.mtime_ns) == (
+            path,
+            status.st_size,
+            status.st_mtime_ns,
+        ):
+            return Shard(**{**_fields(seen), "other_paths": ()})
+        digest = digest_file(file)
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    previous = None
+    if seen is not None:
+        previous = seen.digest if seen.digest != digest else seen.previous
+    return Shard(
+        path=path,
+        digest=digest,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        previous=previous,
+    )
+
+
+def _part(path: str, parts: int) -> int:
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest()) % parts
+
+
+def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
+    """Return (files, folders that a pattern matched by name), relative to the root where below it."""
+    files: set[str] = set()
+    skipped: set[str] = set()
+    for pattern in source.paths:
+        whole = root / pattern
+        if whole.is_dir():
+            files |= {_relative(path, root) for path in _below(whole)}
+            continue
+        for name in glob.iglob(str(whole), recursive=True):
+            path = Path(name)
+            if path.is_file():
+                files.add(_relative(path, root))
+            elif path.is_dir() and path.suffix in (*ENDINGS, ".gz", ".zst"):
+                skipped.add(_relative(path, root))
+    return sorted(files), sorted(skipped)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden and _is_shard_name(path.name):
+            yield path
+
+
+def _is_shard_name(name: str) -> bool:
+    return name.removesuffix(".gz").removesuffix(".zst").lower().endswith(ENDINGS)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

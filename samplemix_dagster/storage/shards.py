@@ -1,0 +1,460 @@
+"""Read shards: files in, documents and rejected rows out, one at a time.
+
+Memory does not grow with a shard. Every row of a shard becomes a :class:`Document` or a
+:class:`Rejection` with a reason from the closed list :data:`REASONS`: never silence, never an
+exception for what a file contains. What is not here: which shards exist (``manifest.py``) and what
+is computed from a document (``engine``).
+
+Files are opened by what their first bytes say, not by their ending: a ``.jsonl`` that is really
+gzip is read as gzip, and a ``.parquet`` that is not Parquet is one rejected row.
+"""
+
+import csv
+import gzip
+import io
+import json
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from samplemix_dagster.config import Corpus, Source
+from samplemix_dagster.errors import InputError
+
+REASONS: dict[str, str] = {
+    "empty_file": "the shard has no byte",
+    "unreadable": "the shard cannot be opened as what it claims to be",
+    "truncated": "the shard ends in the middle; what came before is kept",
+    "directory": "a folder stands where a shard was expected",
+    "invalid_json": "the line is not one JSON object",
+    "invalid_utf8": "the bytes are not UTF-8, or a lone surrogate stands in the text",
+    "missing_text": "the text field is absent or null",
+    "not_text": "the text field is not a string",
+    "empty": "nothing but white space",
+    "too_short": "fewer characters than corpus.min_characters",
+    "too_long": "more characters than corpus.max_characters",
+    "binary_like": "a NUL character, an endless word, or hardly a space: encoded data, not prose",
+}
+"""Every reason for which a row is rejected, and what it means."""
+
+ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt", ".md", ".text", ".rst")
+_COMPRESSED = (".gz", ".zst")
+_EXCERPT_CHARACTERS = 200
+_BLOCK_BYTES = 1 << 20
+_SPACELESS = (
+    ("\u0e00", "\u0eff"),  # Thai, Lao
+    ("\u1000", "\u109f"),  # Myanmar
+    ("\u1780", "\u17ff"),  # Khmer
+    ("\u2e80", "\u9fff"),  # CJK, kana
+    ("\uf900", "\ufaff"),
+    ("\U00020000", "\U0003ffff"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One accepted text and where it stands: ``row`` counts from 0 within its shard."""
+
+    row: int
+    text: str
+    id: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """One row that is no document: why, and at most 200 characters of what was found."""
+
+    row: int
+    reason: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRules:
+    """Everything that decides which rows are documents and what their text is."""
+
+    format: str
+    text: str
+    id: str
+    metadata: tuple[str, ...]
+    split: str
+    min_characters: int
+    max_characters: int
+    max_word_characters: int
+
+    @classmethod
+    def of(cls, corpus: Corpus, source: Source) -> "ReadRules":
+        """Return the rules that a configuration states for one source."""
+        return cls(
+            format=source.format,
+            text=source.text,
+            id=source.id,
+            metadata=tuple(source.metadata),
+            split=source.split,
+            min_characters=corpus.min_characters,
+            max_characters=corpus.max_characters,
+            max_word_characters=corpus.max_word_characters,
+        )
+
+    def text_recipe(self) -> dict[str, Any]:
+        """What the set of documents and their texts depend on, beside the shard's bytes."""
+        return {
+            "format": self.format,
+            "text": self.text,
+            "split": self.split,
+            "min_characters": self.min_characters,
+            "max_characters": self.max_characters,
+            "max_word_characters": self.max_word_characters,
+            "version": 1,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """A row as found: exactly one of a value (with its fields) or a problem."""
+
+    value: Any = None
+    fields: dict[str, Any] | None = None
+    problem: str | None = None
+    excerpt: str = ""
+
+
+def read_shard(path: Path, rules: ReadRules) -> Iterator[Document | Rejection]:
+    """Yield every row of a shard, in order, as a document or a rejection.
+
+    Raises:
+        InputError: The file is gone or may not be read (what it contains never raises).
+    """
+    for number, row in enumerate(_rows(path, rules)):
+        if row.problem is not None:
+            yield Rejection(row=number, reason=row.problem, excerpt=_excerpt(row.excerpt))
+            continue
+        problem = _text_problem(row.value, rules)
+        if problem is not None:
+            yield Rejection(row=number, reason=problem, excerpt=_excerpt(row.value))
+            continue
+        fields = row.fields or {}
+        yield Document(
+            row=number,
+            text=row.value,
+            id=_as_id(_field(fields, rules.id)),
+            metadata={
+                name: value
+                for name in rules.metadata
+                if (value := _field(fields, name)) is not None
+            },
+        )
+
+
+def _as_id(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _text_problem(value: object, rules: ReadRules) -> str | None:
+    """Return why a value is no document, or None."""
+    if value is None:
+        return "missing_text"
+    if not isinstance(value, str):
+        return "not_text"
+    length = len(value.strip())
+    if length == 0:
+        return "empty"
+    if length < rules.min_characters:
+        return "too_short"
+    if len(value) > rules.max_characters:
+        return "too_long"
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return "invalid_utf8"
+    if "\x00" in value or (rules.max_word_characters and _binary_like(value, rules)):
+        return "binary_like"
+    return None
+
+
+def _binary_like(text: str, rules: ReadRules) -> bool:
+    """An endless word, or under 6 % white space, in a script that has spaces."""
+    words = text.split()
+    longest = max(words, key=len)
+    if len(longest) > rules.max_word_characters and not _spaceless(longest):
+        return True
+    if len(text) < 200:
+        return False
+    num_spaces = len(text) - sum(map(len, words))
+    return num_spaces < 0.06 * len(text) and not _spaceless(text[:2000])
+
+
+def _spaceless(text: str) -> bool:
+    """A fifth of the characters belong to scripts that are written without spaces."""
+    count = sum(any(low <= c <= high for low, high in _SPACELESS) for c in text if c > "\u0dff")
+    return 5 * count >= len(text)
+
+
+def _excerpt(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = text[:_EXCERPT_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if unicodedata.category(c) != "Cc" else " " for c in text)[
+        :_EXCERPT_CHARACTERS
+    ]
+
+
+def _field(fields: dict[str, Any], name: str) -> Any:
+    if name in fields:
+        return fields[name]
+    value: Any = fields
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _rows(path: Path, rules: ReadRules) -> Iterator[_Row]:
+    if path.is_dir():
+        yield _Row(problem="directory", excerpt=path.name)
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            if not head:
+                yield _Row(problem="empty_file")
+                return
+            file.seek(0)
+            yield from _rows_of_stream(file, head, path, rules)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _rows_of_stream(file: IO[bytes], head: bytes, path: Path, rules: ReadRules) -> Iterator[_Row]:
+    name = path.name.lower()
+    stem = next((name.removesuffix(end) for end in _COMPRESSED if name.endswith(end)), name)
+    kind = rules.format if rules.format != "auto" else _kind(stem)
+    if head.startswith(b"PAR1"):
+        yield from _parquet_rows(file, rules)
+        return
+    if kind == "parquet":
+        yield _Row(problem="unreadable", excerpt="not a Parquet file")
+        return
+    stream: IO[bytes] = file
+    if head.startswith(b"\x1f\x8b"):
+        stream = gzip.GzipFile(fileobj=file)
+    elif head.startswith(b"\x28\xb5\x2f\xfd"):
+        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+    elif name.endswith(_COMPRESSED):
+        yield _Row(problem="unreadable", excerpt=f"not a {path.suffix[1:]} file")
+        return
+    blocks = _blocks(stream)
+    reader = {"jsonl": _json_rows, "csv": _csv_rows, "text": _text_rows}[kind]
+    yield from reader(blocks, rules, "\t" if stem.endswith(".tsv") else ",")
+
+
+def _kind(stem: str) -> str:
+    if stem.endswith((".jsonl", ".ndjson", ".json")):
+        return "jsonl"
+    if stem.endswith(".parquet"):
+        return "parquet"
+    return "csv" if stem.endswith((".csv", ".tsv")) else "text"
+
+
+_TRUNCATED = b""
+"""Marks in a stream of blocks that the shard ended in the middle."""
+
+
+def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the decompressed bytes; a last empty block says that the stream broke off.
+
+    ``read1`` hands out what a broken stream still gave, where ``read`` would lose it.
+    """
+    first = True
+    while True:
+        try:
+            block = stream.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]
+        except (EOFError, zlib.error, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the disk, not the stream
+            yield _TRUNCATED
+            return
+        if not block:
+            return
+        yield block.removeprefix(b"\xef\xbb\xbf") if first else block
+        first = False
+
+
+def _lines(blocks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes | None, bytes]]:
+    """Yield (line, b"") for each line, (None, head) for one above the limit or a broken end.
+
+    A line above the limit yields ``(None, its first bytes)`` and is otherwise skipped; a stream
+    that breaks off yields ``(None, b"\\0" + the incomplete line's first bytes)``.
+    """
+    pending, skipping = b"", False
+    for block in blocks:
+        if block == _TRUNCATED:
+            yield None, b"\0" + pending[:1000]
+            return
+        *complete, rest = block.split(b"\n")
+        for piece in complete:
+            if not skipping:
+                line = pending + piece
+                yield (line, b"") if len(line) <= limit else (None, line[:1000])
+            pending, skipping = b"", False
+        if skipping:
+            continue
+        pending += rest
+        if len(pending) > limit:
+            yield None, pending[:1000]
+            pending, skipping = b"", True
+    if pending:
+        yield pending, b""
+
+
+def _json_rows(blocks: Iterator[bytes], rules: ReadRules, _separator: str) -> Iterator[_Row]:
+    limit = 8 * rules.max_characters + _BLOCK_BYTES
+    for line, head in _lines(blocks, limit):
+        if line is None:
+            cut = head.startswith(b"\0")
+            excerpt = head.removeprefix(b"\0").decode("utf-8", "replace")
+            yield _Row(problem="truncated" if cut else "too_long", excerpt=excerpt)
+        elif line.strip():
+            yield _json_row(line, rules)
+
+
+def _json_row(line: bytes, rules: ReadRules) -> _Row:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return _Row(problem="invalid_utf8", excerpt=line[:1000].decode("utf-8", "backslashreplace"))
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return _Row(problem="invalid_json", excerpt=text[:1000])
+    if not isinstance(fields, dict):
+        return _Row(problem="invalid_json", excerpt=text[:1000])
+    return _Row(value=_field(fields, rules.text), fields=fields)
+
+
+def _csv_rows(blocks: Iterator[bytes], rules: ReadRules, separator: str) -> Iterator[_Row]:
+    csv.field_size_limit(8 * rules.max_characters + _BLOCK_BYTES)
+    broken: list[bytes] = []
+
+    def lines() -> Iterator[str]:
+        for line, head in _lines(blocks, 8 * rules.max_characters + _BLOCK_BYTES):
+            if line is None:
+                broken.append(head)
+                return
+            yield line.decode("utf-8", "surrogateescape") + "\n"
+
+    reader = csv.reader(lines(), delimiter=separator)
+    try:
+        header = next(reader, None)
+        if header is None or rules.text not in header:
+            found = ", ".join(header or [])
+            yield _Row(problem="unreadable", excerpt=f"no column {rules.text!r}; found: {found}")
+            return
+        for cells in reader:
+            if cells:
+                fields = dict(zip(header, cells, strict=False))
+                yield _Row(value=fields.get(rules.text), fields=fields)
+    except csv.Error as error:
+        yield _Row(problem="unreadable", excerpt=str(error))
+    if broken:
+        cut = broken[0].startswith(b"\0")
+        excerpt = broken[0].removeprefix(b"\0").decode("utf-8", "replace")
+        yield _Row(problem="truncated" if cut else "too_long", excerpt=excerpt)
+
+
+def _text_rows(blocks: Iterator[bytes], rules: ReadRules, _separator: str) -> Iterator[_Row]:
+    limit = 8 * rules.max_characters + _BLOCK_BYTES
+    if rules.split == "blank_line":
+        yield from _paragraph_rows(blocks, limit)
+        return
+    buffer = io.BytesIO()
+    for block in blocks:
+        if block == _TRUNCATED:
+            excerpt = buffer.getvalue()[:1000].decode("utf-8", "replace")
+            yield _Row(problem="truncated", excerpt=excerpt)
+            return
+        buffer.write(block)
+        if buffer.tell() > limit:
+            excerpt = buffer.getvalue()[:1000].decode("utf-8", "replace")
+            yield _Row(problem="too_long", excerpt=excerpt)
+            return
+    yield _decoded(buffer.getvalue())
+
+
+def _paragraph_rows(blocks: Iterator[bytes], limit: int) -> Iterator[_Row]:
+    paragraph: list[bytes] = []
+    size = 0
+    for line, head in _lines(blocks, limit):
+        if line is None:
+            cut = head.startswith(b"\0")
+            excerpt = (b"\n".join(paragraph) + head.removeprefix(b"\0"))[:1000]
+            reason = "truncated" if cut else "too_long"
+            yield _Row(problem=reason, excerpt=excerpt.decode("utf-8", "replace"))
+            paragraph, size = [], 0
+        elif line.strip():
+            size += len(line)
+            if size <= limit:
+                paragraph.append(line)
+        elif paragraph:
+            yield _paragraph(paragraph, size > limit)
+            paragraph, size = [], 0
+    if paragraph:
+        yield _paragraph(paragraph, size > limit)
+
+
+def _paragraph(lines: list[bytes], is_too_long: bool) -> _Row:
+    text = b"\n".join(lines)
+    if is_too_long:
+        return _Row(problem="too_long", excerpt=text[:1000].decode("utf-8", "replace"))
+    return _decoded(text)
+
+
+def _decoded(raw: bytes) -> _Row:
+    try:
+        return _Row(value=raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _Row(problem="invalid_utf8", excerpt=raw[:1000].decode("utf-8", "backslashreplace"))
+
+
+def _parquet_rows(file: IO[bytes], rules: ReadRules) -> Iterator[_Row]:
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(file)
+        available = set(parquet.schema_arrow.names)
+        wanted = {
+            name if name in available else name.split(".")[0]
+            for name in (rules.text, rules.id, *rules.metadata)
+        }
+        columns = sorted(wanted & available)
+        if rules.text not in available and rules.text.split(".")[0] not in available:
+            found = ", ".join(sorted(available))
+            yield _Row(problem="unreadable", excerpt=f"no column {rules.text!r}; found: {found}")
+            return
+        for batch in parquet.iter_batches(batch_size=256, columns=columns):
+            yield from _batch_rows(batch, rules)
+    except (pa.ArrowException, OSError) as error:
+        yield _Row(problem="truncated", excerpt=str(error))
+
+
+def _batch_rows(batch: Any, rules: ReadRules) -> Iterator[_Row]:
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:
+        # One bad value spoils the batch's conversion, so each row is tried by itself.
+        for index in range(batch.num_rows):
+            try:
+                fields = batch.slice(index, 1).to_pylist()[0]
+                yield _Row(value=_field(fields, rules.text), fields=fields)
+            except UnicodeDecodeError as error:
+                yield _Row(problem="invalid_utf8", excerpt=repr(bytes(error.object)[:200]))
+        return
+    for fields in rows:
+        yield _Row(value=_field(fields, rules.text), fields=fields)

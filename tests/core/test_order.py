@@ -1,0 +1,114 @@
+"""The order: every window is close to the mixture, far closer than a shuffle's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
+
+ZEROS = np.zeros(3000, dtype=np.int64)
+
+
+def words_of(size: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 2**63, (size, 2)).astype(np.uint64)
+
+
+def keys_of(strata: np.ndarray, words: np.ndarray, seed: int = 0) -> np.ndarray:
+    zeros = np.zeros(strata.size, dtype=np.int64)
+    return order_keys(strata, order_luck(words, zeros, zeros + 1, seed), words, zeros)
+
+
+def worst_window(strata: np.ndarray, order: np.ndarray, length: int) -> float:
+    """Return the largest gap between a window's stratum count and the mixture's share of it."""
+    is_in = (strata[order][:, None] == np.unique(strata)).astype(float)
+    sums = np.concatenate([np.zeros((1, is_in.shape[1])), np.cumsum(is_in, axis=0)])
+    windows = sums[length:] - sums[:-length]
+    return float(np.abs(windows - length * is_in.mean(axis=0)).max())
+
+
+strata_lists = st.lists(st.integers(0, 6), min_size=1, max_size=300).map(np.array)
+
+
+@settings(deadline=None, max_examples=60)
+@given(strata=strata_lists, low=st.floats(0, 1), high=st.floats(0, 1))
+def test_an_interval_of_keys_holds_each_share_to_within_two_draws(
+    strata: np.ndarray, low: float, high: float
+) -> None:
+    low, high = min(low, high), max(low, high)
+    keys = keys_of(strata, words_of(strata.size))
+    is_in = (keys >= low) & (keys < high)
+    for stratum in np.unique(strata):
+        expected = (high - low) * (strata == stratum).sum()
+        assert abs((is_in & (strata == stratum)).sum() - expected) < 2.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(strata=strata_lists, seed=st.integers(0, 99))
+def test_the_rows_order_changes_no_key(strata: np.ndarray, seed: int) -> None:
+    words = words_of(strata.size)
+    shuffled = np.random.default_rng(seed).permutation(strata.size)
+    assert (keys_of(strata, words)[shuffled] == keys_of(strata[shuffled], words[shuffled])).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(strata=strata_lists)
+def test_each_draw_has_its_own_nth_part_of_its_stratum(strata: np.ndarray) -> None:
+    keys = keys_of(strata, words_of(strata.size))
+    for stratum in np.unique(strata):
+        found = np.sort(keys[strata == stratum])
+        assert (np.floor(found * found.size + 1e-9) == np.arange(found.size)).all()
+
+
+def test_windows_are_far_closer_to_the_mixture_than_a_shuffles() -> None:
+    rng = np.random.default_rng(0)
+    strata = rng.choice(8, 20_000, p=np.arange(1, 9) / 36)
+    ours = worst_window(strata, np.argsort(keys_of(strata, words_of(strata.size))), 1000)
+    shuffled = worst_window(strata, rng.permutation(strata.size), 1000)
+    assert ours < 6.0
+    assert shuffled > 8.0 * ours
+
+
+def test_another_seed_is_another_order() -> None:
+    words = words_of(3000)
+    first, second = (np.argsort(keys_of(ZEROS, words, seed)) for seed in (0, 1))
+    assert abs(np.corrcoef(np.argsort(first), np.argsort(second))[0, 1]) < 0.06
+
+
+def test_copies_of_one_document_stand_a_third_of_the_run_apart() -> None:
+    words, copy = np.repeat(words_of(1000), 3, axis=0), np.tile([0, 1, 2], 1000)
+    luck = order_luck(words, copy, np.full(3000, 3), 0)
+    keys = order_keys(ZEROS, luck, words, copy).reshape(1000, 3)
+    # Ranks of 3,000 uniforms wander by under 3 / sqrt(3000) of the run.
+    assert np.abs(np.diff(keys, axis=1) - 1 / 3).max() < 0.06
+
+
+def test_equal_luck_is_ordered_by_document_and_copy() -> None:
+    words = np.array([[2, 0], [1, 0], [1, 0]], dtype=np.uint64)
+    luck, copy = np.full(3, 7, dtype=np.uint64), np.array([0, 1, 0])
+    keys = order_keys(np.zeros(3, dtype=np.int64), luck, words, copy)
+    assert np.argsort(keys).tolist() == [2, 1, 0]
+
+
+def test_keys_stay_below_one() -> None:
+    keys = keys_of(np.arange(100_000) % 2, words_of(100_000))
+    assert 0.0 <= keys.min() < keys.max() < 1.0
+
+
+def test_no_draws_have_no_keys() -> None:
+    assert keys_of(np.empty(0, dtype=np.int64), words_of(0)).size == 0
+
+
+def test_strata_are_clusters_by_bands_and_noise_has_its_own() -> None:
+    found = strata_of(np.array([-1, -1, 0, 0, 5]), np.array([0.0, 1.0, 0.0, 0.3, 0.99]))
+    assert found.tolist() == [0, 3, 4, 5, 27]
+
+
+def test_refuses_clusters_below_noise() -> None:
+    with pytest.raises(ValueError, match="not -2"):
+        strata_of(np.array([-2]), np.array([0.5]))
+
+
+def test_refuses_a_copy_beyond_its_count() -> None:
+    with pytest.raises(ValueError, match="counts from 0"):
+        order_luck(words_of(1), np.array([1]), np.array([1]), 0)
