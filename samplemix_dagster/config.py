@@ -298,7 +298,7 @@ class Mixture(_Section):
     """Tokens to draw, repeats included, in the tokenizer named above."""
     balance: Balance = Balance()
     """The two dials of the target law."""
-    max_copies: int = Field(default=4, ge=1, le=1000)
+    max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
     """Sources' shares: an outcome (``free``), or held at these."""

@@ -93,8 +93,9 @@ def uniforms(words_N2: npt.NDArray[np.uint64], seed: int, purpose: str) -> npt.N
         seed: The mixture's seed.
         purpose: What the luck is for: ``draw``, ``order``, ``sample``.
     """
-    bits = keyed_hashes(words_N2, seed, purpose) >> np.uint64(11)
-    return (bits.astype(np.float64) + 0.5) * 2.0**-53
+    bits = keyed_hashes(words_N2, seed, purpose) >> np.uint64(12)
+    # 52 bits and a half fit a double exactly; with 53 the largest would round to 1.
+    return (bits.astype(np.float64) + 0.5) * 2.0**-52
 
 
 def round_significant(values: npt.NDArray[np.float64], digits: int = 5) -> npt.NDArray[np.float64]:

@@ -128,12 +128,34 @@ class Planner:
             )
         ]
 
+    def reason(self, step: Step, partition: str) -> str:
+        """Return why a step would run now; a current one runs because somebody asked."""
+        if step.is_partitioned:
+            _, reasons = self._pending(step, partition)
+            why = "; ".join(dict.fromkeys(reasons))
+        else:
+            why = self._fit_reason(step, set()) or ""
+        return why or "on request: everything was current"
+
     # -- per-shard steps --------------------------------------------------------------------------
 
     def _partition_task(self, step: Step, partition: str) -> Task | None:
+        pending, reasons = self._pending(step, partition)
+        if not reasons:
+            return None
+        num_documents = sum(self._num_documents(step.stages[0], s) for s in pending.values())
+        return Task(
+            step=step,
+            partition=partition,
+            num_shards=len(pending),
+            num_documents=num_documents,
+            num_bytes=sum(shard.shard.size for shard in pending.values()),
+            why="; ".join(dict.fromkeys(reasons)),
+        )
+
+    def _pending(self, step: Step, partition: str) -> tuple[dict[str, PlacedShard], list[str]]:
         pending: dict[str, PlacedShard] = {}
         reasons: list[str] = []
-        num_documents = 0
         for stage in step.stages:
             try:
                 missing = missing_shards(self.recipes, stage, partition)
@@ -147,17 +169,7 @@ class Planner:
             pending.update({shard.digest: shard for shard in missing})
         if step.asset == "raw_shards" and not pending and self._manifest_is_old(partition):
             reasons.append("a shard was renamed, moved or removed")
-        if not reasons:
-            return None
-        num_documents = sum(self._num_documents(step.stages[0], s) for s in pending.values())
-        return Task(
-            step=step,
-            partition=partition,
-            num_shards=len(pending),
-            num_documents=num_documents,
-            num_bytes=sum(shard.shard.size for shard in pending.values()),
-            why="; ".join(dict.fromkeys(reasons)),
-        )
+        return pending, reasons
 
     def _manifest_is_old(self, partition: str) -> bool:
         known = read_manifest(self.project.lake, partition)

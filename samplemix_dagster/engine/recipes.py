@@ -17,7 +17,12 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import machine_marks
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.storage import models
-from samplemix_dagster.storage.model_files import digest_tokenizer
+from samplemix_dagster.storage.model_files import (
+    digest_model,
+    digest_tokenizer,
+    resolve_model,
+    resolve_tokenizer,
+)
 
 _EXACT_BYTES = 256 * 10**6
 _TEXT_PER_COMPRESSED_BYTE = 3
@@ -250,7 +255,7 @@ class Recipes:
         """
         reference = self.config.references[name]
         if reference.model is not None:
-            return models.resolve_model(reference.model, reference.revision, self.project.root)
+            return resolve_model(reference.model, reference.revision, self.project.root)
         version = self.fit(stages.REFERENCE, name)
         return self.lake.path(f"fits/reference-{name}/{version}/model")
 
@@ -269,7 +274,7 @@ class Recipes:
         mark = fingerprint([str(folder), listing])
         known = self._digests.get(mark)
         if known is None:
-            known = models.digest_model(folder)
+            known = digest_model(folder)
             self._digests[mark] = known
             self.lake.replace_json("models/digests.json", self._digests)
         return known
@@ -286,7 +291,7 @@ class Recipes:
             return self.reference_folder(choice.reference)
         if choice.file is not None:
             return self.project.root / choice.file
-        return models.resolve_model(str(choice.model), choice.revision, self.project.root)
+        return resolve_tokenizer(str(choice.model), choice.revision, self.project.root)
 
     @cached_property
     def tokenizer_digest(self) -> str:
@@ -303,7 +308,7 @@ class Recipes:
     def encoder_folder(self) -> Path:
         """Return the folder of the encoder."""
         encoder = self.config.encoder
-        return models.resolve_model(encoder.model, encoder.revision, self.project.root)
+        return resolve_model(encoder.model, encoder.revision, self.project.root)
 
     @cached_property
     def encoder_digest(self) -> str:

@@ -65,10 +65,10 @@ def _train(
         train_reference,
         train_tokenizer,
     )
-    from samplemix_dagster.engine.tasks import _one_thread
+    from samplemix_dagster.engine.tasks import one_thread
     from samplemix_dagster.storage.models import digest_model, save_reference
 
-    _one_thread()
+    one_thread()
     ids, texts = _sample_texts(recipes, bootstrap)
     recipe = BootstrapRecipe(
         tokens=bootstrap.tokens,

@@ -4,6 +4,7 @@ A chunk is made inside one shard, so a document's result depends on its own shar
 stay loaded in the process that used them. Scores are rounded here, once, before anybody sees them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,9 +77,8 @@ class Losses:
         reference = _reference(self.folder, self.digest, self.device, self.dtype)
         num_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
         folds = fold_of(id_words(doc_ids)) % len(reference.models)
-        nll_nats = np.zeros(len(texts))
-        num_scored = np.zeros(len(texts), dtype=np.int64)
-        num_tokens = np.zeros(len(texts), dtype=np.int64)
+        columns = {name: np.zeros(len(texts)) for name in ("nll", "bits", "perplexity")}
+        counts = {name: np.zeros(len(texts), dtype=np.int64) for name in ("scored", "tokens")}
         for fold, model in enumerate(reference.models):
             chosen = np.flatnonzero(folds == fold)
             losses = text_losses(
@@ -89,18 +89,24 @@ class Losses:
                 context_tokens=min(self.context_tokens, reference.context_tokens),
                 overlap_tokens=self.overlap_tokens,
             )
-            nll_nats[chosen] = losses.nll_nats
-            num_scored[chosen] = losses.num_scored_tokens
-            num_tokens[chosen] = losses.num_tokens
-        with np.errstate(over="ignore"):
-            perplexity = np.exp(nll_nats / np.maximum(num_scored, 1))
+            # Where nothing can be scored (one token, no start token), it is charged as a guess.
+            guess = losses.num_tokens * math.log(model.config.vocab_size)
+            is_scored = losses.num_scored_tokens > 0
+            columns["nll"][chosen] = np.where(is_scored, losses.nll_nats, guess)
+            bits = guess / (math.log(2.0) * num_bytes[chosen])
+            found = losses.bits_per_byte(num_bytes[chosen])
+            columns["bits"][chosen] = np.where(is_scored, found, bits)
+            perplexity = np.where(is_scored, losses.perplexity(), model.config.vocab_size)
+            columns["perplexity"][chosen] = perplexity
+            counts["scored"][chosen] = losses.num_scored_tokens
+            counts["tokens"][chosen] = losses.num_tokens
         return tables.PERPLEXITY.make(
             doc_id=doc_ids,
-            nll_nats=round_significant(nll_nats),
-            num_scored_tokens=num_scored,
-            num_reference_tokens=num_tokens,
-            bits_per_byte=round_significant(nll_nats / (np.log(2.0) * num_bytes)),
-            perplexity=round_significant(perplexity),
+            nll_nats=round_significant(columns["nll"]),
+            num_scored_tokens=counts["scored"],
+            num_reference_tokens=counts["tokens"],
+            bits_per_byte=round_significant(columns["bits"]),
+            perplexity=round_significant(columns["perplexity"]),
         )
 
 
@@ -219,7 +225,7 @@ def embeddings_of_table(table: pa.Table) -> Any:
 def _reference(folder: str, _digest: str, device: str, dtype: str) -> Any:
     from samplemix_dagster.storage.models import load_reference
 
-    _one_thread()
+    one_thread()
     return load_reference(Path(folder), device, dtype)
 
 
@@ -227,7 +233,7 @@ def _reference(folder: str, _digest: str, device: str, dtype: str) -> Any:
 def _encoder(folder: str, _digest: str, device: str, dtype: str) -> Any:
     from samplemix_dagster.storage.models import load_encoder
 
-    _one_thread()
+    one_thread()
     return load_encoder(Path(folder), device, dtype)
 
 
@@ -243,8 +249,11 @@ def _fitted(path: str) -> Any:
     return Lake(Path(path).parent).read_arrays(Path(path).name)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """One thread a process: more cores mean more processes, and the same sums in the same order."""
     import torch
+    import transformers
 
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()

@@ -1,0 +1,83 @@
+"""beta: every score of a document side by side -> the law of (quality, diversity)."""
+
+from typing import Any
+
+import numpy as np
+
+from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.plots import histogram_svg, picture, plane_figure
+from samplemix_dagster.assets.quality import column_values
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.beta import load_law, load_plane
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.tables import scores_table
+
+
+def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:
+    quality, diversity = column_values(
+        project, stages.SCORES, str(outcome.partition), "quality", "diversity"
+    )
+    metadata: dict[str, Any] = {}
+    for name, scores in (("quality", quality), ("diversity", diversity)):
+        counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
+        metadata[name] = histogram_svg(counts, 0, 1)
+    if quality.size > 2:
+        metadata["correlation"] = round(float(np.corrcoef(quality, diversity)[0, 1]), 4)
+    return metadata
+
+
+def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
+    facts = outcome.facts
+    recipes = Recipes(project)
+    goodness = facts["goodness"]
+    metadata: dict[str, Any] = {
+        "plane": picture(plane_figure(load_plane(recipes).tokens_BB, None, load_law(recipes), None)),
+        **facts["law"],
+        "ks_quality": goodness["quality"]["ks"],
+        "ks_diversity": goodness["diversity"]["ks"],
+        "total_variation": goodness["total_variation"],
+        "total_variation_floor": goodness["total_variation_floor"],
+        "effective_sample_size": facts["effective_sample_size"],
+        "squeezed_scores": facts["num_squeezed"],
+        "mean_quality": facts["mean_quality"],
+        "mean_diversity": facts["mean_diversity"],
+    }
+    if facts["by_group"]:
+        metadata["by_group"] = table_value(
+            [
+                {
+                    "group": name,
+                    "documents": group["num_documents"],
+                    **group["law"],
+                    "mean_quality": group["mean_quality"],
+                    "mean_diversity": group["mean_diversity"],
+                }
+                for name, group in facts["by_group"].items()
+            ]
+        )
+    if facts["warnings"]:
+        metadata["warnings"] = "\n".join(facts["warnings"])
+    return metadata
+
+
+def looks(project: Project) -> dict[str, Look]:
+    """Return what a person sees of the wide table and of the law."""
+    return {
+        "document_scores": Look(
+            description="One row per document with every score, side by side.",
+            kinds=("python", "parquet"),
+            present=_scores,
+            tables=(scores_table(tuple(project.config.diversity.metrics)),),
+        ),
+        stages.BETA.asset: Look(
+            description=(
+                "The law of the corpus: beta marginals of quality and diversity with a Gaussian "
+                "copula, fitted to a token-weighted histogram, with its standard errors and how "
+                "well it describes the corpus."
+            ),
+            kinds=("scipy",),
+            present=_law,
+        ),
+    }

@@ -1,0 +1,145 @@
+"""diversity: embeddings, n-grams and words -> clusters, ownership, topics -> diversity in (0, 1)."""
+
+from typing import Any
+
+import numpy as np
+
+from samplemix_dagster import tables
+from samplemix_dagster.assets.asset import Look, Present, table_value
+from samplemix_dagster.assets.plots import cluster_figure, histogram_svg, picture
+from samplemix_dagster.assets.quality import calibration_metadata, column_values, drift
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.stages import Stage
+
+
+def _unit(stage: Stage, column: str) -> Present:
+    """Return a presenter of a score's histogram and mean."""
+
+    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+        (scores,) = column_values(project, stage, str(outcome.partition), column)
+        counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
+        mean = round(float(scores.mean()), 4) if scores.size else 0.0
+        return {column: histogram_svg(counts, 0, 1), f"mean_{column}": mean}
+
+    return present
+
+
+def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = outcome.facts
+    clusters = facts["clusters"]
+    names = [cluster["name"] for cluster in clusters]
+    sizes = [cluster["documents_in_sample"] for cluster in clusters]
+    return {
+        "num_clusters": facts["num_clusters"],
+        "method": facts["method"],
+        "noise_share": facts["noise_share"],
+        "largest_share": facts["largest_share"],
+        "split_half_agreement": facts["split_half_agreement"],
+        "clusters": table_value(clusters),
+        "by_size": picture(cluster_figure(names, sizes)),
+        **drift(outcome),
+    }
+
+
+def _topics(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = outcome.facts
+    return {
+        "num_topics": facts["num_topics"],
+        "documents_fitted": facts["num_documents_fitted"],
+        "near_duplicates_left_out": facts["num_near_duplicates_left_out"],
+        "topics": table_value(facts["topics"]),
+        **drift(outcome),
+    }
+
+
+def _index(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = {name: value for name, value in outcome.facts.items() if name != "drift"}
+    return {**facts, **drift(outcome)}
+
+
+def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
+    return {"encoder": project.config.encoder.model, "documents": outcome.num_documents}
+
+
+def metric_look(name: str) -> Look:
+    """Return what a person sees of a component of their own."""
+    return Look(
+        description=f"Your own diversity component {name!r}, in (0, 1).",
+        kinds=("python", "parquet"),
+        present=_unit(stages.metric_stage(name), "score"),
+        tables=(tables.METRIC,),
+    )
+
+
+def metric_fit_look(name: str) -> Look:
+    """Return what a person sees of what a component was fitted to."""
+    return Look(description=f"What your own component {name!r} knows of the whole corpus.")
+
+
+LOOKS = {
+    "embeddings": Look(
+        description="Sentence embedding of each document, unit length, float16.",
+        kinds=("pytorch", "parquet"),
+        present=_embeddings,
+        tables=(stages.EMBEDDINGS.table,),
+    ),
+    "clusters": Look(
+        description=(
+            "Clusters of the sample's embeddings: k-means micro-centroids, UMAP, HDBSCAN; named by "
+            "their most telling words. Noise belongs to the nearest cluster and is marked."
+        ),
+        kinds=("scikitlearn",),
+        present=_clusters,
+    ),
+    "cluster_diversity": Look(
+        description=(
+            "Diversity by clusters: distance to the own centroid x separation of the cluster; its "
+            "mean over a cluster is compactness x separation."
+        ),
+        kinds=("python", "parquet"),
+        present=_unit(stages.CLUSTERS, "cluster_score"),
+        tables=(tables.CLUSTERS,),
+    ),
+    "ngram_index": Look(
+        description="Who owns each n-gram of the corpus: the document with the smallest hash.",
+        present=_index,
+    ),
+    "ngram_ownership": Look(
+        description=(
+            "Diversity by n-grams: the share of a document's n-grams that it owns. The first copy "
+            "of a text keeps its n-grams, later copies lose them."
+        ),
+        kinds=("python", "parquet"),
+        present=_unit(stages.OWNERSHIP, "ngram_score"),
+        tables=(tables.OWNERSHIP,),
+    ),
+    "topics": Look(
+        description="Topics of the sample's words (KL-NMF), fitted without near-duplicates.",
+        kinds=("scikitlearn",),
+        present=_topics,
+    ),
+    "topic_distribution": Look(
+        description="Diversity by topics: rarity of a document's topics, and their entropy.",
+        kinds=("python", "parquet"),
+        present=_unit(stages.TOPICS, "topic_score"),
+        tables=(tables.TOPICS,),
+    ),
+    "diversity_calibration": Look(
+        description=(
+            "Medians and deviations of the combined components by language, so that one unit of "
+            "either dial buys about the same."
+        ),
+        present=calibration_metadata,
+    ),
+    "diversity_scores": Look(
+        description="Diversity in (0, 1): geometric mean of the components, calibrated once more.",
+        kinds=("python", "parquet"),
+        present=_unit(stages.DIVERSITY, "diversity"),
+        tables=(tables.DIVERSITY,),
+    ),
+}

@@ -1,0 +1,112 @@
+"""mixture: scores and law -> copies of each document, for an exact token budget."""
+
+from typing import Any
+
+import numpy as np
+
+from samplemix_dagster import tables
+from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.plots import bars_svg, picture, plane_figure, share_rows
+from samplemix_dagster.core.beta.plane import plane_of
+from samplemix_dagster.engine.beta import load_law, load_plane
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
+
+
+def mixture_plane(project: Project, name: str, version: str) -> Any:
+    """Return the tokens that a version draws, on the (quality, diversity) plane."""
+    folder = f"mixtures/{name}/{version}"
+    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    total = None
+    for key in manifest["ledger"]:
+        ledger = project.lake.read_table(
+            f"{folder}/{key}", ["quality", "diversity", "num_tokens", "copies"]
+        )
+        drawn = ledger.column("num_tokens").to_numpy() * ledger.column("copies").to_numpy()
+        plane = plane_of(
+            ledger.column("quality").to_numpy(),
+            ledger.column("diversity").to_numpy(),
+            drawn.astype(np.int64),
+        )
+        total = plane.tokens_BB if total is None else total + plane.tokens_BB
+    return total
+
+
+def mixture_figure(project: Project, name: str, version: str) -> Any:
+    """Draw the plane of corpus and mixture, with the corpus's law and the target law."""
+    recipes = Recipes(project)
+    law = load_law(recipes)
+    settings = project.config.mixtures[name]
+    target_BB = None
+    if settings.strategy == "beta":
+        centres = (np.arange(64) + 0.5) / 64
+        tilt = np.outer(centres**settings.balance.quality, centres**settings.balance.diversity)
+        target_BB = law.grid_mass(64) * tilt
+        target_BB /= target_BB.sum()
+    drawn_BB = mixture_plane(project, name, version)
+    return plane_figure(load_plane(recipes).tokens_BB, drawn_BB, law, target_BB)
+
+
+def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
+    facts = outcome.facts
+    name = outcome.asset.partition("/")[2]
+    numbers = {
+        key: facts[key]
+        for key in (
+            "budget_tokens",
+            "realised_tokens",
+            "num_documents",
+            "num_documents_drawn",
+            "num_draws",
+            "mean_quality",
+            "mean_diversity",
+            "kl_nats",
+            "effective_sample_size_tokens",
+            "effective_sample_share",
+            "near_duplicate_share_before",
+            "near_duplicate_share_after",
+        )
+    }
+    means = [
+        {
+            "what": what,
+            "mean_quality": values["mean_quality"],
+            "mean_diversity": values["mean_diversity"],
+        }
+        for what, values in (
+            ("corpus", facts["corpus"]),
+            ("promised", facts["promised"]),
+            ("drawn", facts),
+            ("control: same source shares, drawn uniformly", facts["control"]),
+        )
+    ]
+    metadata = {
+        "plane": picture(mixture_figure(project, name, outcome.data_version)),
+        "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
+        "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
+        "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
+        "means": table_value(means),
+        "copies": table_value(
+            [{"copies": int(k), "documents": n} for k, n in facts["copies"].items()]
+        ),
+        **numbers,
+    }
+    if facts["warnings"]:
+        metadata["warnings"] = "\n".join(facts["warnings"])
+    return metadata
+
+
+def look(project: Project, name: str) -> Look:
+    """Return what a person sees of a mixture."""
+    settings = project.config.mixtures[name]
+    return Look(
+        description=(
+            f"Mixture {name!r}: how many copies of each document to draw for "
+            f"{settings.budget_tokens:,} tokens, strategy {settings.strategy}. Its ledger has one "
+            "row for each document, drawn or not, with the reason."
+        ),
+        kinds=("python", "parquet"),
+        present=_present,
+        tables=(tables.LEDGER,),
+    )

@@ -1,0 +1,335 @@
+"""Asset checks: what must hold (blocking), and what a data engineer would want to be told.
+
+Each check looks at what stands in the lake, not at what the asset says it did. They run with the
+asset, so a blocking one holds back everything downstream of that partition alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.flow import Step
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
+
+MAX_REJECTED_SHARE = 0.1
+MAX_NOISE_SHARE = 0.35
+MAX_CLUSTER_SHARE = 0.4
+MAX_PROMISE_GAP = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a check found."""
+
+    passed: bool
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check: its name, what it says, whether it blocks."""
+
+    name: str
+    description: str
+    is_blocking: bool
+    look: Callable[[Project, Outcome], Verdict]
+
+
+def checks_of(step: Step) -> list[Check]:
+    """Return the checks of a step's asset."""
+    if step.asset == "raw_shards":
+        return [_ROWS, _REJECTED]
+    if step.asset == "document_scores":
+        return [_one_row(step), _INSIDE]
+    if step.is_partitioned:
+        return [_one_row(step)]
+    if step.fit is stages.MIXTURE:
+        return [_LEDGER, _BUDGET, _PROMISE]
+    named = {
+        "clusters": [_NOISE, _GIANT],
+        "beta_parameters": [_LAW],
+    }
+    if step.group == "reference":
+        return [_GAP]
+    if step.group == "export":
+        return [_EXPORT]
+    return named.get(step.asset, [])
+
+
+def specs(step: Step, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return Dagster's declarations of a step's checks."""
+    return [
+        dg.AssetCheckSpec(
+            name=check.name, asset=key, description=check.description, blocking=check.is_blocking
+        )
+        for check in checks_of(step)
+    ]
+
+
+def results(
+    step: Step, key: dg.AssetKey, project: Project, outcome: Outcome
+) -> list[dg.AssetCheckResult]:
+    """Return what a step's checks found."""
+    found = []
+    for check in checks_of(step):
+        verdict = check.look(project, outcome)
+        severity = dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN
+        found.append(
+            dg.AssetCheckResult(
+                check_name=check.name,
+                asset_key=key,
+                passed=verdict.passed,
+                severity=severity,
+                metadata=verdict.facts,
+            )
+        )
+    return found
+
+
+def _rows(project: Project, outcome: Outcome) -> Verdict:
+    """Every row of every shard is a document or a rejection, exactly once."""
+    recipes = Recipes(project)
+    documents = rejected = 0
+    broken = []
+    for shard in project.shards(str(outcome.partition)):
+        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        rows = [
+            project.lake.read_table(name, ["row"]).column("row").to_numpy()
+            for name in (key, recipes.rejections_key(shard))
+        ]
+        documents += len(rows[0])
+        rejected += len(rows[1])
+        together = np.sort(np.concatenate(rows))
+        if not np.array_equal(together, np.arange(len(together))):
+            broken.append(shard.shard.path)
+    facts: dict[str, Any] = {
+        "rows": documents + rejected,
+        "documents": documents,
+        "rejected": rejected,
+    }
+    if broken:
+        facts["shards_that_do_not_add_up"] = broken[:20]
+    return Verdict(passed=not broken, facts=facts)
+
+
+def _rejected(project: Project, outcome: Outcome) -> Verdict:
+    del project
+    rejected = sum(shard.num_rejected for shard in outcome.shards)
+    total = rejected + outcome.num_documents
+    share = rejected / total if total else 0.0
+    return Verdict(
+        passed=share <= MAX_REJECTED_SHARE,
+        facts={"rejected": rejected, "share": share, "bound": MAX_REJECTED_SHARE},
+    )
+
+
+def _one_row(step: Step) -> Check:
+    def look(project: Project, outcome: Outcome) -> Verdict:
+        recipes = Recipes(project)
+        facts = {"documents": 0, "rows": 0, "shards": 0}
+        is_same = True
+        for shard in project.shards(str(outcome.partition)):
+            documents, rows = (
+                project.lake.read_table(recipes.feature_key(stage, shard), ["doc_id"])
+                for stage in (stages.DOCUMENTS, step.stages[0])
+            )
+            facts["documents"] += documents.num_rows
+            facts["rows"] += rows.num_rows
+            facts["shards"] += 1
+            is_same &= documents.column("doc_id").equals(rows.column("doc_id"))
+        return Verdict(passed=is_same, facts=dict(facts))
+
+    return Check(
+        name="one_row_per_document",
+        description="Each shard's table has the documents of that shard, in their order.",
+        is_blocking=True,
+        look=look,
+    )
+
+
+def _inside(project: Project, outcome: Outcome) -> Verdict:
+    recipes = Recipes(project)
+    outside = 0
+    for shard in project.shards(str(outcome.partition)):
+        table = project.lake.read_table(
+            recipes.feature_key(stages.SCORES, shard), ["quality", "diversity"]
+        )
+        for column in table.columns:
+            values = column.to_numpy()
+            outside += int((~((values > 0) & (values < 1))).sum())
+    return Verdict(passed=outside == 0, facts={"scores_outside_0_1": outside})
+
+
+def _gap(project: Project, outcome: Outcome) -> Verdict:
+    name = outcome.asset.partition("/")[2]
+    bootstrap = project.config.references[name].bootstrap
+    gap = outcome.facts.get("memorisation_gap_bits_per_byte")
+    if bootstrap is None or gap is None:
+        return Verdict(passed=True, facts={"measured": False})
+    return Verdict(
+        passed=gap <= bootstrap.max_gap or bool(outcome.facts["cross_fit"]),
+        facts={"gap_bits_per_byte": gap, "bound": bootstrap.max_gap},
+    )
+
+
+def _below(name: str, bound: float) -> Callable[[Project, Outcome], Verdict]:
+    def look(project: Project, outcome: Outcome) -> Verdict:
+        del project
+        value = float(outcome.facts[name])
+        return Verdict(passed=value <= bound, facts={name: value, "bound": bound})
+
+    return look
+
+
+def _law(project: Project, outcome: Outcome) -> Verdict:
+    del project
+    warnings = list(outcome.facts["warnings"])
+    return Verdict(passed=not warnings, facts={"warnings": warnings})
+
+
+def _ledger(project: Project, outcome: Outcome) -> Verdict:
+    """Documents = drawn + not drawn + excluded; the draws' tokens are the realised tokens."""
+    folder = f"mixtures/{outcome.asset.partition('/')[2]}/{outcome.data_version}"
+    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
+    for key in manifest["ledger"]:
+        table = project.lake.read_table(
+            f"{folder}/{key}", ["num_tokens", "copies", "reason"]
+        )
+        copies = table.column("copies").to_numpy()
+        reasons = table.column("reason").to_pylist()
+        counts["documents"] += table.num_rows
+        counts["drawn"] += reasons.count(None)
+        counts["not_drawn"] += reasons.count("not_drawn")
+        counts["excluded"] += table.num_rows - reasons.count(None) - reasons.count("not_drawn")
+        counts["tokens"] += int((copies * table.column("num_tokens").to_numpy()).sum())
+    recipes = Recipes(project)
+    corpus = sum(
+        project.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
+        for shard in project.all_shards()
+    )
+    parts = counts["drawn"] + counts["not_drawn"] + counts["excluded"]
+    passed = (
+        counts["documents"] == parts == corpus
+        and counts["tokens"] == manifest["report"]["realised_tokens"]
+        and counts["drawn"] == manifest["report"]["num_documents_drawn"]
+    )
+    return Verdict(passed=passed, facts={**counts, "documents_in_corpus": corpus})
+
+
+def _budget(project: Project, outcome: Outcome) -> Verdict:
+    """The budget is met to within one document, never over."""
+    budget, realised = outcome.facts["budget_tokens"], outcome.facts["realised_tokens"]
+    folder = f"mixtures/{outcome.asset.partition('/')[2]}/{outcome.data_version}"
+    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    longest = max(
+        int(project.lake.read_table(f"{folder}/{key}", ["num_tokens"]).column(0).to_numpy().max())
+        for key in manifest["ledger"]
+        if project.lake.num_rows(f"{folder}/{key}")
+    )
+    left = budget - realised
+    return Verdict(
+        passed=0 <= left <= longest,
+        facts={"left_over_tokens": left, "longest_document_tokens": longest},
+    )
+
+
+def _promise(project: Project, outcome: Outcome) -> Verdict:
+    del project
+    gaps = {
+        name: abs(outcome.facts[name] - outcome.facts["promised"][name])
+        for name in ("mean_quality", "mean_diversity")
+    }
+    return Verdict(
+        passed=max(gaps.values()) <= MAX_PROMISE_GAP, facts={**gaps, "bound": MAX_PROMISE_GAP}
+    )
+
+
+def _export(project: Project, outcome: Outcome) -> Verdict:
+    name, version = outcome.facts["name"], outcome.facts["version"]
+    manifest = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    facts = {
+        "exported_tokens": outcome.facts["num_tokens"],
+        "realised_tokens": manifest["report"]["realised_tokens"],
+        "exported_draws": outcome.facts["num_draws"],
+        "ledger_draws": manifest["report"]["num_draws"],
+    }
+    passed = (
+        facts["exported_tokens"] == facts["realised_tokens"]
+        and facts["exported_draws"] == facts["ledger_draws"]
+    )
+    return Verdict(passed=passed, facts=facts)
+
+
+_ROWS = Check(
+    name="every_row_is_accounted_for",
+    description="Rows in = documents + rejected rows, each row once.",
+    is_blocking=True,
+    look=_rows,
+)
+_REJECTED = Check(
+    name="few_rows_are_rejected",
+    description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected.",
+    is_blocking=False,
+    look=_rejected,
+)
+_INSIDE = Check(
+    name="scores_lie_inside_0_1",
+    description="Quality and diversity lie strictly inside (0, 1).",
+    is_blocking=True,
+    look=_inside,
+)
+_GAP = Check(
+    name="remembers_little",
+    description="It knows its own training documents hardly better than others.",
+    is_blocking=False,
+    look=_gap,
+)
+_NOISE = Check(
+    name="little_noise",
+    description=f"At most {MAX_NOISE_SHARE:.0%} of the sample is noise.",
+    is_blocking=False,
+    look=_below("noise_share", MAX_NOISE_SHARE),
+)
+_GIANT = Check(
+    name="no_giant_cluster",
+    description=f"The largest cluster holds at most {MAX_CLUSTER_SHARE:.0%} of the sample.",
+    is_blocking=False,
+    look=_below("largest_share", MAX_CLUSTER_SHARE),
+)
+_LAW = Check(
+    name="law_describes_corpus",
+    description="The fitted law may be read as the corpus; weights do not depend on it.",
+    is_blocking=False,
+    look=_law,
+)
+_LEDGER = Check(
+    name="ledger_adds_up",
+    description="Documents = drawn + not drawn + excluded; tokens of the draws = realised tokens.",
+    is_blocking=True,
+    look=_ledger,
+)
+_BUDGET = Check(
+    name="budget_is_met",
+    description="To within one document, never over.",
+    is_blocking=True,
+    look=_budget,
+)
+_PROMISE = Check(
+    name="means_are_as_promised",
+    description="Mean quality and diversity of the draws are near what the histogram promised.",
+    is_blocking=False,
+    look=_promise,
+)
+_EXPORT = Check(
+    name="export_matches_ledger",
+    description="Draws and tokens of the files are those of the ledger.",
+    is_blocking=True,
+    look=_export,
+)

@@ -1,0 +1,264 @@
+"""Run what is stale as Dagster runs in this process, phase by phase.
+
+The command line, the jobs and the schedule all come here, so a run looks the same whoever asked:
+one run for each partition of a phase and one for what is not partitioned, all in the project's
+instance. A partition's failure leaves the others done; what depends on it is not started.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+
+from samplemix_dagster.assets.asset import asset_key, boot_id, process_tags
+from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.plan import Plan, Planner, Task
+from samplemix_dagster.engine.project import Project
+
+Listener = Callable[[str], None]
+
+
+@dataclass(kw_only=True)
+class RunReport:
+    """What a run of everything stale did."""
+
+    done: list[dict[str, Any]] = field(default_factory=list)
+    """One entry an asset: stage, asset, num_shards, num_documents, why, seconds."""
+    failures: list[str] = field(default_factory=list)
+    """One sentence a failure: the asset, its partition and the error."""
+    run_ids: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+
+GROUPS = ("shards", "reference", "quality", "diversity", "beta", "mixture", "export", "report")
+"""Stage words, in order; ``--select`` takes them."""
+
+
+def select_steps(
+    steps: Iterable[Step], groups: Iterable[str] | None, mixtures: Iterable[str] | None
+) -> list[Step]:
+    """Return the steps of some stages and mixtures, with everything that they depend on."""
+    every = list(steps)
+    wanted = {
+        step.asset
+        for step in every
+        if (groups is None or step.group in set(groups))
+        and (mixtures is None or step.group not in {"mixture", "export"} or step.name in mixtures)
+    }
+    for step in reversed(every):
+        if step.asset in wanted:
+            wanted |= set(step.deps)
+    return [step for step in every if step.asset in wanted]
+
+
+def run_stale(
+    project: Project,
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    *,
+    steps: list[Step] | None = None,
+    with_report: bool = True,
+    on_event: Listener | None = None,
+    tags: dict[str, str] | None = None,
+) -> RunReport:
+    """Run every stale step, in order of phases, and say what was done.
+
+    Args:
+        project: The project.
+        repository: The repository of its definitions.
+        instance: The project's instance.
+        steps: Steps to look at, all of them when absent.
+        with_report: Whether to bring the report models up to date afterwards.
+        on_event: Told in a sentence what starts.
+        tags: More tags for every run.
+    """
+    project.refresh()
+    reap_dead_runs(instance)
+    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {})
+    every = build_steps(project)
+    chosen = every if steps is None else steps
+    for _, group in groupby(chosen, key=lambda step: step.phase):
+        runner.run_phase(list(group), every)
+    if with_report and runner.report.succeeded:
+        runner.run_report()
+    return runner.report
+
+
+def _ignore(sentence: str) -> None:
+    del sentence
+
+
+class _Runner:
+    def __init__(
+        self,
+        project: Project,
+        repository: dg.RepositoryDefinition,
+        instance: dg.DagsterInstance,
+        on_event: Listener,
+        tags: dict[str, str],
+    ) -> None:
+        self.project = project
+        self.instance = instance
+        self.job = repository.get_implicit_global_asset_job_def()
+        self.resources = repository
+        self.on_event = on_event
+        self.tags = {**process_tags(), **tags}
+        self.report = RunReport()
+        self.broken: set[str] = set()
+
+    def run_phase(self, steps: list[Step], every: list[Step]) -> None:
+        """Run a phase's stale steps: one run a partition, and one for the rest."""
+        runnable = [step for step in steps if not self.broken.intersection(step.deps)]
+        blocked = [step for step in steps if step not in runnable]
+        self.broken |= {step.asset for step in blocked}
+        plan = self._plan(runnable, every)
+        if any(step.asset == "raw_shards" for step in steps) and plan.problems:
+            self.report.failures += list(plan.problems.values())
+            self.broken.add("raw_shards")
+        for tasks in _runs(plan):
+            self._run(tasks)
+
+    def _plan(self, steps: list[Step], every: list[Step]) -> Plan:
+        names = {step.asset for step in steps}
+        return Planner(self.project, every).plan(names)
+
+    def _run(self, tasks: list[Task]) -> None:
+        partition = tasks[0].partition
+        keys = [asset_key(task.step.asset) for task in tasks]
+        where = f" [{partition}]" if partition else ""
+        self.on_event(", ".join(task.step.asset for task in tasks) + where)
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            partition_key=partition or None,
+            asset_selection=keys,
+            tags={**self.tags, "samplemix/why": "; ".join({task.why for task in tasks})[:250]},
+            raise_on_error=False,
+        )
+        self.report.run_ids.append(result.run_id)
+        seconds = _seconds(result)
+        for task in tasks:
+            key = asset_key(task.step.asset)
+            if key in seconds:
+                self._note(task, seconds[key])
+            else:
+                self.broken.add(task.step.asset)
+        for failure in _failures(result):
+            self.report.failures.append(f"{', '.join(t.step.asset for t in tasks)}{where}: {failure}")
+        for name in _failed_checks(result):
+            self.broken |= {task.step.asset for task in tasks}
+            self.report.failures.append(f"{name}{where}: the check did not hold")
+
+    def _note(self, task: Task, seconds: float) -> None:
+        for entry in self.report.done:
+            if entry["asset"] == task.step.asset:
+                entry["num_shards"] += task.num_shards
+                entry["num_documents"] += task.num_documents
+                entry["seconds"] = round(entry["seconds"] + seconds, 3)
+                if task.why not in entry["why"]:
+                    entry["why"] += f"; {task.why}"
+                return
+        self.report.done.append(
+            {
+                "stage": task.step.group,
+                "asset": task.step.asset,
+                "num_shards": task.num_shards,
+                "num_documents": task.num_documents,
+                "why": task.why,
+                "seconds": round(seconds, 3),
+            }
+        )
+
+    def run_report(self) -> None:
+        """Bring the dbt models up to date when a mixture or the corpus has changed."""
+        from samplemix_dagster.assets.report import report_is_current, report_keys
+
+        if report_is_current(self.project):
+            return
+        self.on_event("report")
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            asset_selection=report_keys(self.project),
+            tags=self.tags,
+            raise_on_error=False,
+        )
+        self.report.run_ids.append(result.run_id)
+        self.report.failures += [f"report: {failure}" for failure in _failures(result)]
+        if result.success:
+            self.report.done.append(
+                {
+                    "stage": "report",
+                    "asset": "report",
+                    "num_shards": 0,
+                    "num_documents": 0,
+                    "why": "what it reports on changed",
+                    "seconds": 0.0,
+                }
+            )
+
+
+def _runs(plan: Plan) -> Iterator[list[Task]]:
+    """Yield tasks that go in one run: those of one partition, in the order of the steps."""
+    partitions = dict.fromkeys(task.partition for task in plan.tasks)
+    for partition in partitions:
+        yield [task for task in plan.tasks if task.partition == partition]
+
+
+def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
+    found: dict[dg.AssetKey, float] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        value = materialization.metadata.get("seconds")
+        found[materialization.asset_key] = float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
+    return found
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    sentences = []
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        cause = error.cause if error and error.cause else error
+        text = cause.message.strip() if cause else "failed"
+        # "module.ClassName: message": people want the message.
+        head, _, rest = text.partition(": ")
+        sentences.append(rest if rest and " " not in head else text)
+    return sentences
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [
+        f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Report runs as failed whose process is gone: they would look as if they ran for ever."""
+    reaped = []
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(filters):
+        pid = run.tags.get("samplemix/pid")
+        if pid is None or _is_alive(int(pid), run.tags.get("samplemix/boot", "")):
+            continue
+        instance.report_run_failed(run, "The process of this run is gone.")
+        reaped.append(run.run_id)
+    return reaped
+
+
+def _is_alive(pid: int, boot: str) -> bool:
+    if boot != boot_id():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
