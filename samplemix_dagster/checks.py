@@ -199,9 +199,7 @@ def _ledger(project: Project, outcome: Outcome) -> Verdict:
     manifest = project.lake.read_json(f"{folder}/manifest.json")
     counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
     for key in manifest["ledger"]:
-        table = project.lake.read_table(
-            f"{folder}/{key}", ["num_tokens", "copies", "reason"]
-        )
+        table = project.lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
         copies = table.column("copies").to_numpy()
         reasons = table.column("reason").to_pylist()
         counts["documents"] += table.num_rows

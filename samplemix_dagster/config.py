@@ -54,7 +54,7 @@ class Source(_Section):
     path: str | list[str]
     """Glob, folder or file (or a list of them), relative to this file. ``**`` crosses folders."""
     format: Literal["auto", "jsonl", "parquet", "csv", "text"] = "auto"
-    """How a shard is read; ``auto`` decides by the file's ending (.jsonl[.gz|.zst], .parquet, .csv, .txt ...)."""
+    """How a shard is read; ``auto`` decides by the file's ending (.jsonl, .parquet, .csv, .txt)."""
     text: str = "text"
     """Field (or column) that holds the text; dots reach into nested fields."""
     id: str = "id"
@@ -86,7 +86,7 @@ class Corpus(_Section):
     max_characters: Size = Field(default=10_000_000, ge=1)
     """Longer texts are rejected as ``too_long``."""
     max_word_characters: int = Field(default=400, ge=0)
-    """A text with a longer unbroken word is rejected as ``binary_like`` (scripts without spaces are spared); 0 turns the rule off."""
+    """A text with a longer word is ``binary_like``, but in scripts without spaces; 0: off."""
 
     @field_validator("sources")
     @classmethod
@@ -118,7 +118,7 @@ class Bootstrap(_Section):
     cross_fit: Literal["auto", "always", "never"] = "auto"
     """Train two references on two halves, each scoring the documents that it has not seen."""
     max_gap: float = Field(default=0.1, gt=0)
-    """Bits per byte by which it may know its own training documents better before ``auto`` cross-fits."""
+    """Bits per byte by which it may know its own documents better before ``auto`` cross-fits."""
 
     @field_validator("width")
     @classmethod
@@ -134,7 +134,7 @@ class Reference(_Section):
     model: str | None = None
     """Hub name (``org/name``), folder, or ``package:name/folder``."""
     revision: str | None = None
-    """Commit of a hub model. Required for hub names: an unpinned model is another model tomorrow."""
+    """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
     bootstrap: Bootstrap | None = None
     """Train a small one on the corpus instead."""
 
@@ -218,7 +218,7 @@ class Ngram(_Section):
     order: int = Field(default=5, ge=1, le=32)
     """Words in an n-gram (characters for scripts without spaces)."""
     sample: Literal["auto"] | int = "auto"
-    """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text and thins out beyond."""
+    """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text."""
     power: float = Field(default=1.0, gt=0)
     """Exponent on ownership before it is combined."""
 
@@ -367,6 +367,11 @@ class Config(_Section):
     def _names_resolve(self) -> "Config":
         for name in (*self.references, *self.mixtures):
             _check_name("reference or mixture", name)
+        self._references_exist()
+        self._sources_exist()
+        return self
+
+    def _references_exist(self) -> None:
         for where, name in (
             ("quality.reference", self.quality.reference),
             ("tokenizer.reference", self.tokenizer.reference),
@@ -374,8 +379,11 @@ class Config(_Section):
             if name is not None and name not in self.references:
                 known = ", ".join(self.references)
                 raise ValueError(f"{where}: no reference {name!r}; there are: {known}")
+
+    def _sources_exist(self) -> None:
         for label, reference in self.references.items():
-            for source in (reference.bootstrap and reference.bootstrap.sources) or []:
+            named = reference.bootstrap.sources if reference.bootstrap is not None else None
+            for source in named or []:
                 if source not in self.corpus.sources:
                     raise ValueError(f"references.{label}.bootstrap.sources: no source {source!r}")
         for label, mixture in self.mixtures.items():
@@ -383,7 +391,6 @@ class Config(_Section):
                 for source in mixture.shares:
                     if source not in self.corpus.sources:
                         raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
-        return self
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -447,8 +454,8 @@ def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
         message = item["msg"].removeprefix("Value error, ")
         if not item["loc"] and ": " in message:
             # A rule across sections names the key itself, in front of its sentence.
-            dotted, message = message.split(": ", 1)
-            line, key = _place(node, tuple(dotted.split(".")))[0], dotted
+            key, message = message.split(": ", 1)
+            line, _ = _place(node, tuple(key.split(".")))
         if item["type"] == "extra_forbidden":
             message = f"unknown key.{_nearest(item['loc'])}"
         elif item["type"] == "missing":
@@ -463,7 +470,8 @@ def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
 
 def _place(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, str]:
     """Return the line (from 1) of the deepest node on the path, and the path that exists."""
-    line, path = 1, []
+    line = 1
+    path: list[str] = []
     for part in location:
         found = None
         if isinstance(node, yaml.MappingNode):

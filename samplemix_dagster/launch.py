@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.assets.asset import asset_key, boot_id, process_tags
+from samplemix_dagster.engine.estimates import note_rate
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
@@ -67,6 +68,7 @@ def run_stale(
     with_report: bool = True,
     on_event: Listener | None = None,
     tags: dict[str, str] | None = None,
+    quiet: bool = False,
 ) -> RunReport:
     """Run every stale step, in order of phases, and say what was done.
 
@@ -78,10 +80,11 @@ def run_stale(
         with_report: Whether to bring the report models up to date afterwards.
         on_event: Told in a sentence what starts.
         tags: More tags for every run.
+        quiet: Whether to keep Dagster's own log off the console.
     """
     project.refresh()
     reap_dead_runs(instance)
-    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {})
+    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet)
     every = build_steps(project)
     chosen = every if steps is None else steps
     for _, group in groupby(chosen, key=lambda step: step.phase):
@@ -103,7 +106,10 @@ class _Runner:
         instance: dg.DagsterInstance,
         on_event: Listener,
         tags: dict[str, str],
+        quiet: bool,
     ) -> None:
+        level = "CRITICAL" if quiet else "INFO"
+        self.run_config = {"loggers": {"console": {"config": {"log_level": level}}}}
         self.project = project
         self.instance = instance
         self.job = repository.get_implicit_global_asset_job_def()
@@ -136,6 +142,7 @@ class _Runner:
         self.on_event(", ".join(task.step.asset for task in tasks) + where)
         result = self.job.execute_in_process(
             instance=self.instance,
+            run_config=self.run_config,
             partition_key=partition or None,
             asset_selection=keys,
             tags={**self.tags, "samplemix/why": "; ".join({task.why for task in tasks})[:250]},
@@ -150,12 +157,15 @@ class _Runner:
             else:
                 self.broken.add(task.step.asset)
         for failure in _failures(result):
-            self.report.failures.append(f"{', '.join(t.step.asset for t in tasks)}{where}: {failure}")
+            self.report.failures.append(
+                f"{', '.join(t.step.asset for t in tasks)}{where}: {failure}"
+            )
         for name in _failed_checks(result):
             self.broken |= {task.step.asset for task in tasks}
             self.report.failures.append(f"{name}{where}: the check did not hold")
 
     def _note(self, task: Task, seconds: float) -> None:
+        note_rate(self.project, task.step.asset, task.num_documents, seconds)
         for entry in self.report.done:
             if entry["asset"] == task.step.asset:
                 entry["num_shards"] += task.num_shards
@@ -184,6 +194,7 @@ class _Runner:
         self.on_event("report")
         result = self.job.execute_in_process(
             instance=self.instance,
+            run_config=self.run_config,
             asset_selection=report_keys(self.project),
             tags=self.tags,
             raise_on_error=False,

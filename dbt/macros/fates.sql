@@ -12,7 +12,10 @@
 {%- endmacro %}
 
 
-{# A mean over tokens of the rows that match; null where none does. Rounded: sums vary in the last digit. #}
+{#
+    A mean over tokens of the rows that match; null where none does. It is rounded, since the last
+    digit of a sum of fractions depends on the order of the rows.
+#}
 {% macro token_mean(column, tokens, condition) -%}
     round(
             fsum({{ column }} * {{ tokens }}) filter (where {{ condition }})

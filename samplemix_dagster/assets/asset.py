@@ -91,7 +91,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
         opened = project.open()
         partition = context.partition_key if context.has_partition_key else ""
         why = Planner(opened).reason(step, partition)
-        context.log.info(f"why: {why}")
+        context.log.info("why: %s", why)
         call = Call(
             project=opened,
             partition=partition,

@@ -33,7 +33,9 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
     recipes = Recipes(project)
     goodness = facts["goodness"]
     metadata: dict[str, Any] = {
-        "plane": picture(plane_figure(load_plane(recipes).tokens_BB, None, load_law(recipes), None)),
+        "plane": picture(
+            plane_figure(load_plane(recipes).tokens_BB, None, load_law(recipes), None)
+        ),
         **facts["law"],
         "ks_quality": goodness["quality"]["ks"],
         "ks_diversity": goodness["diversity"]["ks"],

@@ -1,4 +1,4 @@
-"""diversity: embeddings, n-grams and words -> clusters, ownership, topics -> diversity in (0, 1)."""
+"""diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""
 
 from typing import Any
 

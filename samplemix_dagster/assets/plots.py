@@ -37,9 +37,7 @@ def histogram_svg(
     return _inline(f"<g fill='{colour}'>{bars}</g>{labels}", _HEIGHT, "histogram")
 
 
-def bars_svg(
-    rows: Sequence[tuple[str, float, float]], label: str
-) -> dg.MarkdownMetadataValue:
+def bars_svg(rows: Sequence[tuple[str, float, float]], label: str) -> dg.MarkdownMetadataValue:
     """Return two bars a row, before (blue) and after (orange), for shares in [0, 1]."""
     peak = max([1e-9, *(max(before, after) for _, before, after in rows)])
     height = 22 * len(rows) + 4
@@ -112,9 +110,14 @@ def plane_figure(
         axis.set_xlabel("quality")
     axes[0][0].set_ylabel("diversity")
     figure.text(
-        0.5, 0.005, "shading: tokens; lines: fitted law (left), target law (right)"
-        if mixture_BB is not None else "shading: tokens; lines: fitted law",
-        ha="center", fontsize=8, color="#555555",
+        0.5,
+        0.005,
+        "shading: tokens; lines: fitted law (left), target law (right)"
+        if mixture_BB is not None
+        else "shading: tokens; lines: fitted law",
+        ha="center",
+        fontsize=8,
+        color="#555555",
     )
     figure.tight_layout(rect=(0, 0.03, 1, 1))
     return figure

@@ -91,7 +91,7 @@ LOOKS = {
     ),
     "calibration": Look(
         description=(
-            "Medians and deviations of bits per byte by group (language by default), token-weighted, "
+            "Medians and deviations of bits per byte by group (by default language), by tokens; "
             "small groups shrunk to the rest. Frozen until its recipe changes or the corpus drifts."
         ),
         present=calibration_metadata,

@@ -152,7 +152,7 @@ def make_ngram_index(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         table = read(recipes, stages.GRAMS, shard)
         if table.num_rows:
             pending.append(gram_index(grams_of_table(table), document_hashes(table)))
-        # Like sizes are merged with like, as in a binary counter: each gram moves log(shards) times.
+        # Like sizes are merged with like, as in a binary counter: few moves for each gram.
         while len(pending) > 1 and len(pending[-1].grams) * 2 > len(pending[-2].grams):
             pending[-2:] = [merge_indexes(pending[-2:])]
     index = merge_indexes(pending)

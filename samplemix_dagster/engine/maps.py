@@ -23,7 +23,13 @@ from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Word
 from samplemix_dagster.engine.workers import map_chunks
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.manifest import Manifest, manifest_key, source_of
-from samplemix_dagster.storage.shards import Document, Rejection, read_shard
+from samplemix_dagster.storage.shards import (
+    Document,
+    Rejection,
+    metadata_json,
+    read_shard,
+    storable,
+)
 
 _CHUNK_BYTES = 256_000
 _CHUNK_DOCUMENTS = 128
@@ -204,8 +210,6 @@ class _FirstReading:
                 )
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        import json
-
         for row in read_shard(self.project.root / shard.shard.path, shard.rules):
             if isinstance(row, Rejection):
                 self.rejected[position].append(row)
@@ -217,9 +221,7 @@ class _FirstReading:
                     "row": row.row,
                     "id": row.id,
                     "num_bytes": len(row.text.encode()),
-                    "metadata": json.dumps(
-                        row.metadata, ensure_ascii=False, sort_keys=True, default=str
-                    ),
+                    "metadata": metadata_json(row.metadata),
                     "language": self._named_language(row),
                 }
             )
@@ -230,7 +232,7 @@ class _FirstReading:
         if named == "detect":
             return None
         value = row.metadata.get(named)
-        return str(value) if value else UNDETERMINED
+        return storable(str(value)) if value else UNDETERMINED
 
     def _write(self, position: int, gathered: dict[int, list[ChunkResult]]) -> int:
         """Write the tables of one shard that was read to its end; return its documents."""

@@ -88,7 +88,7 @@ class _Part:
     tokens: npt.NDArray[np.int64]
     own_weights: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
-    words_N2: npt.NDArray[np.uint64]  # noqa: N815
+    words_N2: npt.NDArray[np.uint64]
     luck: npt.NDArray[np.float64]
 
 
@@ -188,7 +188,7 @@ class Draw:
         shares = None
         if self.settings.shares != "free":
             planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
-            tokens = {name: 0 for name in sources} | {n: p.num_tokens for n, p in planes.items()}
+            tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
             shares = held_shares(self.settings.shares, tokens)
         if shares is None:
             parts = [(1.0, self.plane)]
@@ -254,7 +254,7 @@ def _draw(
         ledger = _ledger(part, drawn, expected)
         lake.write_table(key, ledger, tables.LEDGER, recipe)
         digests[key] = lake.digest(key)
-        tallies.append(tally_of(_columns(recipes, part, drawn, expected)))
+        tallies.append(tally_of(_columns(part, drawn, expected)))
         progress(f"mixture/{draw.name}", "", number + 1, total)
     report = _report(draw, report_of(merge_tallies(tallies)), scales)
     _check(report, settings.budget_tokens, tallies)
@@ -309,7 +309,7 @@ def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
     )
 
 
-def _columns(recipes: Recipes, part: _Part, drawn: Any, expected: Any) -> LedgerColumns:
+def _columns(part: _Part, drawn: Any, expected: Any) -> LedgerColumns:
     own = ~part.is_duplicate
     table = part.table
     overlap, ownership = floats(table, "ngram_overlap"), floats(table, "ngram_ownership")

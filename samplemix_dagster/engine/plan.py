@@ -17,7 +17,7 @@ from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.maps import missing_shards, read_documents
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipes import NotFittedError, Recipes
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import read_manifest
 
@@ -162,7 +162,7 @@ class Planner:
             except NotFittedError as error:
                 missing = self.project.shards(partition)
                 if missing:
-                    reasons.append(self._unknown_reason(stage, error))
+                    reasons.append(self._unknown_reason(error))
             else:
                 if missing:
                     reasons.append(self._reason(stage, partition, missing))
@@ -223,7 +223,7 @@ class Planner:
         ]
         return ", ".join(part for part in parts if part)
 
-    def _unknown_reason(self, stage: Stage, error: NotFittedError) -> str:
+    def _unknown_reason(self, error: NotFittedError) -> str:
         return f"after {_fit_asset(error.fit)}"
 
     # -- fits -------------------------------------------------------------------------------------
@@ -248,18 +248,17 @@ class Planner:
             return None
         if not current:
             return _FIRST
-        return self._changed_fit_reason(step, current)
+        return self._changed_fit_reason(step, step.fit, current)
 
-    def _changed_fit_reason(self, step: Step, current: dict[str, Any]) -> str:
-        assert step.fit is not None
-        recipe = self.recipes.fit_recipe(step.fit, step.name)
+    def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:
+        recipe = self.recipes.fit_recipe(fit, step.name)
         before = current.get("recipe")
-        if step.fit is stages.MIXTURE:
+        if fit is stages.MIXTURE:
             key = f"mixtures/{step.name}/{current['version']}/manifest.json"
             before = (self.project.lake.read_json(key) or {}).get("recipe")
         if before and fingerprint(before) != fingerprint(recipe):
             return recipe_change(before, recipe)
-        drift = self.recipes.drift(current) if step.fit.is_frozen else None
+        drift = self.recipes.drift(current) if fit.is_frozen else None
         if drift is not None and self.config_refits_by_drift:
             return f"refit: {drift:.1%} of the corpus changed since it was fitted"
         return "the set of shards changed"

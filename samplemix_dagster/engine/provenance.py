@@ -1,7 +1,7 @@
 """Who made something, when, with which code and packages: for manifests, never for versions."""
 
 import contextlib
-import datetime
+import datetime as dt
 import getpass
 import importlib.metadata
 import platform
@@ -30,7 +30,7 @@ _PACKAGES = (
 def provenance(root: Path, run_id: str | None) -> dict[str, Any]:
     """Return time, person, packages, the project folder's git commit, and the run."""
     return {
-        "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "made_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "made_by": _person(),
         "run_id": run_id,
         "samplemix_version": __version__,

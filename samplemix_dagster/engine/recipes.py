@@ -121,7 +121,7 @@ class Recipes:
             "dtype": self.dtype,
         }
 
-    def _quality_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+    def _quality_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         direction = self.config.quality.direction
         return {
             "perplexity": fingerprint(self.recipe(stages.PERPLEXITY, source)),
@@ -349,7 +349,7 @@ class Recipes:
         frozen = self.current_fit(fit, name)
         if fit.is_frozen and frozen.get("recipe_fingerprint") == fingerprint(recipe):
             policy = self.config.diversity.refit
-            is_kept = policy == "never" or fit is stages.REFERENCE and policy != "always"
+            is_kept = policy == "never" or (fit is stages.REFERENCE and policy != "always")
             if isinstance(policy, Refit) and not is_kept:
                 drift = self.drift(frozen)
                 is_kept = drift is None or drift <= policy.drift

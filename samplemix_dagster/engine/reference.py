@@ -181,9 +181,7 @@ def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str]]:
         (item["source"], item["shard"], item["row"]): index
         for index, item in enumerate(sample.to_pylist())
     }
-    texts: dict[int, str] = {}
-    for index, text in _texts(recipes, place):
-        texts[index] = text
+    texts = dict(_texts(recipes, place))
     return sample.column("doc_id").to_pylist(), [texts[index] for index in range(len(texts))]
 
 

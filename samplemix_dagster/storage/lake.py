@@ -28,7 +28,7 @@ _RECIPE = b"samplemix.recipe"
 
 
 class Lake:
-    """Files below one folder, by keys such as ``features/quality/<fingerprint>/<shard>.parquet``."""
+    """Files below one folder, by keys such as ``features/quality/<recipe>/<shard>.parquet``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -42,7 +42,7 @@ class Lake:
         return self.path(key).is_file()
 
     def names(self, folder: str) -> set[str]:
-        """Return the names in a folder (empty when there is none): one listing, not one look each."""
+        """Return the names in a folder; empty when there is none. One listing, not a look each."""
         try:
             with os.scandir(self.path(folder)) as entries:
                 return {entry.name for entry in entries if not entry.name.startswith(".")}
@@ -70,7 +70,7 @@ class Lake:
     def write_table(
         self, key: str, table: pa.Table, contract: Table, recipe: Mapping[str, Any]
     ) -> None:
-        """Write a table once; its footer carries the recipe, so that the file can say what it is."""
+        """Write a table once; its footer carries the recipe, so that it can say what it is."""
         contract.check(table)
         if self.exists(key):
             return

@@ -27,7 +27,7 @@ class Shard:
     size: int
     mtime_ns: int
     previous: str | None = None
-    """Digest that the same path had before, whose features of unchanged documents are carried over."""
+    """Digest that the path had before: features of unchanged documents are carried over."""
     other_paths: tuple[str, ...] = ()
     """Files of the same source with the same bytes: they are the same shard."""
 
@@ -154,7 +154,7 @@ def _part(path: str, parts: int) -> int:
 
 
 def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
-    """Return (files, folders that a pattern matched by name), relative to the root where below it."""
+    """Return (files, folders that a pattern matched by name), relative to the root."""
     files: set[str] = set()
     skipped: set[str] = set()
     for pattern in source.paths:
@@ -162,7 +162,7 @@ def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
         if whole.is_dir():
             files |= {_relative(path, root) for path in _below(whole)}
             continue
-        for name in glob.iglob(str(whole), recursive=True):
+        for name in glob.iglob(str(whole), recursive=True):  # noqa: PTH207  takes absolute patterns
             path = Path(name)
             if path.is_file():
                 files.add(_relative(path, root))
@@ -174,11 +174,12 @@ def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
 def _below(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and _is_shard_name(path.name):
+        if path.is_file() and not hidden and is_shard_name(path.name):
             yield path
 
 
-def _is_shard_name(name: str) -> bool:
+def is_shard_name(name: str) -> bool:
+    """Whether a file's name says that it may hold text."""
     return name.removesuffix(".gz").removesuffix(".zst").lower().endswith(ENDINGS)
 
 

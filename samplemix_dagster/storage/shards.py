@@ -13,12 +13,14 @@ import csv
 import gzip
 import io
 import json
+import math
+import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -45,6 +47,9 @@ ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt", ".m
 _COMPRESSED = (".gz", ".zst")
 _EXCERPT_CHARACTERS = 200
 _BLOCK_BYTES = 1 << 20
+_ZSTD_BLOCK_BYTES = 1 << 16  # a broken zstd stream loses the block in hand, so it is a small one
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNCONVERTIBLE = (ValueError, OverflowError, LookupError, pa.ArrowException)
 _SPACELESS = (
     ("\u0e00", "\u0eff"),  # Thai, Lao
     ("\u1000", "\u109f"),  # Myanmar
@@ -146,15 +151,40 @@ def read_shard(path: Path, rules: ReadRules) -> Iterator[Document | Rejection]:
             metadata={
                 name: value
                 for name in rules.metadata
-                if (value := _field(fields, name)) is not None
+                if (value := _field(fields, name)) is not None and not _is_nan(value)
             },
         )
 
 
+def metadata_json(metadata: dict[str, Any]) -> str:
+    """Return metadata as JSON; a lone surrogate in it becomes its escape, as text."""
+    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, default=str)
+    return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
+
+
+def storable(text: str) -> str:
+    """Return text that UTF-8 can hold: a lone surrogate becomes its escape, as text."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def read_fields(path: Path, rules: ReadRules) -> Iterator[dict[str, Any]]:
+    """Yield the fields of every row that has fields, to find out what they are called."""
+    for row in _rows(path, rules):
+        if row.fields:
+            yield row.fields
+
+
 def _as_id(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if value is None or _is_nan(value):
+        return None
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return storable(value)
+
+
+def _is_nan(value: object) -> bool:
+    """A number that JSON has no word for; tables write NaN where nothing is known."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _text_problem(value: object, rules: ReadRules) -> str | None:
@@ -164,19 +194,22 @@ def _text_problem(value: object, rules: ReadRules) -> str | None:
     if not isinstance(value, str):
         return "not_text"
     length = len(value.strip())
-    if length == 0:
-        return "empty"
     if length < rules.min_characters:
-        return "too_short"
+        return "too_short" if length else "empty"
     if len(value) > rules.max_characters:
         return "too_long"
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
+    if not _is_utf8(value):
         return "invalid_utf8"
-    if "\x00" in value or (rules.max_word_characters and _binary_like(value, rules)):
-        return "binary_like"
-    return None
+    is_binary = "\x00" in value or (rules.max_word_characters and _binary_like(value, rules))
+    return "binary_like" if is_binary else None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _binary_like(text: str, rules: ReadRules) -> bool:
@@ -244,13 +277,13 @@ def _rows_of_stream(file: IO[bytes], head: bytes, path: Path, rules: ReadRules) 
         return
     stream: IO[bytes] = file
     if head.startswith(b"\x1f\x8b"):
-        stream = gzip.GzipFile(fileobj=file)
+        stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
     elif head.startswith(b"\x28\xb5\x2f\xfd"):
         stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
     elif name.endswith(_COMPRESSED):
         yield _Row(problem="unreadable", excerpt=f"not a {path.suffix[1:]} file")
         return
-    blocks = _blocks(stream)
+    blocks = _blocks(stream, _BLOCK_BYTES if stream is file else _ZSTD_BLOCK_BYTES)
     reader = {"jsonl": _json_rows, "csv": _csv_rows, "text": _text_rows}[kind]
     yield from reader(blocks, rules, "\t" if stem.endswith(".tsv") else ",")
 
@@ -267,7 +300,7 @@ _TRUNCATED = b""
 """Marks in a stream of blocks that the shard ended in the middle."""
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
+def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
     """Yield the decompressed bytes; a last empty block says that the stream broke off.
 
     ``read1`` hands out what a broken stream still gave, where ``read`` would lose it.
@@ -275,7 +308,7 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
     first = True
     while True:
         try:
-            block = stream.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]
+            block = stream.read1(size)  # type: ignore[attr-defined]
         except (EOFError, zlib.error, OSError) as error:
             if getattr(error, "errno", None) is not None:
                 raise  # the disk, not the stream
@@ -283,15 +316,18 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
             return
         if not block:
             return
-        yield block.removeprefix(b"\xef\xbb\xbf") if first else block
-        first = False
+        if first:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            first = False
+        if block:
+            yield block
 
 
 def _lines(blocks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes | None, bytes]]:
-    """Yield (line, b"") for each line, (None, head) for one above the limit or a broken end.
+    r"""Yield (line, b"") for each line, (None, head) for one above the limit or a broken end.
 
     A line above the limit yields ``(None, its first bytes)`` and is otherwise skipped; a stream
-    that breaks off yields ``(None, b"\\0" + the incomplete line's first bytes)``.
+    that breaks off yields ``(None, b"\0" + the incomplete line's first bytes)``.
     """
     pending, skipping = b"", False
     for block in blocks:
@@ -331,12 +367,16 @@ def _json_row(line: bytes, rules: ReadRules) -> _Row:
     except UnicodeDecodeError:
         return _Row(problem="invalid_utf8", excerpt=line[:1000].decode("utf-8", "backslashreplace"))
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return _Row(problem="invalid_json", excerpt=text[:1000])
     if not isinstance(fields, dict):
         return _Row(problem="invalid_json", excerpt=text[:1000])
     return _Row(value=_field(fields, rules.text), fields=fields)
+
+
+def _no_constant(_name: str) -> None:
+    """NaN and Infinity, which JSON does not have but Python writes, are read as null."""
 
 
 def _csv_rows(blocks: Iterator[bytes], rules: ReadRules, separator: str) -> Iterator[_Row]:
@@ -447,14 +487,34 @@ def _parquet_rows(file: IO[bytes], rules: ReadRules) -> Iterator[_Row]:
 def _batch_rows(batch: Any, rules: ReadRules) -> Iterator[_Row]:
     try:
         rows = batch.to_pylist()
-    except UnicodeDecodeError:
-        # One bad value spoils the batch's conversion, so each row is tried by itself.
+    except _UNCONVERTIBLE:
+        # One bad value spoils the batch's conversion, so each is tried by itself.
         for index in range(batch.num_rows):
             try:
-                fields = batch.slice(index, 1).to_pylist()[0]
-                yield _Row(value=_field(fields, rules.text), fields=fields)
+                fields = {name: _value(batch.column(name)[index]) for name in batch.schema.names}
             except UnicodeDecodeError as error:
                 yield _Row(problem="invalid_utf8", excerpt=repr(bytes(error.object)[:200]))
+            else:
+                yield _Row(value=_field(fields, rules.text), fields=fields)
         return
     for fields in rows:
         yield _Row(value=_field(fields, rules.text), fields=fields)
+
+
+def _value(scalar: Any) -> Any:
+    """Return a Parquet value; a time that Python cannot hold as Arrow's text, or else None.
+
+    Raises:
+        UnicodeDecodeError: A string is not UTF-8.
+    """
+    if isinstance(scalar, pa.StructScalar) and scalar.is_valid:
+        return {name: _value(scalar[name]) for name in scalar}
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        raise
+    except _UNCONVERTIBLE:
+        try:
+            return scalar.cast(pa.string()).as_py()
+        except pa.ArrowException:
+            return None

@@ -5,17 +5,19 @@ scores as (
 ),
 
 -- The score columns are found by name, so that a component of your own is among them.
+wide as (
+    select
+        source,
+        columns('^(bits_per_byte|perplexity|quality|diversity|.+_score)$')
+    from scores
+),
+
 score_values as (
     select
         source,
         score,
         value
-    from (
-        select
-            source,
-            columns('^(bits_per_byte|perplexity|quality|diversity|.+_score)$')
-        from scores
-    )
+    from wide
     unpivot (value for score in (columns(* exclude (source))))
 ),
 

@@ -134,8 +134,8 @@ class AxisMoments:
 class Plane:
     """One group's documents on the (quality, diversity) square."""
 
-    tokens_BB: Integers  # noqa: N815
-    documents_BB: Integers  # noqa: N815
+    tokens_BB: Integers
+    documents_BB: Integers
     quality: AxisMoments
     diversity: AxisMoments
     squared_tokens: int

@@ -1,1 +1,1 @@
-"""diversity: embeddings, n-grams and words -> clusters, ownership and topics -> a score in (0, 1)."""
+"""diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""

@@ -70,7 +70,7 @@ class Activations:
 
     activations: Floats
     tokens: Integers
-    words_A2: Words  # noqa: N815
+    words_A2: Words
 
 
 def check_draw(weights: Floats, luck: Floats, max_copies: int) -> None:

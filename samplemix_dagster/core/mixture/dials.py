@@ -86,7 +86,7 @@ class Promise:
 class BinWeights:
     """Weights of the plane's cells, with the mean scores of a cell's weighted documents."""
 
-    log_weights_BB: Floats  # noqa: N815
+    log_weights_BB: Floats
     mean_quality: Floats
     mean_diversity: Floats
 

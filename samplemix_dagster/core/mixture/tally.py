@@ -94,9 +94,9 @@ class MixtureTally:
     total: Sums
     groups: Mapping[str, Mapping[str, Sums]]
     copies_histogram: tuple[int, ...]
-    tokens_BB: Integers  # noqa: N815
-    drawn_tokens_BB: Integers  # noqa: N815
-    expected_2BB: Integers  # noqa: N815
+    tokens_BB: Integers
+    drawn_tokens_BB: Integers
+    expected_2BB: Integers
     squared_expected: int
 
 

@@ -1,0 +1,54 @@
+# Every target says in one line what it does; `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export DO_NOT_TRACK = 1
+
+.PHONY: help setup demo test test-all lint format ui bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, not $$($(PYTHON) --version)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+setup: $(STAMP) ## make the virtual environment and install the pinned versions
+
+demo: $(STAMP) ## run the whole pipeline on text that is on every machine, in the folder demo/
+	$(BIN)/samplemix demo demo
+
+test: $(STAMP) ## run the tests but the slow ones and those that need a GPU
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+
+test-all: $(STAMP) ## run every test that this machine can run
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(STAMP) ## check style, types, layers, SQL and dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --config dbt/.sqlfluff dbt/models dbt/tests
+	$(BIN)/deptry .
+
+format: $(STAMP) ## put the code into the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+ui: $(STAMP) ## open the Dagster UI on the demo project
+	$(BIN)/samplemix ui --config demo/samplemix.yaml
+
+bench: $(STAMP) ## run the benchmarks, one JSON line each
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## remove the virtual environment, the demo and caches
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

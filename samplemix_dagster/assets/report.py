@@ -1,0 +1,169 @@
+"""The report: dbt's models as assets of the same graph, each fed by the assets that it reads.
+
+What the models are is in ``dbt/``; how they are built and published is ``storage/dbt_project.py``'s.
+Staging models are views that say nothing to a person, and are left out of the graph.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from samplemix_dagster.assets.asset import OWNER, asset_key, table_value, when_changed
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.storage.dbt_project import (
+    NodeResult,
+    ReportError,
+    build_report,
+    dbt_digest,
+    dbt_manifest,
+    first_report_rows,
+    num_report_rows,
+    report_models,
+    report_path,
+    report_reason,
+    report_version,
+)
+
+GROUP = "report"
+_ROWS_SHOWN = 20
+_MIXTURES = "mixture/*"
+_UPSTREAM: dict[str, tuple[str, ...]] = {
+    "documents": ("raw_shards", "document_scores"),
+    "rejections": ("raw_shards",),
+    "duplicates": ("corpus",),
+    "scores": ("document_scores",),
+    "clusters": ("clusters",),
+    "topics": ("topics",),
+    "ledger": (_MIXTURES,),
+    "mixtures": (_MIXTURES,),
+}
+"""The assets behind each of the lake's views."""
+
+
+def report_keys(project: Project) -> list[dg.AssetKey]:
+    """Return the keys of the report's assets; they are the same in every project."""
+    del project
+    return [dg.AssetKey([name]) for name in report_models()]
+
+
+def report_is_current(project: Project) -> bool:
+    """Whether the report was built from the lake as it is now."""
+    return not report_reason(project.lake)
+
+
+def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str, object]]:
+    """Return the assets of the report, and the resources that they need beside the project's.
+
+    dbt parses its models only when one of its files has changed since the last time.
+    """
+    from dagster_dbt import dbt_assets
+
+    manifest = dbt_manifest(project.lake, project.home)
+
+    @dbt_assets(
+        manifest=manifest,
+        select="fqn:samplemix_report.reports.*",
+        dagster_dbt_translator=_translator(project),
+        name=GROUP,
+    )
+    def report(
+        context: dg.AssetExecutionContext, project: ProjectResource
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        yield from _build(context, project.open())
+
+    return report, {}
+
+
+def _translator(project: Project) -> Any:
+    """Return how dbt's models become asset specs. The class is made here: its base loads slowly."""
+    from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+
+    version = dbt_digest()
+
+    class ReportTranslator(DagsterDbtTranslator):
+        """One asset a model, named as the model, fed by the assets behind the views it reads."""
+
+        def get_asset_spec(
+            self, manifest: Mapping[str, Any], unique_id: str, project_: Any = None
+        ) -> dg.AssetSpec:
+            spec = super().get_asset_spec(manifest, unique_id, project_)
+            if not unique_id.startswith("model."):
+                return spec
+            return spec.replace_attributes(
+                key=dg.AssetKey([manifest["nodes"][unique_id]["name"]]),
+                deps=[asset_key(name) for name in _upstream(manifest, unique_id, project)],
+                description=manifest["nodes"][unique_id]["description"],
+                group_name=GROUP,
+                code_version=version,
+                owners=[OWNER],
+                tags={**spec.tags, "stage": GROUP},
+                automation_condition=when_changed(),
+            )
+
+    # Two views may come from one asset.
+    return ReportTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+
+def _upstream(manifest: Mapping[str, Any], unique_id: str, project: Project) -> list[str]:
+    """Return the assets behind the views that a model reads, itself or through other models."""
+    pending, seen, found = [unique_id], {unique_id}, set[str]()
+    while pending:
+        node = pending.pop()
+        if node.startswith("source."):
+            found.update(_UPSTREAM[manifest["sources"][node]["name"]])
+            continue
+        parents = [name for name in manifest["nodes"][node]["depends_on"]["nodes"]]
+        pending += [name for name in parents if name not in seen]
+        seen.update(parents)
+    if _MIXTURES in found:
+        found.remove(_MIXTURES)
+        found.update(f"mixture/{name}" for name in project.config.mixtures)
+    return sorted(found)
+
+
+def _build(
+    context: dg.AssetExecutionContext, project: Project
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    checks = context.selected_asset_check_keys
+    wanted = {key.path[-1] for key in context.selected_asset_keys}
+    why = report_reason(project.lake) or "forced"
+    version = report_version(project.lake)
+    context.log.info(f"why: {why}")
+    try:
+        results = build_report(
+            project.lake, project.home, wanted | {key.asset_key.path[-1] for key in checks}
+        )
+    except ReportError as error:
+        yield from _check_results(checks, error.results)
+        raise
+    yield from _check_results(checks, results)
+    seconds = {result.name: result.seconds for result in results if result.kind == "model"}
+    for model in sorted(wanted):
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey([model]),
+            data_version=dg.DataVersion(version),
+            metadata={
+                "why": why,
+                "seconds": round(seconds[model], 3),
+                "dagster/row_count": num_report_rows(project.lake, model),
+                "path": dg.MetadataValue.path(str(report_path(project.lake, model))),
+                "first_rows": table_value(first_report_rows(project.lake, model, _ROWS_SHOWN)),
+            },
+        )
+
+
+def _check_results(checks: Any, results: list[NodeResult]) -> Iterator[dg.AssetCheckResult]:
+    """Yield the data tests that were run, each as the asset check of its name."""
+    by_name = {result.name: result for result in results if result.kind == "test"}
+    for key in sorted(checks, key=lambda key: (key.asset_key, key.name)):
+        result = by_name.get(key.name)
+        if result is not None and result.status != "skipped":
+            yield dg.AssetCheckResult(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=result.passed,
+                description=result.message,
+                metadata={"rows_that_break_it": result.num_failures},
+            )

