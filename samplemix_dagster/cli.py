@@ -161,14 +161,11 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
-    from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.presentation import say
 
     project = _open(config)
     _check_selection(project, select, mixture)
-    planner = Planner(project)
-    is_whole = select is None and mixture is None
-    if is_whole and planner.plan().is_empty and _report_is_current(project):
+    if _is_current(project, select, mixture):
         _show_run({"stages": [], "succeeded": True, "failures": [], "run_ids": []}, json=json)
         say("Everything is current: nothing to do.")
         return
@@ -193,19 +190,28 @@ def run(
         say(f"Open the Dagster UI on this project with `samplemix ui --config {config}`.")
 
 
-def _report_is_current(project: "Project") -> bool:
-    from samplemix_dagster.storage.dbt_state import report_is_current
+def _is_current(project: "Project", select: list[str] | None, mixture: list[str] | None) -> bool:
+    """Whether there is nothing to do: found without Dagster."""
+    from samplemix_dagster.engine.flow import select_steps
+    from samplemix_dagster.engine.plan import Planner
+    from samplemix_dagster.storage.dbt_project import report_reason
 
-    return report_is_current(project)
+    planner = Planner(project)
+    steps = select_steps(planner.steps, select, mixture)
+    is_report_wanted = select is None or "report" in select
+    if not planner.plan([step.asset for step in steps]).is_empty:
+        return False
+    return not is_report_wanted or not report_reason(project.lake)
 
 
 def _check_selection(
     project: "Project", groups: list[str] | None, mixtures: list[str] | None
 ) -> None:
-    known = ("shards", "reference", "quality", "diversity", "beta", "mixture", "export", "report")
+    from samplemix_dagster.engine.flow import GROUPS
+
     for group in groups or []:
-        if group not in known:
-            raise ConfigError(f"--select: no stage {group!r}; there are {', '.join(known)}.")
+        if group not in GROUPS:
+            raise ConfigError(f"--select: no stage {group!r}; there are {', '.join(GROUPS)}.")
     for name in mixtures or []:
         if name not in project.config.mixtures:
             there = ", ".join(project.config.mixtures)

@@ -57,6 +57,15 @@ class _Place:
         }
 
 
+def make_demo(folder: Path, num_documents: int = 2000) -> Path:
+    """Make the demo's project in a folder; return its configuration, which is kept where it is."""
+    write_demo_corpus(folder, num_documents)
+    config = folder / "samplemix.yaml"
+    if not config.exists():
+        config.write_text(demo_config(), encoding="utf-8")
+    return config
+
+
 def write_demo_corpus(folder: Path, num_documents: int = 2000) -> dict[str, int]:
     """Write ``data/<source>/part-*.jsonl.gz`` below a folder; return the documents by source.
 
@@ -69,7 +78,10 @@ def write_demo_corpus(folder: Path, num_documents: int = 2000) -> dict[str, int]
         for shard in range(_SHARDS):
             path = folder / "data" / source / f"part-{shard:05d}.jsonl.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_packed(chosen[shard::_SHARDS]))
+            content = _packed(chosen[shard::_SHARDS])
+            # A file that is as it should be keeps its time, by which a scan knows it again.
+            if not path.exists() or path.read_bytes() != content:
+                path.write_bytes(content)
         counts[source] = len(chosen)
     return counts
 
@@ -146,7 +158,7 @@ def _descriptions() -> Iterator[Row]:
     for name, found in _distributions().items():
         metadata = found.metadata.json
         text = str(metadata.get("description") or "")
-        place = _Place(f"{name} description", f"{name}/METADATA", name, _licence(found))
+        place = _Place(f"{name} description", f"{name}/METADATA", name, _licence(name))
         yield from _cut(text, place, most=6)
 
 
@@ -161,18 +173,18 @@ def _licences() -> Iterator[Row]:
         ]
         for file in papers[:1]:
             text = _read(Path(str(found.locate_file(file)))) or ""
-            yield from _cut(text, _Place(file, file, name, _licence(found)), most=1)
+            yield from _cut(text, _Place(file, file, name, _licence(name)), most=1)
 
 
 def _pieces_of(endings: tuple[str, ...], *, from_start: bool = False) -> Iterator[Row]:
     """A piece of each installed file that has one of these endings."""
     turns = [
         [
-            _Place(file, file, name, _licence(found))
+            _Place(file, file, name, _licence(name))
             for file, size in _installed_files(name)
             if file.endswith(endings) and _FEWEST_BYTES <= size <= _LARGEST_FILE_BYTES
         ]
-        for name, found in _distributions().items()
+        for name in _distributions()
     ]
     # A turn for each package, so that one with a thousand tables is not all there is.
     for place in itertools.chain.from_iterable(itertools.zip_longest(*turns)):
@@ -242,8 +254,9 @@ def _installed_files(name: str) -> list[tuple[str, int]]:
     return sorted(((row[0], int(row[2] or 0)) for row in rows), key=lambda place: _luck(place[0]))
 
 
-def _licence(found: importlib.metadata.Distribution) -> str | None:
-    metadata = found.metadata.json
+@functools.cache
+def _licence(name: str) -> str | None:
+    metadata = _distributions()[name].metadata.json
     stated = str(metadata.get("license_expression") or metadata.get("license") or "").strip()
     if stated and "\n" not in stated and len(stated) <= 60:
         return stated

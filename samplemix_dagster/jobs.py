@@ -6,7 +6,8 @@ so a job, the command line and the schedule do the same thing and leave the same
 
 import dagster as dg
 
-from samplemix_dagster.launch import GROUPS, RunReport, run_stale, select_steps
+from samplemix_dagster.engine.flow import GROUPS, select_steps
+from samplemix_dagster.launch import RunReport, run_stale
 from samplemix_dagster.resources import ProjectResource
 
 _JOBS = {

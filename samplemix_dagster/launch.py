@@ -6,7 +6,7 @@ instance. A partition's failure leaves the others done; what depends on it is no
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.assets.asset import asset_key, boot_id, process_tags
+from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.estimates import note_rate
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import NotFittedError, Recipes
 
 Listener = Callable[[str], None]
 
@@ -36,27 +38,6 @@ class RunReport:
     def succeeded(self) -> bool:
         """Whether nothing failed."""
         return not self.failures
-
-
-GROUPS = ("shards", "reference", "quality", "diversity", "beta", "mixture", "export", "report")
-"""Stage words, in order; ``--select`` takes them."""
-
-
-def select_steps(
-    steps: Iterable[Step], groups: Iterable[str] | None, mixtures: Iterable[str] | None
-) -> list[Step]:
-    """Return the steps of some stages and mixtures, with everything that they depend on."""
-    every = list(steps)
-    wanted = {
-        step.asset
-        for step in every
-        if (groups is None or step.group in set(groups))
-        and (mixtures is None or step.group not in {"mixture", "export"} or step.name in mixtures)
-    }
-    for step in reversed(every):
-        if step.asset in wanted:
-            wanted |= set(step.deps)
-    return [step for step in every if step.asset in wanted]
 
 
 def run_stale(
@@ -125,11 +106,27 @@ class _Runner:
         blocked = [step for step in steps if step not in runnable]
         self.broken |= {step.asset for step in blocked}
         plan = self._plan(runnable, every)
-        if any(step.asset == "raw_shards" for step in steps) and plan.problems:
-            self.report.failures += list(plan.problems.values())
-            self.broken.add("raw_shards")
+        if plan.problems:
+            self._note_problems(plan, runnable)
         for tasks in _runs(plan):
             self._run(tasks)
+
+    def _note_problems(self, plan: Plan, steps: list[Step]) -> None:
+        """A source cannot be listed: the others go on, but nothing is fitted to the whole."""
+        for problem in plan.problems.values():
+            if problem not in self.report.failures:
+                self.report.failures.append(problem)
+        recipes = Recipes(self.project)
+        for step in steps:
+            if step.is_partitioned:
+                continue
+            try:
+                if step.fit is None:
+                    self.broken.add(step.asset)
+                elif step.fit is not stages.REFERENCE or recipes.is_trained_here(step.name):
+                    recipes.fit(step.fit, step.name)
+            except NotFittedError:
+                self.broken.add(step.asset)
 
     def _plan(self, steps: list[Step], every: list[Step]) -> Plan:
         names = {step.asset for step in steps}

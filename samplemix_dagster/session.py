@@ -13,10 +13,10 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.flow import build_steps, select_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
-from samplemix_dagster.launch import RunReport, run_stale, select_steps
+from samplemix_dagster.launch import RunReport, run_stale
 from samplemix_dagster.presentation import Bars, say
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
 

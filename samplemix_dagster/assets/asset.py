@@ -96,7 +96,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
             project=opened,
             partition=partition,
             why=why,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=_both(context, current_progress()),
         )
         outcome = step.run(call)

@@ -1,10 +1,10 @@
 """The report: dbt's models as assets of the same graph, each fed by the assets that it reads.
 
-What the models are is in ``dbt/``; how they are built and published is ``storage/dbt_project.py``'s.
+What the models are is in ``dbt/``; how they are built and published, in ``storage/dbt_project.py``.
 Staging models are views that say nothing to a person, and are left out of the graph.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -65,7 +65,7 @@ def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str
     @dbt_assets(
         manifest=manifest,
         select="fqn:samplemix_report.reports.*",
-        dagster_dbt_translator=_translator(project),
+        dagster_dbt_translator=_translator(list(project.config.mixtures)),
         name=GROUP,
     )
     def report(
@@ -76,7 +76,7 @@ def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str
     return report, {}
 
 
-def _translator(project: Project) -> Any:
+def _translator(mixtures: Sequence[str]) -> Any:
     """Return how dbt's models become asset specs. The class is made here: its base loads slowly."""
     from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
@@ -86,14 +86,13 @@ def _translator(project: Project) -> Any:
         """One asset a model, named as the model, fed by the assets behind the views it reads."""
 
         def get_asset_spec(
-            self, manifest: Mapping[str, Any], unique_id: str, project_: Any = None
+            self, manifest: Mapping[str, Any], unique_id: str, project: Any = None
         ) -> dg.AssetSpec:
-            spec = super().get_asset_spec(manifest, unique_id, project_)
+            spec = super().get_asset_spec(manifest, unique_id, project)
             if not unique_id.startswith("model."):
                 return spec
             return spec.replace_attributes(
-                key=dg.AssetKey([manifest["nodes"][unique_id]["name"]]),
-                deps=[asset_key(name) for name in _upstream(manifest, unique_id, project)],
+                deps=[asset_key(name) for name in _upstream(manifest, unique_id, mixtures)],
                 description=manifest["nodes"][unique_id]["description"],
                 group_name=GROUP,
                 code_version=version,
@@ -102,11 +101,30 @@ def _translator(project: Project) -> Any:
                 automation_condition=when_changed(),
             )
 
+        def get_asset_check_spec(
+            self,
+            asset_spec: dg.AssetSpec,
+            manifest: Mapping[str, Any],
+            unique_id: str,
+            project: Any = None,
+        ) -> dg.AssetCheckSpec | None:
+            spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+            if spec is None:
+                return None
+            # Without the staging views that it reads too: they are no assets.
+            return dg.AssetCheckSpec(
+                name=spec.name,
+                asset=spec.asset_key,
+                description=manifest["nodes"][unique_id]["description"],
+                metadata=spec.metadata,
+                blocking=spec.blocking,
+            )
+
     # Two views may come from one asset.
     return ReportTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
 
 
-def _upstream(manifest: Mapping[str, Any], unique_id: str, project: Project) -> list[str]:
+def _upstream(manifest: Mapping[str, Any], unique_id: str, mixtures: Sequence[str]) -> list[str]:
     """Return the assets behind the views that a model reads, itself or through other models."""
     pending, seen, found = [unique_id], {unique_id}, set[str]()
     while pending:
@@ -114,12 +132,12 @@ def _upstream(manifest: Mapping[str, Any], unique_id: str, project: Project) -> 
         if node.startswith("source."):
             found.update(_UPSTREAM[manifest["sources"][node]["name"]])
             continue
-        parents = [name for name in manifest["nodes"][node]["depends_on"]["nodes"]]
+        parents = manifest["nodes"][node]["depends_on"]["nodes"]
         pending += [name for name in parents if name not in seen]
         seen.update(parents)
     if _MIXTURES in found:
         found.remove(_MIXTURES)
-        found.update(f"mixture/{name}" for name in project.config.mixtures)
+        found.update(f"mixture/{name}" for name in mixtures)
     return sorted(found)
 
 
@@ -130,7 +148,7 @@ def _build(
     wanted = {key.path[-1] for key in context.selected_asset_keys}
     why = report_reason(project.lake) or "forced"
     version = report_version(project.lake)
-    context.log.info(f"why: {why}")
+    context.log.info("why: %s", why)
     try:
         results = build_report(
             project.lake, project.home, wanted | {key.asset_key.path[-1] for key in checks}

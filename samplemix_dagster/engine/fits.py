@@ -68,7 +68,6 @@ def run_fit(
                     "version": version,
                     "recipe": recipe,
                     "facts": facts,
-                    "num_shards": len(project.all_shards()),
                 },
             )
     stated = lake.read_json(f"{folder}/{version}/fit.json")

@@ -4,7 +4,7 @@ One place says it for everybody: Dagster's assets, the planner and the command l
 these steps. Steps of one phase can go in one run; a later phase needs the earlier ones complete.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,27 @@ class Step:
     def is_partitioned(self) -> bool:
         """Whether it runs by source."""
         return bool(self.stages)
+
+
+GROUPS = ("shards", "reference", "quality", "diversity", "beta", "mixture", "export", "report")
+"""Stage words, in order; ``--select`` takes them."""
+
+
+def select_steps(
+    steps: Iterable[Step], groups: Iterable[str] | None, mixtures: Iterable[str] | None
+) -> list[Step]:
+    """Return the steps of some stages and mixtures, with everything that they depend on."""
+    every = list(steps)
+    wanted = {
+        step.asset
+        for step in every
+        if (groups is None or step.group in set(groups))
+        and (mixtures is None or step.group not in {"mixture", "export"} or step.name in mixtures)
+    }
+    for step in reversed(every):
+        if step.asset in wanted:
+            wanted |= set(step.deps)
+    return [step for step in every if step.asset in wanted]
 
 
 def build_steps(project: Project) -> list[Step]:

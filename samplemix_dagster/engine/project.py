@@ -110,6 +110,14 @@ class Project:
             for shard in self.scan(partition).shards
         ]
 
+    def readable_shards(self) -> list[PlacedShard]:
+        """Return the shards of every partition that can be listed, in no particular order."""
+        found = []
+        for partition in self.partitions:
+            with contextlib.suppress(InputError):
+                found += self.shards(partition)
+        return found
+
     def all_shards(self) -> list[PlacedShard]:
         """Return every shard of the corpus, by (source, digest), a shard of a source once."""
         placed = {

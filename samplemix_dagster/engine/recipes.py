@@ -16,6 +16,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import machine_marks
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage import models
 from samplemix_dagster.storage.model_files import (
     digest_model,
@@ -234,7 +235,7 @@ class Recipes:
         if isinstance(sample, int):
             return sample
         size = 0
-        for shard in self.project.all_shards():
+        for shard in self.project.readable_shards():
             is_packed = shard.shard.path.endswith((".gz", ".zst", ".parquet"))
             size += shard.shard.size * (_TEXT_PER_COMPRESSED_BYTE if is_packed else 1)
         bits = 0
@@ -355,7 +356,12 @@ class Recipes:
                 is_kept = drift is None or drift <= policy.drift
             if is_kept:
                 return str(frozen["version"])
-        return fingerprint({"recipe": recipe, "inputs": self.fit_inputs(fit, name)})
+        try:
+            inputs = self.fit_inputs(fit, name)
+        except InputError:
+            # A source cannot be listed, so nothing new can be fitted to the whole corpus.
+            raise NotFittedError(self.fit_name(fit, name)) from None
+        return fingerprint({"recipe": recipe, "inputs": inputs})
 
     def current_fit(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return the manifest of the fit in use: version, recipe, the sample it was fitted on."""
@@ -369,11 +375,15 @@ class Recipes:
 
     def fit_inputs(self, fit: FitStage, name: str = "") -> list[Any]:
         """Return what of the corpus a fit reads: shards by source, digest and text recipe."""
-        shards = self.project.all_shards()
+        wanted = None
         if fit is stages.REFERENCE:
             bootstrap = self.config.references[name].bootstrap
-            wanted = bootstrap.sources if bootstrap else None
-            shards = [shard for shard in shards if wanted is None or shard.source in wanted]
+            if bootstrap is None:
+                return []
+            wanted = bootstrap.sources
+        shards = self.project.all_shards()
+        if wanted is not None:
+            shards = [shard for shard in shards if shard.source in wanted]
         return sorted([shard.source, shard.digest, self._text(shard.source)] for shard in shards)
 
     def drift(self, frozen: Mapping[str, Any]) -> float | None:

@@ -6,7 +6,7 @@ orchestration are measured against.
 
 from collections.abc import Callable
 
-from samplemix_dagster.engine.flow import Call, build_steps
+from samplemix_dagster.engine.flow import Call, Step, build_steps
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
@@ -17,20 +17,22 @@ def run_project(
     project: Project,
     progress: Progress = no_progress,
     on_outcome: Callable[[Outcome], None] | None = None,
+    steps: list[Step] | None = None,
 ) -> list[Outcome]:
-    """Run every stale step of a project and return what each did.
+    """Run every stale step of a project (or of some) and return what each did.
 
     Raises:
         InputError: A source cannot be read; the others were read first.
     """
     project.refresh()
-    steps = build_steps(project)
+    every = build_steps(project)
+    chosen = every if steps is None else steps
     outcomes = []
-    for phase in sorted({step.phase for step in steps}):
-        of_phase = [step for step in steps if step.phase == phase]
+    for phase in sorted({step.phase for step in chosen}):
+        of_phase = [step for step in chosen if step.phase == phase]
         for step in of_phase:
             # Planned one by one: a step may make the next one's address known.
-            planner = Planner(project, steps)
+            planner = Planner(project, every)
             for task in planner.plan([step.asset]).tasks:
                 call = Call(
                     project=project,
@@ -43,6 +45,6 @@ def run_project(
                 outcomes.append(outcome)
                 if on_outcome is not None:
                     on_outcome(outcome)
-        if phase == 0 and (problems := Planner(project, steps).problems):
+        if phase == 0 and (problems := Planner(project, every).problems):
             raise InputError("\n".join(problems.values()))
     return outcomes

@@ -14,11 +14,12 @@ from samplemix_dagster.storage.views import view_statements
 
 
 class Plugin(BasePlugin):
-    """Makes the lake's views in a connection's database, and keeps DuckDB's spill with the reports."""
+    """Makes the lake's views in a connection's database; DuckDB spills beside the reports."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Take the lake's folder from the profile."""
         self.lake = Lake(Path(plugin_config["lake"]).absolute())
+        assert self.creds is not None  # noqa: S101 - dbt always hands them over
         self.reports = Path(self.creds.external_root).absolute()
 
     def configure_connection(self, conn: Any) -> None:

@@ -63,7 +63,7 @@ class ReportError(CheckFailedError):
 
 
 def dbt_folder() -> Path:
-    """Return the folder of the dbt project: inside an installed package, or beside it in a checkout.
+    """Return the dbt project's folder: inside an installed package, or beside it in a checkout.
 
     Raises:
         ConfigError: Neither is there.
@@ -139,7 +139,7 @@ def build_report(lake: Lake, home: Path, models: Collection[str] = ()) -> list[N
 def report_inputs(lake: Lake) -> dict[str, str]:
     """Return everything that the report is made from, by a name for people: a digest for each.
 
-    Size and time of a shard's file are not among them: the same bytes at the same path are the same.
+    Size and time of a shard's file are not among them: the same bytes stay the same.
     """
     inputs = {"dbt models": dbt_digest(), "shards": fingerprint(_places(lake))}
     for stage in ("documents", "scores"):
@@ -220,6 +220,7 @@ def _dbt(arguments: list[str], target: Path, lake: Lake) -> subprocess.Completed
     }
     options = ["--project-dir", str(folder), "--profiles-dir", str(folder), "--no-use-colors"]
     options += ["--target-path", str(target.absolute()), "--log-path", str(target.absolute())]
+    options += ["--log-level-file", "info"]
     return subprocess.run(
         [sys.executable, "-c", _ENTRY, *arguments, *options],
         cwd=target,

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -97,28 +98,35 @@ class Lake:
 
     def num_rows(self, key: str) -> int:
         """Return a table's row count from its footer."""
+        return int(self._footer(key).num_rows)
+
+    def recipe(self, key: str) -> dict[str, Any]:
+        """Return the recipe in a table's footer."""
+        metadata = self._footer(key).metadata or {}
+        return dict(json.loads(metadata.get(_RECIPE, b"{}")))
+
+    def _footer(self, key: str) -> Any:
         try:
-            return int(pq.read_metadata(self.path(key)).num_rows)
+            return pq.read_metadata(self.path(key))
         except (pa.ArrowException, OSError) as error:
             raise LakeError(
                 f"{self.path(key)} is missing or damaged ({error}); remove it and run "
                 "`samplemix run`."
             ) from error
 
-    def recipe(self, key: str) -> dict[str, Any]:
-        """Return the recipe in a table's footer."""
-        metadata = pq.read_metadata(self.path(key)).metadata or {}
-        return dict(json.loads(metadata.get(_RECIPE, b"{}")))
-
     def write_arrays(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write named arrays as safetensors, once."""
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
         if self.exists(key):
             return
         ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
         with self._aside(key) as aside:
-            save_file(ordered, str(aside))
+            try:
+                save_file(ordered, str(aside))
+            except SafetensorError as error:
+                raise _os_error(error) from error
 
     def read_arrays(self, key: str) -> dict[str, npt.NDArray[Any]]:
         """Read named arrays."""
@@ -179,7 +187,10 @@ class Lake:
 def _filled(target: Path, marker: str) -> Iterator[Path]:
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
-        aside.mkdir(parents=True)
+        try:
+            aside.mkdir(parents=True)
+        except OSError as error:
+            raise LakeError(_explain(error, target)) from error
         yield aside
         if not (aside / marker).is_file():
             raise LakeError(f"{target}: nothing wrote {marker}")
@@ -210,6 +221,13 @@ def digest_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _os_error(error: Exception) -> OSError:
+    """Return what the system said, which safetensors keeps in its sentence only."""
+    found = re.search(r"os error (\d+)", str(error))
+    code = int(found[1]) if found else errno.EIO
+    return OSError(code, os.strerror(code) if found else str(error))
 
 
 def _explain(error: OSError, target: Path) -> str:

@@ -8,7 +8,7 @@ Size and modification time only save reading a file again. What a shard contains
 import glob
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Shard:
     """Digest that the path had before: features of unchanged documents are carried over."""
     other_paths: tuple[str, ...] = ()
     """Files of the same source with the same bytes: they are the same shard."""
+    other_mtimes_ns: tuple[int, ...] = ()
+    """Modification times of those files, in the same order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,14 @@ class Manifest:
         """Return a JSON value."""
         return {
             "partition": self.partition,
-            "shards": [asdict(shard) for shard in self.shards],
+            "shards": [
+                {
+                    **asdict(shard),
+                    "other_paths": list(shard.other_paths),
+                    "other_mtimes_ns": list(shard.other_mtimes_ns),
+                }
+                for shard in self.shards
+            ],
             "skipped": list(self.skipped),
         }
 
@@ -55,7 +64,13 @@ class Manifest:
         return cls(
             partition=value["partition"],
             shards=tuple(
-                Shard(**{**shard, "other_paths": tuple(shard["other_paths"])})
+                Shard(
+                    **{
+                        **shard,
+                        "other_paths": tuple(shard["other_paths"]),
+                        "other_mtimes_ns": tuple(shard.get("other_mtimes_ns", ())),
+                    }
+                )
                 for shard in value["shards"]
             ),
             skipped=tuple(value["skipped"]),
@@ -91,9 +106,9 @@ def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> 
     Raises:
         InputError: No file matches, or one cannot be read.
     """
-    by_path = {shard.path: shard for shard in known.shards} if known else {}
-    for shard in list(by_path.values()):
-        by_path.update(dict.fromkeys(shard.other_paths, shard))
+    by_path = (
+        {file.path: file for shard in known.shards for file in _files_of(shard)} if known else {}
+    )
     files, skipped = _files(source, root)
     if not files and not skipped:
         patterns = ", ".join(source.paths)
@@ -110,8 +125,10 @@ def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> 
         if first is None:
             found[shard.digest] = shard
         else:
-            found[shard.digest] = Shard(
-                **{**_fields(first), "other_paths": (*first.other_paths, path)}
+            found[shard.digest] = replace(
+                first,
+                other_paths=(*first.other_paths, path),
+                other_mtimes_ns=(*first.other_mtimes_ns, shard.mtime_ns),
             )
     return Manifest(
         partition=partition,
@@ -120,20 +137,20 @@ def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> 
     )
 
 
-def _fields(shard: Shard) -> dict[str, Any]:
-    return {**asdict(shard), "other_paths": shard.other_paths}
+def _files_of(shard: Shard) -> Iterator[Shard]:
+    """Yield the shard as each of its files was seen, alone."""
+    alone = replace(shard, other_paths=(), other_mtimes_ns=())
+    yield alone
+    for path, mtime_ns in zip(shard.other_paths, shard.other_mtimes_ns, strict=False):
+        yield replace(alone, path=path, mtime_ns=mtime_ns)
 
 
 def _look(root: Path, path: str, seen: Shard | None) -> Shard:
     file = root / path
     try:
         status = file.stat()
-        if seen and (seen.path, seen.size, seen.mtime_ns) == (
-            path,
-            status.st_size,
-            status.st_mtime_ns,
-        ):
-            return Shard(**{**_fields(seen), "other_paths": ()})
+        if seen and (seen.size, seen.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            return seen
         digest = digest_file(file)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error

@@ -1,0 +1,172 @@
+"""The report's assets on a made-up lake: lineage, currency, publication, and how they fail."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from samplemix_dagster.assets.report import (
+    build_report_assets,
+    report_is_current,
+    report_keys,
+)
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.resources import ProjectResource, adopt_project
+from samplemix_dagster.storage.dbt_project import report_models, report_path, report_reason
+from tests.fake_lake import MIXTURES, FakeLake, break_ledger, make_fake_lake, write_mixture
+
+SUBSET = ["mixture_totals", "rejections_by_reason"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("report")
+    config = {
+        "corpus": {"sources": {name: {"path": f"{name}/*.jsonl"} for name in ("books", "web")}},
+        "mixtures": {name: {"budget_tokens": 100} for name in MIXTURES},
+    }
+    (root / "samplemix.yaml").write_text(yaml.safe_dump(config))
+    project = Project.open(root / "samplemix.yaml")
+    adopt_project(project)
+    return project
+
+
+@pytest.fixture
+def fake(project: Project) -> FakeLake:
+    """A fresh lake in the project's place; dbt's parse in the project's home is kept."""
+    lake = project.lake.root
+    if lake.exists():
+        lake.rename(lake.with_name(f"before-{lake.stat().st_mtime_ns}"))
+    return make_fake_lake(lake)
+
+
+@pytest.fixture(scope="module")
+def assets(project: Project) -> dg.AssetsDefinition:
+    return build_report_assets(project)[0]
+
+
+def run(
+    project: Project, assets: dg.AssetsDefinition, models: Sequence[str] | None = None
+) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [assets],
+        selection=None if models is None else [dg.AssetKey([name]) for name in models],
+        resources={"project": ProjectResource(config_file=str(project.config_path))},
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+    )
+
+
+def message(result: dg.ExecuteInProcessResult) -> str:
+    error = result.get_step_failure_events()[0].step_failure_data.error
+    assert error is not None
+    assert error.cause is not None
+    return error.cause.message
+
+
+def test_a_run_makes_the_report_current(
+    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+) -> None:
+    assert report_reason(project.lake) == "first run"
+    result = run(project, assets)
+    assert result.success
+    assert report_is_current(project)
+    made = [event.materialization for event in result.get_asset_materialization_events()]
+    assert {item.asset_key for item in made} == set(report_keys(project))
+    rows = {item.asset_key.path[-1]: item.metadata["dagster/row_count"].value for item in made}
+    assert rows["mixture_totals"] == len(MIXTURES)
+    assert rows["composition_by_source"] == 2 * len(MIXTURES)
+    assert len({item.tags[dg_version_tag()] for item in made}) == 1
+    evaluations = result.get_asset_check_evaluations()
+    assert {item.check_name for item in evaluations} == {spec.name for spec in assets.check_specs}
+    assert all(item.passed for item in evaluations)
+    assert not project.lake.path("reports/.building").exists()
+
+
+def dg_version_tag() -> str:
+    return "dagster/data_version"
+
+
+def test_a_new_mixture_version_makes_it_stale(
+    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+) -> None:
+    assert run(project, assets).success
+    write_mixture(fake, "default", "2")
+    assert report_reason(project.lake) == "changed: mixture default"
+    report_path(project.lake, "mixture_totals").unlink()
+    write_mixture(fake, "default", "1")
+    assert report_reason(project.lake) == "missing: mixture_totals"
+
+
+def test_a_failing_data_test_fails_the_run_and_publishes_nothing(
+    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+) -> None:
+    assert run(project, assets, SUBSET).success
+    before = {name: project.lake.digest(f"reports/{name}.parquet") for name in SUBSET}
+    break_ledger(fake, "default")
+    result = run(project, assets, SUBSET)
+    assert not result.success
+    assert "mixture_totals_adds_up_to_the_mixture" in message(result)
+    assert "add up to the mixture's realised tokens. 1 row breaks this." in message(result)
+    assert not list(result.get_asset_materialization_events())
+    failed = {item.check_name for item in result.get_asset_check_evaluations() if not item.passed}
+    assert "mixture_totals_adds_up_to_the_mixture" in failed
+    after = {name: project.lake.digest(f"reports/{name}.parquet") for name in SUBSET}
+    assert after == before
+
+
+def test_some_models_are_published_alone(
+    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+) -> None:
+    result = run(project, assets, SUBSET)
+    assert result.success
+    assert project.lake.names("reports") == {f"{name}.parquet" for name in SUBSET}
+    assert not report_is_current(project)
+
+
+def test_models_hang_on_the_assets_behind_their_views(assets: dg.AssetsDefinition) -> None:
+    def upstream(model: str) -> set[str]:
+        spec = assets.specs_by_key[dg.AssetKey([model])]
+        return {dep.asset_key.to_user_string() for dep in spec.deps}
+
+    mixtures = {f"mixture/{name}" for name in MIXTURES}
+    assert upstream("mixture_totals") == mixtures
+    assert upstream("composition_by_cluster") == mixtures | {"document_scores", "clusters"}
+    assert upstream("composition_by_topic") == mixtures | {"document_scores", "topics"}
+    assert upstream("duplicate_documents") == {"raw_shards", "document_scores", "corpus"}
+
+
+def test_every_model_is_described_and_in_the_group(assets: dg.AssetsDefinition) -> None:
+    assert {key.path[-1] for key in assets.keys} == set(report_models())
+    for spec in assets.specs:
+        assert spec.group_name == "report"
+        assert spec.owners
+        assert (spec.description or "").startswith("One row per ")
+    for check in assets.check_specs:
+        assert check.description
+        assert check.blocking
+
+
+def test_dbt_parses_only_when_its_files_change(
+    project: Project, assets: dg.AssetsDefinition
+) -> None:
+    manifests = list((project.home / "dbt").glob("*/manifest.json"))
+    assert len(manifests) == 1
+    before = manifests[0].stat().st_mtime_ns
+    build_report_assets(project)
+    assert manifests[0].stat().st_mtime_ns == before
+
+
+def test_nothing_is_written_into_the_dbt_project(
+    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+) -> None:
+    from samplemix_dagster.storage.dbt_project import dbt_folder
+
+    def listing() -> set[Path]:
+        return set(dbt_folder().rglob("*"))
+
+    before = listing()
+    assert run(project, assets, SUBSET).success
+    assert listing() == before

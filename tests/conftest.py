@@ -1,0 +1,30 @@
+"""Fixtures for every test: quiet libraries, one thread, one finished small project."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_corpus() -> Path:
+    """The evaluation corpus, where there is one beside the repository."""
+    folder = REPOSITORY.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("there is no evaluation corpus beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The interpreter that runs the tests."""
+    return sys.executable

@@ -1,0 +1,240 @@
+"""The commands, run as a person runs them: in a process of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.projects import make_project, make_reference, needs_encoder
+
+pytestmark = needs_encoder
+
+SCORES = {
+    "doc_id",
+    "source",
+    "shard",
+    "row",
+    "id",
+    "bits_per_byte",
+    "perplexity",
+    "quality",
+    "cluster_score",
+    "ngram_score",
+    "topic_score",
+    "cluster",
+    "topic",
+    "diversity",
+    "num_tokens",
+    "num_bytes",
+    "language",
+}
+
+
+def samplemix(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "samplemix_dagster.cli", *words]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def answer(root: Path, *words: str) -> Any:
+    done = samplemix(root, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that the command line has planned and run; the answers lie beside it."""
+    root = tmp_path_factory.mktemp("cli")
+    make_reference(root / "reference")
+    make_project(root, root / "reference")
+    answers = {"plan": answer(root, "plan"), "run": answer(root, "run")}
+    (root / "answers.json").write_text(json.dumps(answers))
+    return root
+
+
+def answers(project: Path) -> dict[str, Any]:
+    return dict(json.loads((project / "answers.json").read_text()))
+
+
+def test_run_does_exactly_what_plan_said(project: Path) -> None:
+    said = answers(project)
+    planned = {s["asset"]: s["num_documents"] for s in said["plan"]["stages"]}
+    done = {s["asset"]: s["num_documents"] for s in said["run"]["stages"] if s["asset"] != "report"}
+    assert planned == done
+
+
+def test_each_stage_of_a_run_says_what_and_why(project: Path) -> None:
+    for stage in answers(project)["run"]["stages"]:
+        assert {"stage", "asset", "num_shards", "num_documents", "why"} <= set(stage)
+        assert stage["why"]
+
+
+def test_a_second_run_does_nothing(project: Path) -> None:
+    assert answer(project, "run")["stages"] == []
+    assert answer(project, "plan")["stages"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "forbidden"),
+    [
+        (["run"], ["torch", "dagster", "transformers"]),
+        (["status"], ["torch", "dagster", "transformers"]),
+        (["mixture", "list"], ["torch", "dagster", "duckdb"]),
+        (["query", "select 1"], ["torch", "dagster"]),
+        (["--help"], ["torch", "dagster", "pyarrow", "duckdb", "numpy"]),
+    ],
+)
+def test_quick_commands_import_no_heavy_package(
+    project: Path, words: list[str], forbidden: list[str]
+) -> None:
+    script = (
+        "import sys\nfrom samplemix_dagster import cli\n"
+        f"sys.argv = ['samplemix', *{words!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        f"print('LOADED', [name for name in {forbidden!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.rstrip().endswith("LOADED []"), done.stdout[-300:] + done.stderr[-300:]
+
+
+def test_show_has_the_documented_keys(project: Path) -> None:
+    shown = answer(project, "mixture", "show", "default")
+    assert {
+        "name",
+        "version",
+        "budget_tokens",
+        "realised_tokens",
+        "num_documents",
+        "num_documents_drawn",
+        "num_draws",
+        "mean_quality",
+        "mean_diversity",
+        "effective_sample_size_tokens",
+        "sources",
+        "copies",
+    } <= set(shown)
+    assert set(shown["sources"]) == {"letters", "news", "web"}
+    assert all(
+        {"share_before", "share_after", "tokens"} <= set(entry)
+        for entry in shown["sources"].values()
+    )
+    assert sum(shown["copies"].values()) == shown["num_documents"]
+    assert 0 < shown["realised_tokens"] <= shown["budget_tokens"]
+
+
+def test_a_version_is_found_by_name_by_prefix_and_by_both(project: Path) -> None:
+    version = answer(project, "mixture", "show", "default")["version"]
+    for words in (version[:10], f"default@{version[:6]}", version):
+        assert answer(project, "mixture", "show", words)["version"] == version
+
+
+def test_the_ledger_adds_up_in_sql(project: Path) -> None:
+    rows = answer(
+        project,
+        "query",
+        "select m.name, m.realised_tokens, sum(l.copies * l.num_tokens)::bigint as tokens "
+        "from ledger l join mixtures m on l.version = m.version and l.mixture = m.name "
+        "group by all",
+    )
+    assert rows
+    assert all(row["realised_tokens"] == row["tokens"] for row in rows)
+
+
+def test_the_report_models_can_be_asked(project: Path) -> None:
+    rows = answer(project, "query", "select * from composition_by_source")
+    assert {row["mixture"] for row in rows} == {"default", "flat"}
+
+
+def test_scores_has_one_row_per_document(project: Path, tmp_path: Path) -> None:
+    done = samplemix(project, "scores", "--to", str(tmp_path / "s.parquet"))
+    assert done.returncode == 0, done.stderr
+    table = pq.read_table(tmp_path / "s.parquet")
+    assert set(table.column_names) >= SCORES
+    count = answer(project, "query", "select count(*) as n from documents")[0]["n"]
+    assert table.num_rows == count
+
+
+def test_explain_says_why_for_a_drawn_and_for_a_dropped_document(project: Path) -> None:
+    for condition in ("copies > 0", "reason = 'not_drawn'", "reason = 'duplicate'"):
+        row = answer(
+            project,
+            "query",
+            f"select doc_id, copies from ledger where mixture = 'default' and {condition} limit 1",
+        )[0]
+        found = answer(project, "explain", row["doc_id"])
+        assert found["text"]
+        assert any(entry["because"] for entry in found["mixtures"])
+        assert samplemix(project, "explain", row["doc_id"][:12]).returncode == 0
+
+
+def test_export_writes_the_draws(project: Path, tmp_path: Path) -> None:
+    shown = answer(project, "mixture", "show", "default")
+    made = answer(
+        project, "export", "default", "--format", "parquet", "--to", str(tmp_path / "out")
+    )
+    assert made["num_draws"] == shown["num_draws"]
+    assert made["num_tokens"] == shown["realised_tokens"]
+    rows = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "out").glob("*.parquet"))
+    assert rows == shown["num_draws"]
+
+
+def test_status_says_that_everything_is_current(project: Path) -> None:
+    found = answer(project, "status")
+    assert {entry["state"] for entry in found["assets"]} == {"current"}
+    assert found["failures"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["plan", "--config", "nowhere.yaml"], 2, "no configuration at nowhere.yaml"),
+        (["mixture", "show", "nothing"], 2, "no mixture version 'nothing'"),
+        (["query", "drop table documents"], 2, "nothing that writes"),
+        (["query", "select * from read_text('samplemix.yaml')"], 2, "Cannot access file"),
+        (["explain", "xyz"], 2, "hexadecimal"),
+        (["run", "--select", "cooking"], 2, "no stage 'cooking'"),
+        (["run", "--mixture", "soup"], 2, "no mixture 'soup'"),
+        (["export", "default", "--to", "out", "--format", "zip"], 2, "--format is"),
+        (["scores", "--to", "scores.xlsx"], 2, "--to ends in"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_exit_code_2(
+    project: Path, words: list[str], code: int, sentence: str
+) -> None:
+    done = samplemix(project, *words)
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_mixture_that_cannot_be_made_says_which_can(project: Path, tmp_path: Path) -> None:
+    text = (project / "samplemix.yaml").read_text().replace("8000", "900000000")
+    (project / "greedy.yaml").write_text(text)
+    done = samplemix(project, "run", "--config", "greedy.yaml", "--select", "mixture")
+    assert done.returncode == 1
+    assert "the nearest feasible budget" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_init_writes_a_configuration_that_plans(project: Path) -> None:
+    done = samplemix(project, "init", "data", "--config", "made.yaml")
+    assert done.returncode == 0, done.stderr
+    planned = answer(project, "plan", "--config", "made.yaml")
+    assert planned["problems"] == {}
+    assert samplemix(project, "init", "data", "--config", "made.yaml").returncode == 2
+
+
+def test_every_command_has_help(project: Path) -> None:
+    commands = ["init", "plan", "run", "status", "ui", "query", "scores", "explain", "export"]
+    for words in ([name] for name in [*commands, "demo"]):
+        done = samplemix(project, *words, "--help")
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) > 5
