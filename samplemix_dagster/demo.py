@@ -25,6 +25,7 @@ _FEWEST_BYTES = 300
 _MOST_BYTES = 6_000
 _LARGEST_FILE_BYTES = 4_000_000
 _SHARDS = 3
+_BUDGET_TOKENS_PER_DOCUMENT = 125  # of about 900 that a document has
 _OWN_NAME = "samplemix-dagster"
 _NOT_LIBRARY = {"test", "tests", "idlelib", "turtledemo", "site-packages", "dist-packages"}
 _GENERATED = {"encodings", "pydoc_data"}
@@ -59,10 +60,11 @@ class _Place:
 
 def make_demo(folder: Path, num_documents: int = 2000) -> Path:
     """Make the demo's project in a folder; return its configuration, which is kept where it is."""
-    write_demo_corpus(folder, num_documents)
+    counts = write_demo_corpus(folder, num_documents)
     config = folder / "samplemix.yaml"
     if not config.exists():
-        config.write_text(demo_config(), encoding="utf-8")
+        budget = round(_BUDGET_TOKENS_PER_DOCUMENT * sum(counts.values()), -4)
+        config.write_text(demo_config(max(10_000, budget)), encoding="utf-8")
     return config
 
 
@@ -330,9 +332,9 @@ def _shortened(text: str, most: int) -> str:
     return text.encode("utf-8", "ignore")[:most].decode("utf-8", "ignore")
 
 
-def demo_config() -> str:
+def demo_config(budget_tokens: int = 250_000) -> str:
     """Return the text of the demo's ``samplemix.yaml``."""
-    return _CONFIG
+    return _CONFIG.replace("BUDGET", f"{budget_tokens // 1000}k")
 
 
 _CONFIG = """\
@@ -369,18 +371,18 @@ diversity:
   clusters: {micro: 200}   # a small corpus needs few
   topics: {count: 16}
 
-# Budgets are tokens of the reference's own tokenizer; the corpus has nearly two million.
+# Budgets are tokens of the reference's own tokenizer: here about a seventh of the corpus.
 mixtures:
   # Lean to quality and diversity alike; what each source gives is an outcome.
-  default: {strategy: beta, budget_tokens: 250k, balance: {quality: 1, diversity: 1}}
+  default: {strategy: beta, budget_tokens: BUDGET, balance: {quality: 1, diversity: 1}}
   # The same lean inside each source, with the sources' shares as they are in the corpus.
   held:
     strategy: beta
-    budget_tokens: 250k
+    budget_tokens: BUDGET
     balance: {quality: 1, diversity: 1}
     shares: proportional
   # No lean at all: what the other two are compared with.
-  proportional: {strategy: proportional, budget_tokens: 250k}
+  proportional: {strategy: proportional, budget_tokens: BUDGET}
 
 export: {format: jsonl.zst, files: 2}
 """

@@ -32,6 +32,8 @@ class RunReport:
     """One entry an asset: stage, asset, num_shards, num_documents, why, seconds."""
     failures: list[str] = field(default_factory=list)
     """One sentence a failure: the asset, its partition and the error."""
+    failed_assets: set[str] = field(default_factory=set)
+    """The assets that failed, not those that wait for them."""
     run_ids: list[str] = field(default_factory=list)
 
     @property
@@ -153,12 +155,14 @@ class _Runner:
                 self._note(task, seconds[key])
             else:
                 self.broken.add(task.step.asset)
+                self.report.failed_assets.add(task.step.asset)
         for failure in _failures(result):
             self.report.failures.append(
                 f"{', '.join(t.step.asset for t in tasks)}{where}: {failure}"
             )
         for name in _failed_checks(result):
             self.broken |= {task.step.asset for task in tasks}
+            self.report.failed_assets.add(name.split(":")[0])
             self.report.failures.append(f"{name}{where}: the check did not hold")
 
     def _note(self, task: Task, seconds: float) -> None:

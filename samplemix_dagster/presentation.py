@@ -6,12 +6,20 @@ With ``--json`` stdout holds one JSON value and nothing else; people's words go 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Self
 
 
 def print_json(value: Any) -> None:
     """Print one JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON lacks a kind for: whole decimals (DuckDB's wide sums) stay numbers."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 def print_lines(lines: Iterable[str]) -> None:

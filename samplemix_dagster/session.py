@@ -70,7 +70,7 @@ def run_in_instance(
             on_event=bars.note,
             quiet=not verbose,
         )
-    note_failures(project, report.failures)
+    note_failures(project, report.failures, report.failed_assets)
     return report
 
 

@@ -4,12 +4,15 @@ Everything comes from seeds, so that two makers give the same bytes. What a proj
 by the tests; nothing here asserts.
 """
 
+import atexit
+import functools
 import gzip
 import importlib.util
 import io
 import json
 import random
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -202,3 +205,28 @@ def copy_project(root: Path, to: Path) -> Path:
     """Copy a project with its lake; times are kept, so that no shard is read again."""
     shutil.copytree(root, to)
     return to
+
+
+@functools.cache
+def reference_folder() -> Path:
+    """Return the folder of a tiny reference, trained once for all tests of this process."""
+    folder = _scratch() / "reference"
+    make_reference(folder)
+    return folder
+
+
+@functools.cache
+def finished_project() -> Path:
+    """Return a project that has been run once in this process. Tests copy it; nobody changes it."""
+    from samplemix_dagster.engine.run import run_project
+
+    root = make_project(_scratch() / "finished", reference_folder())
+    run_project(open_project(root))
+    return root
+
+
+@functools.cache
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="samplemix-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -10,6 +10,11 @@ from samplemix_dagster.demo import demo_config, make_demo, write_demo_corpus
 SOURCES = {"documentation", "code", "packages", "debris"}
 
 
+def rows_in(folder: Path) -> list[dict[str, str]]:
+    parts = [gzip.decompress(path.read_bytes()) for path in sorted(folder.rglob("*.jsonl.gz"))]
+    return [json.loads(line) for part in parts for line in part.splitlines()]
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
@@ -19,10 +24,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(corpus: Path) -> list[dict[str, str]]:
-    found = []
-    for path in sorted(corpus.rglob("*.jsonl.gz")):
-        found += [json.loads(line) for line in gzip.open(path)]
-    return found
+    return rows_in(corpus)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,7 @@ def test_two_writes_are_equal_bytes(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_larger_corpus_begins_with_the_smaller_one(rows: list[dict[str, str]], tmp_path: Path):
     write_demo_corpus(tmp_path, num_documents=80)
-    smaller = [json.loads(line) for p in tmp_path.rglob("*.gz") for line in gzip.open(p)]
-    assert {row["id"] for row in smaller} < {row["id"] for row in rows}
+    assert {row["id"] for row in rows_in(tmp_path)} < {row["id"] for row in rows}
 
 
 def test_every_document_has_the_size_of_a_document(rows: list[dict[str, str]]) -> None:
@@ -74,6 +75,12 @@ def test_making_it_again_leaves_files_and_configuration_alone(tmp_path: Path) ->
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     assert make_demo(tmp_path, num_documents=40) == config
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
+
+
+def test_the_budget_follows_the_size_of_the_corpus(tmp_path: Path) -> None:
+    config = make_demo(tmp_path, num_documents=160)
+    budgets = {m.budget_tokens for m in parse_config(config.read_text()).mixtures.values()}
+    assert budgets == {20_000}
 
 
 def test_the_configuration_names_the_sources_that_are_written(config: Config) -> None:

@@ -85,6 +85,9 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
         "plane": picture(mixture_figure(project, name, outcome.data_version)),
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
+        "sources": table_value(
+            [{"source": source, **entry} for source, entry in facts["sources"].items()]
+        ),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "means": table_value(means),
         "copies": table_value(

@@ -14,52 +14,51 @@ import numpy as np
 import numpy.typing as npt
 
 CORPUS, MIXTURE, TARGET = "#3b6ea5", "#d97b29", "#777777"
-_WIDTH, _HEIGHT, _MARGIN = 260, 84, 14
+_WIDTH, _HEIGHT, _MARGIN = 240, 80, 14
+_ROWS_IN_PLACE = 6
 
 
 def histogram_svg(
     counts: npt.NDArray[Any], lower: float, upper: float, colour: str = CORPUS
 ) -> dg.MarkdownMetadataValue:
-    """Return bars over [lower, upper], with both ends written below."""
+    """Return a stepped outline over [lower, upper], with both ends written below.
+
+    One path, since the UI shows only a short picture in place.
+    """
     peak = max(1.0, float(np.max(counts, initial=0)))
-    step = _WIDTH / max(1, len(counts))
     room = _HEIGHT - _MARGIN
-    bars = "".join(
-        f"<rect x='{index * step:.1f}' y='{room * (1 - count / peak):.1f}' "
-        f"width='{step * 0.9:.1f}' height='{room * count / peak:.1f}'/>"
-        for index, count in enumerate(counts)
-        if count
+    step = _WIDTH // max(1, len(counts))
+    outline = "".join(f"V{room - round(room * count / peak)}h{step}" for count in counts)
+    end = step * len(counts)
+    body = (
+        f"<path fill='{colour}' d='M0 {room}{outline}V{room}z'/>"
+        f"<text y='{_HEIGHT - 2}'>{lower:g}</text>"
+        f"<text x='{end - 6}' y='{_HEIGHT - 2}'>{upper:g}</text>"
     )
-    labels = (
-        f"<text x='0' y='{_HEIGHT - 2}' font-size='10'>{lower:g}</text>"
-        f"<text x='{_WIDTH}' y='{_HEIGHT - 2}' font-size='10' text-anchor='end'>{upper:g}</text>"
-    )
-    return _inline(f"<g fill='{colour}'>{bars}</g>{labels}", _HEIGHT, "histogram")
+    return _inline(body, _HEIGHT, "histogram")
 
 
 def bars_svg(rows: Sequence[tuple[str, float, float]], label: str) -> dg.MarkdownMetadataValue:
-    """Return two bars a row, before (blue) and after (orange), for shares in [0, 1]."""
-    peak = max([1e-9, *(max(before, after) for _, before, after in rows)])
-    height = 22 * len(rows) + 4
-    parts = []
-    for index, (name, before, after) in enumerate(rows):
-        top = 22 * index + 4
-        shown = name if len(name) <= 16 else name[:15] + "…"
-        parts.append(f"<text x='0' y='{top + 12}' font-size='10'>{_escape(shown)}</text>")
-        for offset, value, colour in ((0, before, CORPUS), (9, after, MIXTURE)):
-            width = 120 * value / peak
-            parts.append(
-                f"<rect x='95' y='{top + offset}' width='{width:.1f}' height='8' "
-                f"fill='{colour}'/><text x='{99 + width:.0f}' y='{top + offset + 7}' "
-                f"font-size='8'>{value:.1%}</text>"
-            )
-    return _inline("".join(parts), height, label)
+    """Return two bars a row, before (blue) and after (orange), for the largest shares."""
+    shown = rows[:_ROWS_IN_PLACE]
+    peak = max([1e-9, *(max(before, after) for _, before, after in shown)])
+    texts, before_path, after_path = "", "", ""
+    for index, (name, before, after) in enumerate(shown):
+        top = 20 * index
+        word = _escape(name if len(name) <= 14 else name[:13] + "…")
+        texts += f"<text y='{top + 12}'>{word} {100 * before:.0f}→{100 * after:.0f}%</text>"
+        before_path += f"M130 {top + 2}h{round(100 * before / peak)}v7H130z"
+        after_path += f"M130 {top + 10}h{round(100 * after / peak)}v7H130z"
+    body = (
+        f"{texts}<path fill='{CORPUS}' d='{before_path}'/><path fill='{MIXTURE}' d='{after_path}'/>"
+    )
+    return _inline(body, 20 * len(shown), label)
 
 
 def _inline(body: str, height: int, label: str) -> dg.MarkdownMetadataValue:
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{height}' "
-        f"font-family='sans-serif'>{body}</svg>"
+        f"font-size='10' font-family='Arial'>{body}</svg>"
     )
     encoded = base64.b64encode(svg.encode()).decode()
     return dg.MetadataValue.md(f"![{label}](data:image/svg+xml;base64,{encoded})")

@@ -107,7 +107,8 @@ def export_version(
     """
     manifest = Lake(folder).read_json("manifest.json")
     if manifest is not None:
-        if (manifest["version"], manifest["format"]) != (version, form):
+        there = (manifest["version"], manifest["format"], len(manifest["files"]))
+        if there != (version, form, num_files):
             raise InputError(f"{folder} holds another export; choose an empty folder with --to.")
         return dict(manifest)
     if folder.exists() and any(folder.iterdir()):

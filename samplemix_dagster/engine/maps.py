@@ -310,7 +310,9 @@ def run_text_stage(
     computed: dict[str, int] = {}
     gathered: dict[int, list[pa.Table]] = {}
     done, written = 0, 0
-    for result in map_chunks(work, run.chunks(), project.num_workers):
+    # A GPU is shared badly: one process has it all.
+    is_on_cpu = getattr(task, "device", "cpu") == "cpu"
+    for result in map_chunks(work, run.chunks(), project.num_workers if is_on_cpu else 1):
         gathered.setdefault(result.shard, []).append(result.tables[stage.name])
         done += result.num_documents
         progress(stage.asset, partition, done, total)
@@ -391,6 +393,15 @@ def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table
     return recipes.lake.read_table(key) if recipes.lake.exists(key) else None
 
 
+def _num_new(recipes: Recipes, stage: Stage, shard: PlacedShard, table: pa.Table) -> int:
+    """Count the rows that the path's previous table did not have, where a stage carries over."""
+    carried = carried_rows(recipes, stage, shard) if stage.carries_over else None
+    if carried is None:
+        return int(table.num_rows)
+    known = set(carried.column("doc_id").to_pylist())
+    return sum(identity not in known for identity in table.column("doc_id").to_pylist())
+
+
 def finish(
     recipes: Recipes,
     stage: Stage,
@@ -461,6 +472,6 @@ def run_table_stage(
         if stage is stages.SCORES:
             contract = tables.scores_table(tuple(project.config.diversity.metrics))
         project.lake.write_table(recipes.feature_key(stage, shard), table, contract, recipe)
-        computed[shard.digest] = table.num_rows
+        computed[shard.digest] = _num_new(recipes, stage, shard, table)
         progress(stage.asset, partition, number + 1, len(pending))
     return finish(recipes, stage, partition, why, computed, began)

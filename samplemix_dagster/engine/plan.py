@@ -212,14 +212,16 @@ class Planner:
         recipe = self.recipes.recipe(stage, missing[0].source)
         if fingerprint(recipe) != fingerprint(last):
             return recipe_change(last, recipe)
-        before = {shard.digest for shard in known.shards}
+        # Later stages look after the first reading has noted the shard, so it is no news to them.
+        is_first = stage.asset == "raw_shards"
+        before = {shard.digest for shard in known.shards} if is_first else set()
         changed = sum(1 for shard in missing if shard.shard.previous is not None)
         new = sum(1 for s in missing if s.shard.previous is None and s.digest not in before)
         rest = len(missing) - changed - new
         parts = [
             _count(new, "new shard"),
             _count(changed, "changed shard"),
-            _count(rest, "shard", "that an earlier run did not finish"),
+            _count(rest, "shard", "whose table is gone"),
         ]
         return ", ".join(part for part in parts if part)
 
@@ -281,9 +283,15 @@ class Planner:
         if mixture in stale:
             return f"after {mixture}"
         current = self.project.lake.read_json(f"mixtures/{step.name}/current.json")
-        if current and is_exported(self.project, step.name, current["version"]):
+        if not current:
+            return f"after {mixture}"
+        version = str(current["version"])
+        if is_exported(self.project, step.name, version):
             return None
-        return _FIRST if current else f"after {mixture}"
+        if not self.project.lake.names(f"exports/{step.name}"):
+            return _FIRST
+        form = self.project.config.export.format
+        return f"version {version[:8]} has not been exported as {form} yet"
 
 
 def _count(number: int, noun: str, rest: str = "") -> str:

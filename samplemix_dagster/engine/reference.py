@@ -22,9 +22,10 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import InputError
 
 _BYTES_PER_TOKEN = 6
-_TESTED_TEXTS = 200
+_TESTED_TEXTS = 500
 _SAMPLE_LIMIT = 2_000_000
-_GAP_CHARACTERS = 4_000
+_FEWEST_OF_SOURCE = 5
+_GAP_CHARACTERS = 2_000
 
 
 def reference_maker(
@@ -69,7 +70,7 @@ def _train(
     from samplemix_dagster.storage.models import digest_model, save_reference
 
     one_thread()
-    ids, texts = _sample_texts(recipes, bootstrap)
+    ids, sources, texts = _sample_texts(recipes, bootstrap)
     recipe = BootstrapRecipe(
         tokens=bootstrap.tokens,
         vocabulary=bootstrap.vocabulary,
@@ -84,8 +85,11 @@ def _train(
     is_crossed = bootstrap.cross_fit == "always"
     if not is_crossed:
         model, report = train_reference(texts, tokenizer, recipe, progress=progress)
-        gap = _gap(model, tokenizer, texts, report.is_member)
-        facts |= _report(report) | {"memorisation_gap_bits_per_byte": gap}
+        gap, error = _gap(model, tokenizer, texts, sources, report.is_member)
+        facts |= _report(report) | {
+            "memorisation_gap_bits_per_byte": gap,
+            "memorisation_gap_standard_error": error,
+        }
         is_crossed = bootstrap.cross_fit == "auto" and gap is not None and gap > bootstrap.max_gap
         if not is_crossed:
             save_reference(model, tokenizer, folder)
@@ -114,43 +118,67 @@ def _report(report: Any) -> dict[str, Any]:
 
 
 def _gap(
-    model: Any, tokenizer: Any, texts: list[str], is_member: npt.NDArray[np.bool_]
-) -> float | None:
-    """What the model forgives its own texts; None when it has seen every text there is."""
+    model: Any,
+    tokenizer: Any,
+    texts: list[str],
+    sources: list[str],
+    is_member: npt.NDArray[np.bool_],
+) -> tuple[float | None, float | None]:
+    """What the model forgives its own texts, and its standard error.
+
+    Members and others are compared inside each source, since sources differ by far more than a
+    model remembers; sources are weighed by the smaller of their two sides. (None, None) when it
+    has seen every text there is.
+    """
     from samplemix_dagster.core.quality.bootstrap import SEPARATOR, memorisation_gap
     from samplemix_dagster.core.quality.token_loss import text_losses
 
-    sides = []
-    for own in (True, False):
-        chosen = [
-            text[:_GAP_CHARACTERS]
-            for text, member in zip(texts, is_member, strict=True)
-            if member == own
-        ][:_TESTED_TEXTS]
-        if not chosen:
-            return None
-        num_bytes = np.array([len(text.encode()) for text in chosen])
-        losses = text_losses(
-            model,
-            tokenizer,
-            chosen,
-            start_token_id=tokenizer.token_to_id(SEPARATOR),
-            context_tokens=model.config.max_position_embeddings,
-            overlap_tokens=0,
-        )
-        sides.append((losses.bits_per_byte(num_bytes), num_bytes))
-    (members, member_bytes), (others, other_bytes) = sides
-    gap = memorisation_gap(
-        member_bits_per_byte=members,
-        member_bytes=member_bytes,
-        other_bits_per_byte=others,
-        other_bytes=other_bytes,
+    sides = [np.flatnonzero(is_member == own)[:_TESTED_TEXTS] for own in (True, False)]
+    chosen = np.concatenate(sides)
+    shown = [texts[index][:_GAP_CHARACTERS] for index in chosen]
+    losses = text_losses(
+        model,
+        tokenizer,
+        shown,
+        start_token_id=tokenizer.token_to_id(SEPARATOR),
+        context_tokens=model.config.max_position_embeddings,
+        overlap_tokens=0,
     )
-    return round(gap, 5)
+    num_bytes = np.array([len(text.encode()) for text in shown])
+    bits = losses.bits_per_byte(num_bytes)
+    own = is_member[chosen]
+    names = np.array([sources[index] for index in chosen])
+    gaps, variances, weights = [], [], []
+    for name in np.unique(names):
+        left, right = (names == name) & own, (names == name) & ~own
+        if left.sum() < _FEWEST_OF_SOURCE or right.sum() < _FEWEST_OF_SOURCE:
+            continue
+        gaps.append(
+            memorisation_gap(
+                member_bits_per_byte=bits[left],
+                member_bytes=num_bytes[left],
+                other_bits_per_byte=bits[right],
+                other_bytes=num_bytes[right],
+            )
+        )
+        variances.append(sum(_variance(bits[s], num_bytes[s]) for s in (left, right)))
+        weights.append(min(num_bytes[left].sum(), num_bytes[right].sum()))
+    if not gaps:
+        return None, None
+    shares = np.array(weights) / sum(weights)
+    error = float(np.sqrt((shares**2 * np.array(variances)).sum()))
+    return round(float(shares @ np.array(gaps)), 5), round(error, 5)
 
 
-def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], list[str]]:
-    """Return ids and texts to train on, smallest hash first, with some more to test on."""
+def _variance(values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64]) -> float:
+    """Return the variance of a weighted mean."""
+    shares = weights / weights.sum()
+    mean = float(shares @ values)
+    return float((shares**2 * (values - mean) ** 2).sum())
+
+
+def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], list[str], list[str]]:
+    """Return ids, sources and texts to train on, smallest hash first, with more to test on."""
     sample = tables.SAMPLE.schema.empty_table()
     shards = [
         shard
@@ -176,13 +204,14 @@ def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], li
     return _read(recipes, chosen)
 
 
-def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str]]:
+def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
     place = {
         (item["source"], item["shard"], item["row"]): index
         for index, item in enumerate(sample.to_pylist())
     }
     texts = dict(_texts(recipes, place))
-    return sample.column("doc_id").to_pylist(), [texts[index] for index in range(len(texts))]
+    ids, sources = (sample.column(name).to_pylist() for name in ("doc_id", "source"))
+    return ids, sources, [texts[index] for index in range(len(texts))]
 
 
 def _texts(recipes: Recipes, place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:

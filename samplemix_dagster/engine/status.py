@@ -1,6 +1,7 @@
 """What is current, what is stale and why, what failed last: for ``samplemix status``."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from samplemix_dagster.engine.plan import Planner
@@ -10,12 +11,13 @@ from samplemix_dagster.engine.recipes import NotFittedError
 _FILE = "last_run.json"
 
 
-def note_failures(project: Project, failures: list[str]) -> None:
-    """Remember what failed in the last run; an empty list says that it went well."""
+def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
+    """Remember what failed in the last run; nothing at all says that it went well."""
     path = project.home / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps({"failures": failures}, indent=1), encoding="utf-8")
+    value = {"failures": failures, "assets": sorted(assets)}
+    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
     aside.replace(path)
 
 
@@ -24,6 +26,7 @@ def project_status(project: Project) -> dict[str, Any]:
     planner = Planner(project)
     plan = planner.plan()
     stale = {entry["asset"]: entry["why"] for entry in plan.by_asset()}
+    last = _last_run(project)
     assets = []
     for step in planner.steps:
         drift = None
@@ -37,16 +40,23 @@ def project_status(project: Project) -> dict[str, Any]:
             {
                 "stage": step.group,
                 "asset": step.asset,
-                "state": "stale" if step.asset in stale else "current",
+                "state": _state(step.asset, stale, last["assets"]),
                 "why": stale.get(step.asset, ""),
                 "drift": None if drift is None else round(drift, 5),
             }
         )
-    return {"assets": assets, "failures": _failures(project), "problems": plan.problems}
+    return {"assets": assets, "failures": last["failures"], "problems": plan.problems}
 
 
-def _failures(project: Project) -> list[str]:
+def _state(asset: str, stale: Collection[str], failed: Collection[str]) -> str:
+    if asset not in stale:
+        return "current"
+    return "failed" if asset in failed else "stale"
+
+
+def _last_run(project: Project) -> dict[str, list[str]]:
     try:
-        return list(json.loads((project.home / _FILE).read_text(encoding="utf-8"))["failures"])
+        value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
+        return {"failures": list(value["failures"]), "assets": list(value["assets"])}
     except (OSError, ValueError, KeyError):
-        return []
+        return {"failures": [], "assets": []}

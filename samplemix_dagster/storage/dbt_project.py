@@ -227,7 +227,8 @@ def _dbt(arguments: list[str], target: Path, lake: Lake) -> subprocess.Completed
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
 

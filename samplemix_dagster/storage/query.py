@@ -4,13 +4,14 @@ A query can read the lake and nothing else, and writes nothing: one ``select`` a
 to other files or to the network, and settings are locked before the query runs.
 """
 
+import re
 from typing import Any
 
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.views import VIEWS, report_statements, view_statements
 
-_READING = ("SELECT", "EXPLAIN")
+_EXPLAIN = re.compile(r"\s*explain\b\s*(analyze\b|\([^)]*\))?", re.IGNORECASE)
 
 
 def connect(lake: Lake) -> Any:
@@ -37,9 +38,10 @@ def query(lake: Lake, sql: str) -> Any:
 
     try:
         statements = duckdb.extract_statements(sql)
+        only_reads = len(statements) == 1 and _reads(statements[0])
     except duckdb.Error as error:
         raise ConfigError(f"query: {_first_line(error)}") from None
-    if len(statements) != 1 or statements[0].type.name not in _READING:
+    if not only_reads:
         raise ConfigError(
             "query: one `select` at a time, and nothing that writes. There are the views "
             f"{', '.join(VIEWS)} and the report models."
@@ -49,6 +51,16 @@ def query(lake: Lake, sql: str) -> Any:
             return connection.sql(statements[0].query).to_arrow_table()
         except duckdb.Error as error:
             raise ConfigError(f"query: {_message(error)}") from None
+
+
+def _reads(statement: Any) -> bool:
+    """Whether a statement selects, or explains one that does: ``explain analyze`` runs it."""
+    import duckdb
+
+    if statement.type.name == "EXPLAIN":
+        inner = duckdb.extract_statements(_EXPLAIN.sub("", statement.query, count=1))
+        return len(inner) == 1 and inner[0].type.name == "SELECT"
+    return bool(statement.type.name == "SELECT")
 
 
 def _first_line(error: Exception) -> str:

@@ -28,7 +28,7 @@ from samplemix_dagster.config import Corpus, Source
 from samplemix_dagster.errors import InputError
 
 REASONS: dict[str, str] = {
-    "empty_file": "the shard has no byte",
+    "empty_file": "the shard has no row",
     "unreadable": "the shard cannot be opened as what it claims to be",
     "truncated": "the shard ends in the middle; what came before is kept",
     "directory": "a folder stands where a shard was expected",
@@ -135,6 +135,7 @@ def read_shard(path: Path, rules: ReadRules) -> Iterator[Document | Rejection]:
     Raises:
         InputError: The file is gone or may not be read (what it contains never raises).
     """
+    number = -1
     for number, row in enumerate(_rows(path, rules)):
         if row.problem is not None:
             yield Rejection(row=number, reason=row.problem, excerpt=_excerpt(row.excerpt))
@@ -154,6 +155,8 @@ def read_shard(path: Path, rules: ReadRules) -> Iterator[Document | Rejection]:
                 if (value := _field(fields, name)) is not None and not _is_nan(value)
             },
         )
+    if number < 0:
+        yield Rejection(row=0, reason="empty_file", excerpt="")
 
 
 def metadata_json(metadata: dict[str, Any]) -> str:
@@ -441,7 +444,7 @@ def _paragraph_rows(blocks: Iterator[bytes], limit: int) -> Iterator[_Row]:
         elif line.strip():
             size += len(line)
             if size <= limit:
-                paragraph.append(line)
+                paragraph.append(line.removesuffix(b"\r"))
         elif paragraph:
             yield _paragraph(paragraph, size > limit)
             paragraph, size = [], 0

@@ -42,18 +42,20 @@ _LEDGER_COLUMNS = (
 def view_statements(lake: Lake) -> list[str]:
     """Return the statements that make every view, in order."""
     manifests = _manifests(lake)
-    places = [
-        (source_of(manifest.partition), shard.digest, shard.path)
+    # Two partitions of a source may hold the same bytes: they are one shard.
+    paths = {
+        (source_of(manifest.partition), shard.digest): shard.path
         for manifest in manifests
         for shard in manifest.shards
-    ]
+    }
+    places = [(source, digest, path) for (source, digest), path in sorted(paths.items())]
     skipped = [
         (source_of(manifest.partition), path) for manifest in manifests for path in manifest.skipped
     ]
     versions = _versions(lake)
     current = [entry for entry in versions if entry["is_current"]]
     return [
-        _table("shards", ("source varchar", "digest varchar", "path varchar"), sorted(set(places))),
+        _table("shards", ("source varchar", "digest varchar", "path varchar"), places),
         _table("skipped_folders", ("source varchar", "path varchar"), skipped),
         f"create or replace view all_documents as {_located(lake, places, 'documents')}",
         f"create or replace view all_scores as {_located(lake, places, 'scores')}",
@@ -149,11 +151,17 @@ left join shards as p on l.source = p.source and l.digest = p.digest
 
 
 def _manifests(lake: Lake) -> list[Manifest]:
+    """Return the manifests of the sources that the corpus has; of all before it is complete."""
+    corpus = lake.read_json("fits/corpus/current.json")
+    sources = None if corpus is None else set(corpus["recipe"]["documents"])
     found = []
     for folder in sorted(lake.names("shards")):
         value = lake.read_json(f"shards/{folder}/current.json")
-        if value is not None:
-            found.append(Manifest.from_json(value))
+        if value is None:
+            continue
+        manifest = Manifest.from_json(value)
+        if sources is None or source_of(manifest.partition) in sources:
+            found.append(manifest)
     return found
 
 

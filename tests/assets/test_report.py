@@ -13,38 +13,48 @@ from samplemix_dagster.assets.report import (
     report_keys,
 )
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.resources import ProjectResource, adopt_project
-from samplemix_dagster.storage.dbt_project import report_models, report_path, report_reason
+from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.storage.dbt_project import (
+    dbt_folder,
+    report_models,
+    report_path,
+    report_reason,
+)
 from tests.fake_lake import MIXTURES, FakeLake, break_ledger, make_fake_lake, write_mixture
 
 SUBSET = ["mixture_totals", "rejections_by_reason"]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    root = tmp_path_factory.mktemp("report")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder, so one home, for all projects here: dbt parses once."""
+    return tmp_path_factory.mktemp("report")
+
+
+def open_fake(root: Path, name: str) -> tuple[Project, FakeLake]:
     config = {
         "corpus": {"sources": {name: {"path": f"{name}/*.jsonl"} for name in ("books", "web")}},
         "mixtures": {name: {"budget_tokens": 100} for name in MIXTURES},
+        "lake": f"{name}/lake",
     }
-    (root / "samplemix.yaml").write_text(yaml.safe_dump(config))
-    project = Project.open(root / "samplemix.yaml")
-    adopt_project(project)
-    return project
-
-
-@pytest.fixture
-def fake(project: Project) -> FakeLake:
-    """A fresh lake in the project's place; dbt's parse in the project's home is kept."""
-    lake = project.lake.root
-    if lake.exists():
-        lake.rename(lake.with_name(f"before-{lake.stat().st_mtime_ns}"))
-    return make_fake_lake(lake)
+    path = root / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    project = Project.open(path)
+    return project, make_fake_lake(project.lake.root)
 
 
 @pytest.fixture(scope="module")
-def assets(project: Project) -> dg.AssetsDefinition:
-    return build_report_assets(project)[0]
+def assets(root: Path) -> dg.AssetsDefinition:
+    return build_report_assets(open_fake(root, "graph")[0])[0]
+
+
+@pytest.fixture(scope="module")
+def reported(
+    root: Path, assets: dg.AssetsDefinition
+) -> tuple[Project, FakeLake, dg.ExecuteInProcessResult]:
+    project, fake = open_fake(root, "reported")
+    assert report_reason(project.lake) == "first run"
+    return project, fake, run(project, assets)
 
 
 def run(
@@ -67,63 +77,79 @@ def message(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_a_run_makes_the_report_current(
-    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+    reported: tuple[Project, FakeLake, dg.ExecuteInProcessResult],
 ) -> None:
-    assert report_reason(project.lake) == "first run"
-    result = run(project, assets)
+    project, _, result = reported
     assert result.success
     assert report_is_current(project)
+    assert not project.lake.path("reports/.building").exists()
+
+
+def test_every_materialisation_has_rows_and_one_version(
+    reported: tuple[Project, FakeLake, dg.ExecuteInProcessResult],
+) -> None:
+    project, _, result = reported
     made = [event.materialization for event in result.get_asset_materialization_events()]
     assert {item.asset_key for item in made} == set(report_keys(project))
     rows = {item.asset_key.path[-1]: item.metadata["dagster/row_count"].value for item in made}
     assert rows["mixture_totals"] == len(MIXTURES)
     assert rows["composition_by_source"] == 2 * len(MIXTURES)
-    assert len({item.tags[dg_version_tag()] for item in made}) == 1
-    evaluations = result.get_asset_check_evaluations()
+    assert len({(item.tags or {})["dagster/data_version"] for item in made}) == 1
+    assert {item.metadata["why"].value for item in made} == {"first run"}
+
+
+def test_every_data_test_is_a_check_that_holds(
+    reported: tuple[Project, FakeLake, dg.ExecuteInProcessResult], assets: dg.AssetsDefinition
+) -> None:
+    evaluations = reported[2].get_asset_check_evaluations()
     assert {item.check_name for item in evaluations} == {spec.name for spec in assets.check_specs}
     assert all(item.passed for item in evaluations)
-    assert not project.lake.path("reports/.building").exists()
-
-
-def dg_version_tag() -> str:
-    return "dagster/data_version"
 
 
 def test_a_new_mixture_version_makes_it_stale(
-    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+    reported: tuple[Project, FakeLake, dg.ExecuteInProcessResult],
 ) -> None:
-    assert run(project, assets).success
+    project, fake, _ = reported
     write_mixture(fake, "default", "2")
     assert report_reason(project.lake) == "changed: mixture default"
-    report_path(project.lake, "mixture_totals").unlink()
     write_mixture(fake, "default", "1")
+    assert report_is_current(project)
+
+
+def test_a_file_that_is_gone_makes_it_stale(
+    reported: tuple[Project, FakeLake, dg.ExecuteInProcessResult],
+) -> None:
+    project = reported[0]
+    path = report_path(project.lake, "mixture_totals")
+    path.rename(path.with_suffix(".gone"))
     assert report_reason(project.lake) == "missing: mixture_totals"
+    path.with_suffix(".gone").rename(path)
 
 
 def test_a_failing_data_test_fails_the_run_and_publishes_nothing(
-    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+    root: Path, assets: dg.AssetsDefinition
 ) -> None:
-    assert run(project, assets, SUBSET).success
-    before = {name: project.lake.digest(f"reports/{name}.parquet") for name in SUBSET}
+    project, fake = open_fake(root, "broken")
+    project.lake.write_bytes("reports/mixture_totals.parquet", b"what was there before")
     break_ledger(fake, "default")
     result = run(project, assets, SUBSET)
     assert not result.success
-    assert "mixture_totals_adds_up_to_the_mixture" in message(result)
     assert "add up to the mixture's realised tokens. 1 row breaks this." in message(result)
     assert not list(result.get_asset_materialization_events())
     failed = {item.check_name for item in result.get_asset_check_evaluations() if not item.passed}
     assert "mixture_totals_adds_up_to_the_mixture" in failed
-    after = {name: project.lake.digest(f"reports/{name}.parquet") for name in SUBSET}
-    assert after == before
+    assert report_path(project.lake, "mixture_totals").read_bytes() == b"what was there before"
 
 
-def test_some_models_are_published_alone(
-    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
+def test_some_models_are_published_alone_and_the_dbt_project_stays_as_it_is(
+    root: Path, assets: dg.AssetsDefinition
 ) -> None:
-    result = run(project, assets, SUBSET)
-    assert result.success
+    project, _ = open_fake(root, "subset")
+    before = set(dbt_folder().rglob("*"))
+    assert run(project, assets, SUBSET).success
     assert project.lake.names("reports") == {f"{name}.parquet" for name in SUBSET}
     assert not report_is_current(project)
+    assert set(dbt_folder().rglob("*")) == before
 
 
 def test_models_hang_on_the_assets_behind_their_views(assets: dg.AssetsDefinition) -> None:
@@ -149,24 +175,9 @@ def test_every_model_is_described_and_in_the_group(assets: dg.AssetsDefinition) 
         assert check.blocking
 
 
-def test_dbt_parses_only_when_its_files_change(
-    project: Project, assets: dg.AssetsDefinition
-) -> None:
-    manifests = list((project.home / "dbt").glob("*/manifest.json"))
-    assert len(manifests) == 1
-    before = manifests[0].stat().st_mtime_ns
+def test_dbt_parses_only_when_its_files_change(root: Path, assets: dg.AssetsDefinition) -> None:
+    project, _ = open_fake(root, "again")
+    (manifest,) = (project.home / "dbt").glob("*/manifest.json")
+    before = manifest.stat().st_mtime_ns
     build_report_assets(project)
-    assert manifests[0].stat().st_mtime_ns == before
-
-
-def test_nothing_is_written_into_the_dbt_project(
-    project: Project, assets: dg.AssetsDefinition, fake: FakeLake
-) -> None:
-    from samplemix_dagster.storage.dbt_project import dbt_folder
-
-    def listing() -> set[Path]:
-        return set(dbt_folder().rglob("*"))
-
-    before = listing()
-    assert run(project, assets, SUBSET).success
-    assert listing() == before
+    assert manifest.stat().st_mtime_ns == before

@@ -1,6 +1,6 @@
 {#
-    Shares sum to 1 over the rows of each mixture, to within rounding. Where nothing was drawn, shares
-    of what was drawn are all 0.
+    Shares sum to 1 over the rows of each mixture, to within rounding. Where nothing was drawn,
+    shares of what was drawn are all 0.
 #}
 {% test sums_to_one(model, column_name) %}
 
