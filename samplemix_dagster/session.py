@@ -82,6 +82,8 @@ def serve_ui(project: Project, port: int) -> int:
         "DAGSTER_HOME": str(home),
         CONFIG_VARIABLE: str(project.config_path),
         "DAGSTER_DISABLE_TELEMETRY": "1",
+        # Dagster tells its own developers, at each start, which command follows `dagster dev`.
+        "PYTHONWARNINGS": "ignore::FutureWarning",
     }
     build_defs(project)  # an error in the project is told here, not in a web page
     say(f"The UI is at http://127.0.0.1:{port} (Ctrl-C stops it).")

@@ -7,7 +7,7 @@ export is called done.
 
 import collections
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,7 @@ def _write(
     try:
         spill = Spill(spilled, num_files)
         recipes = Recipes(project)
+        _check_tokenizer(recipes, mixture)
         draws = _order(recipes, mixture, num_files)
         tokens = _spill(recipes, mixture, draws, spill, progress)
         spill.close()
@@ -153,6 +154,20 @@ def _write(
         "files": [asdict(file) for file in files],
         "digest": files[0].digest if len(files) == 1 else _joint(file.digest for file in files),
     }
+
+
+def _check_tokenizer(recipes: Recipes, mixture: dict[str, Any]) -> None:
+    """Refuse a version whose tokens were counted by a tokenizer that is no longer named.
+
+    Raises:
+        InputError: They were.
+    """
+    before, now = mixture["fits"]["tokenizer"], recipes.tokenizer_digest
+    if before != now:
+        raise InputError(
+            f"version {mixture['version'][:12]} counted its tokens with another tokenizer "
+            f"({before[:8]}, now {now[:8]}); name that one under `tokenizer` to export it."
+        )
 
 
 def _joint(digests: Any) -> str:
@@ -236,7 +251,12 @@ def _spill(
             zip(ledger.column("row").to_pylist(), ledger.column("doc_id").to_pylist(), strict=True)
         )
         path = _shard_path(project, shard)
-        rules = project.rules(_partition(project, shard["source"]))
+        # The ledger says which rows are documents, also where the rules have moved on since.
+        rules = replace(
+            project.rules(_partition(project, shard["source"])),
+            min_characters=1,
+            max_word_characters=0,
+        )
         held: list[Document] = []
         for row in read_shard(path, rules):
             if isinstance(row, Document) and row.row in by_row:

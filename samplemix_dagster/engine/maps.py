@@ -21,7 +21,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
 from samplemix_dagster.engine.workers import map_chunks
-from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.storage.manifest import Manifest, manifest_key, source_of
 from samplemix_dagster.storage.shards import (
     Document,
@@ -105,6 +105,21 @@ def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
     for row in read_shard(project.root / shard.shard.path, shard.rules):
         if isinstance(row, Document):
             yield row
+
+
+def check_unchanged(project: Project, shard: PlacedShard) -> None:
+    """Compare a shard's file with what the scan saw of it.
+
+    Raises:
+        InputError: It has changed or is gone.
+    """
+    file = project.root / shard.shard.path
+    status = file.stat() if file.is_file() else None
+    if status is None or (status.st_size, status.st_mtime_ns) != (
+        shard.shard.size,
+        shard.shard.mtime_ns,
+    ):
+        raise InputError(f"{file} changed while it was read; run again.")
 
 
 # -- the first reading ---------------------------------------------------------------------------
@@ -235,8 +250,13 @@ class _FirstReading:
         return storable(str(value)) if value else UNDETERMINED
 
     def _write(self, position: int, gathered: dict[int, list[ChunkResult]]) -> int:
-        """Write the tables of one shard that was read to its end; return its documents."""
+        """Write the tables of one shard that was read to its end; return its documents.
+
+        Raises:
+            InputError: The file is not the one that was scanned, so its digest is another's.
+        """
         shard = self.shards[position]
+        check_unchanged(self.project, shard)
         rows, rejected = self.rows.pop(position), self.rejected.pop(position)
         results = gathered.pop(position, [])
         languages = [code for result in results for code in result.languages]

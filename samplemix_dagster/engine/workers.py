@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from samplemix_dagster.errors import SampleMixError
+
 _Chunk = TypeVar("_Chunk")
 _Result = TypeVar("_Result")
 
@@ -36,6 +38,9 @@ def map_chunks(
         work: A function that a worker process can import.
         chunks: Read only as far as needed to keep the workers busy, so memory stays flat.
         num_workers: 1 runs here; more run in that many processes.
+
+    Raises:
+        SampleMixError: A worker process died.
     """
     if num_workers == 1:
         _use_one_thread()
@@ -50,9 +55,12 @@ def map_chunks(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-    except concurrent.futures.process.BrokenProcessPool:
+    except concurrent.futures.process.BrokenProcessPool as error:
         _pools.pop(num_workers, None)
-        raise
+        raise SampleMixError(
+            "a worker process died: it was killed, or memory ran out. Run again, with a smaller "
+            "`compute.workers` if it was memory; what was finished is kept."
+        ) from error
     finally:
         for future in pending:
             future.cancel()

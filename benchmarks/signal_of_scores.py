@@ -4,7 +4,7 @@ Takes a finished project (its reference scores held-out text) and the folder of 
 corpus with ``val/<domain>.jsonl.gz`` and ``eval/quality/spamassassin_test.jsonl.gz``. English
 documents only: across languages every AUC would be trivially high. Prints one JSON line.
 
-    python benchmarks/bench_signal.py --project PROJECT/samplemix.yaml --corpus CORPUS
+    python benchmarks/signal_of_scores.py --project PROJECT/samplemix.yaml --corpus CORPUS
 """
 
 import argparse
