@@ -1,26 +1,20 @@
 """``samplemix.yaml``, checked: every key, its meaning, its default and its limits.
 
-Reading the file is here too, because an error must name line and key. What a path or a model name
-stands for is found out by ``storage``; nothing here opens anything but the configuration itself.
+How the file is read, and how an error finds its line, is in ``config_file.py``. What a path or a
+model name stands for is found out by ``storage``; nothing here opens anything.
 """
 
-import difflib
 import re
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
-
-from samplemix_dagster.errors import ConfigError
 
 _SIZE = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKmMbBgGtT]?)\s*")
 _UNIT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
@@ -44,11 +38,13 @@ def parse_size(value: object) -> object:
 Size = Annotated[int, BeforeValidator(parse_size)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Source(_Section):
+class Source(Section):
     """A named part of the corpus."""
 
     path: str | list[str]
@@ -72,7 +68,7 @@ class Source(_Section):
         return [self.path] if isinstance(self.path, str) else list(self.path)
 
 
-class Corpus(_Section):
+class Corpus(Section):
     """What is mixed."""
 
     sources: dict[str, Source] = Field(min_length=1)
@@ -98,7 +94,7 @@ class Corpus(_Section):
         return sources
 
 
-class Bootstrap(_Section):
+class Bootstrap(Section):
     """A small reference, trained here on a hash sample of the corpus."""
 
     tokens: Size = Field(default=2_000_000, ge=1_000)
@@ -128,7 +124,7 @@ class Bootstrap(_Section):
         return width
 
 
-class Reference(_Section):
+class Reference(Section):
     """A reference model: a hub name or folder, or one trained here."""
 
     model: str | None = None
@@ -145,7 +141,7 @@ class Reference(_Section):
         return self
 
 
-class Tokenizer(_Section):
+class Tokenizer(Section):
     """What counts the budget."""
 
     reference: str | None = None
@@ -164,7 +160,7 @@ class Tokenizer(_Section):
         return self
 
 
-class Encoder(_Section):
+class Encoder(Section):
     """The sentence-embedding model."""
 
     model: str
@@ -175,7 +171,7 @@ class Encoder(_Section):
     """Tokens of each document that are embedded. Another number is another embedding."""
 
 
-class Band(_Section):
+class Band(Section):
     """A best band of perplexity, in robust standard deviations around the group's median."""
 
     centre: float
@@ -184,7 +180,7 @@ class Band(_Section):
     """Half-width of the band."""
 
 
-class Quality(_Section):
+class Quality(Section):
     """How perplexity becomes a score in (0, 1)."""
 
     reference: str = "main"
@@ -199,7 +195,7 @@ class Quality(_Section):
     """Window length; the model's own context (at most 1024) when absent."""
 
 
-class Clusters(_Section):
+class Clusters(Section):
     """Clusters of embeddings."""
 
     sample: Size = Field(default=20_000, ge=10)
@@ -212,7 +208,7 @@ class Clusters(_Section):
     """Seed of k-means and UMAP."""
 
 
-class Ngram(_Section):
+class Ngram(Section):
     """n-gram overlap."""
 
     order: int = Field(default=5, ge=1, le=32)
@@ -223,7 +219,7 @@ class Ngram(_Section):
     """Exponent on ownership before it is combined."""
 
 
-class Topics(_Section):
+class Topics(Section):
     """Topics of words."""
 
     count: int = Field(default=32, ge=2)
@@ -234,14 +230,14 @@ class Topics(_Section):
     """Seed of the topic model."""
 
 
-class Refit(_Section):
+class Refit(Section):
     """When a frozen fit is made again."""
 
     drift: float = Field(default=0.1, ge=0, le=1)
     """Share of the corpus that may change before fits are made again."""
 
 
-class Diversity(_Section):
+class Diversity(Section):
     """How distance, novelty and rarity become a score in (0, 1)."""
 
     weights: dict[str, float] = {"cluster": 1.0, "ngram": 1.0, "topic": 1.0}
@@ -280,7 +276,7 @@ class Diversity(_Section):
         return self.weights.get(component, 1.0)
 
 
-class Balance(_Section):
+class Balance(Section):
     """The two dials."""
 
     quality: float = 1.0
@@ -289,7 +285,7 @@ class Balance(_Section):
     """Exponent of diversity in the target."""
 
 
-class Mixture(_Section):
+class Mixture(Section):
     """Which documents, how often."""
 
     strategy: Literal["beta", "proportional"] = "beta"
@@ -306,7 +302,7 @@ class Mixture(_Section):
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
 
-class Export(_Section):
+class Export(Section):
     """Files for trainers."""
 
     format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
@@ -315,7 +311,7 @@ class Export(_Section):
     """Files of near-equal size."""
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """What runs by itself."""
 
     rescore: str = "0 2 * * *"
@@ -324,7 +320,7 @@ class Schedule(_Section):
     """Time zone of the cron line."""
 
 
-class Compute(_Section):
+class Compute(Section):
     """Where it runs."""
 
     device: str = Field(default="auto", pattern=r"auto|cpu|mps|cuda(:\d+)?")
@@ -337,7 +333,7 @@ class Compute(_Section):
     """How a map over shards runs."""
 
 
-class Config(_Section):
+class Config(Section):
     """The whole of ``samplemix.yaml``."""
 
     corpus: Corpus
@@ -396,123 +392,3 @@ class Config(_Section):
 def _check_name(kind: str, name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"a {kind}'s name has letters, digits, _ and -, not {name!r}")
-
-
-def load_config(path: Path) -> Config:
-    """Read and check a configuration file.
-
-    Raises:
-        ConfigError: The file is missing, is no YAML, or breaks a rule; the message names file, line
-            and key, and for an unknown key the nearest known one.
-    """
-    if not path.is_file():
-        raise ConfigError(
-            f"no configuration at {path}. Write one with `samplemix init`, "
-            "or name another with --config FILE."
-        )
-    return parse_config(path.read_text(encoding="utf-8"), str(path))
-
-
-def parse_config(text: str, name: str = "samplemix.yaml") -> Config:
-    """Check the text of a configuration; ``name`` is what errors call it."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}{line}: this is not YAML: {problem}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: the file is empty; it needs at least `corpus` and `mixtures`.")
-    _refuse_repeated_keys(node, name)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, node, name)) from None
-
-
-def _refuse_repeated_keys(node: yaml.Node | None, name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(
-                    f"{name}:{key.start_mark.line + 1}: {key.value!r} is there twice."
-                )
-            seen.add(key.value)
-            _refuse_repeated_keys(value, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated_keys(value, name)
-
-
-def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
-    problems: dict[tuple[int, str], str] = {}
-    for item in error.errors():
-        line, key = _place(node, item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        if not item["loc"] and ": " in message:
-            # A rule across sections names the key itself, in front of its sentence.
-            key, message = message.split(": ", 1)
-            line, _ = _place(node, tuple(key.split(".")))
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key.{_nearest(item['loc'])}"
-        elif item["type"] == "missing":
-            message = "this key is required."
-        problems.setdefault((line, key), message)
-    lines = [
-        f"{name}:{line}: {key}: {text}" if key else f"{name}: {text}"
-        for (line, key), text in sorted(problems.items())
-    ]
-    return "\n".join(lines)
-
-
-def _place(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, str]:
-    """Return the line (from 1) of the deepest node on the path, and the path that exists."""
-    line = 1
-    path: list[str] = []
-    for part in location:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = (node.value[part], node.value[part]) if part < len(node.value) else None
-        if found is not None:
-            line, node = found[0].start_mark.line + 1, found[1]
-            path.append(str(part))
-        elif isinstance(node, yaml.MappingNode) and str(part) in _field_names():
-            path.append(str(part))
-            break
-    return line, ".".join(path)
-
-
-def _field_names() -> set[str]:
-    return {name for model in _Section.__subclasses__() for name in model.model_fields}
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    unknown = str(location[-1])
-    known: set[str] = set()
-    models: list[type[BaseModel]] = [Config]
-    for part in location[:-1]:
-        models = [inner for model in models for inner in _inner_models(model, str(part))] or models
-    for model in models:
-        known |= set(model.model_fields)
-    close = difflib.get_close_matches(unknown, sorted(known), n=1)
-    if close:
-        return f" Did you mean `{close[0]}`?"
-    return f" Known here: {', '.join(sorted(known))}."
-
-
-def _inner_models(model: type[BaseModel], part: str) -> list[type[BaseModel]]:
-    field = model.model_fields.get(part)
-    if field is None:
-        return []
-    pending, found = [field.annotation], []
-    while pending:
-        annotation: Any = pending.pop()
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.append(annotation)
-        pending.extend(getattr(annotation, "__args__", ()))
-    return found

@@ -116,7 +116,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def write_config(found: list[FoundSource], target: Path) -> None:
     """Write a commented configuration; it is checked before it is written."""
-    from samplemix_dagster.config import parse_config
+    from samplemix_dagster.config_file import parse_config
 
     text = config_text(found)
     parse_config(text, str(target))

@@ -12,10 +12,9 @@ from samplemix_dagster.config import (
     Band,
     Config,
     Corpus,
-    load_config,
-    parse_config,
     parse_size,
 )
+from samplemix_dagster.config_file import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 
 # The example of the design, word for word.

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config import Config, parse_config
+from samplemix_dagster.config import Config
+from samplemix_dagster.config_file import parse_config
 from samplemix_dagster.demo import demo_config, make_demo, write_demo_corpus
 
 SOURCES = {"documentation", "code", "packages", "debris"}

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.config import Config, Source, load_config
+from samplemix_dagster.config import Config, Source
+from samplemix_dagster.config_file import load_config
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake

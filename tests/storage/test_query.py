@@ -32,7 +32,10 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> FakeLake:
     (root / "secret.csv").write_text("word\nsecret\n")
     (root / "lake2").mkdir()
     (root / "lake2/secret.csv").write_text("word\nsecret\n")
-    return make_fake_lake(root / "lake")
+    made = make_fake_lake(root / "lake")
+    current = {"version": "1", "recipe": {"documents": {"books": "1", "web": "1"}}}
+    made.lake.replace_json("fits/corpus/current.json", current)
+    return made
 
 
 def files(fake: FakeLake) -> dict[str, bytes]:

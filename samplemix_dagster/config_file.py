@@ -1,0 +1,134 @@
+"""Read ``samplemix.yaml``: an error names the file, the line, the key and the nearest known key.
+
+What the keys are and mean is in ``config.py``.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from samplemix_dagster.config import Config, Section
+from samplemix_dagster.errors import ConfigError
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML, or breaks a rule; the message names file, line
+            and key, and for an unknown key the nearest known one.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"no configuration at {path}. Write one with `samplemix init`, "
+            "or name another with --config FILE."
+        )
+    return parse_config(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_config(text: str, name: str = "samplemix.yaml") -> Config:
+    """Check the text of a configuration; ``name`` is what errors call it."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{name}{line}: this is not YAML: {problem}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}: the file is empty; it needs at least `corpus` and `mixtures`.")
+    _refuse_repeated_keys(node, name)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, node, name)) from None
+
+
+def _refuse_repeated_keys(node: yaml.Node | None, name: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(
+                    f"{name}:{key.start_mark.line + 1}: {key.value!r} is there twice."
+                )
+            seen.add(key.value)
+            _refuse_repeated_keys(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(value, name)
+
+
+def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
+    problems: dict[tuple[int, str], str] = {}
+    for item in error.errors():
+        line, key = _place(node, item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        if not item["loc"] and ": " in message:
+            # A rule across sections names the key itself, in front of its sentence.
+            key, message = message.split(": ", 1)
+            line, _ = _place(node, tuple(key.split(".")))
+        if item["type"] == "extra_forbidden":
+            message = f"unknown key.{_nearest(item['loc'])}"
+        elif item["type"] == "missing":
+            message = "this key is required."
+        problems.setdefault((line, key), message)
+    lines = [
+        f"{name}:{line}: {key}: {text}" if key else f"{name}: {text}"
+        for (line, key), text in sorted(problems.items())
+    ]
+    return "\n".join(lines)
+
+
+def _place(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, str]:
+    """Return the line (from 1) of the deepest node on the path, and the path that exists."""
+    line = 1
+    path: list[str] = []
+    for part in location:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = (node.value[part], node.value[part]) if part < len(node.value) else None
+        if found is not None:
+            line, node = found[0].start_mark.line + 1, found[1]
+            path.append(str(part))
+        elif isinstance(node, yaml.MappingNode) and str(part) in _field_names():
+            path.append(str(part))
+            break
+    return line, ".".join(path)
+
+
+def _field_names() -> set[str]:
+    return {name for model in Section.__subclasses__() for name in model.model_fields}
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    unknown = str(location[-1])
+    known: set[str] = set()
+    models: list[type[BaseModel]] = [Config]
+    for part in location[:-1]:
+        models = [inner for model in models for inner in _inner_models(model, str(part))] or models
+    for model in models:
+        known |= set(model.model_fields)
+    close = difflib.get_close_matches(unknown, sorted(known), n=1)
+    if close:
+        return f" Did you mean `{close[0]}`?"
+    return f" Known here: {', '.join(sorted(known))}."
+
+
+def _inner_models(model: type[BaseModel], part: str) -> list[type[BaseModel]]:
+    field = model.model_fields.get(part)
+    if field is None:
+        return []
+    pending, found = [field.annotation], []
+    while pending:
+        annotation: Any = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append(annotation)
+        pending.extend(getattr(annotation, "__args__", ()))
+    return found
