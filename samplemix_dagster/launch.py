@@ -17,9 +17,10 @@ from samplemix_dagster.assets.asset import asset_key, boot_id, process_tags
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.estimates import note_rate
 from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import NotFittedError, Recipes
+from samplemix_dagster.engine.recipes import Recipes
 
 Listener = Callable[[str], None]
 

@@ -19,8 +19,9 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.recipes import NotFittedError, Recipes
+from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake

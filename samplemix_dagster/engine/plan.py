@@ -15,8 +15,9 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.exporting import is_exported
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.maps import missing_shards, read_documents
+from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.recipes import NotFittedError, Recipes
+from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import read_manifest

@@ -7,45 +7,26 @@ needs a fit which does not exist yet is unknown; asking for it raises :class:`No
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.model_recipes import ModelRecipes, NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.provenance import machine_marks
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage import models
-from samplemix_dagster.storage.model_files import (
-    digest_model,
-    digest_tokenizer,
-    resolve_model,
-    resolve_tokenizer,
-)
 
 _EXACT_BYTES = 256 * 10**6
 _TEXT_PER_COMPRESSED_BYTE = 3
-_DEFAULT_CONTEXT = 1024
 _DRIFT_SAMPLE = 2048
 
 
-class NotFittedError(Exception):
-    """A recipe depends on a fit that has not been made yet."""
-
-    def __init__(self, fit: str) -> None:
-        super().__init__(f"{fit} has not been fitted yet")
-        self.fit = fit
-
-
-class Recipes:
+class Recipes(ModelRecipes):
     """The recipes of one project at one moment. Make a new one after a fit has changed."""
 
     def __init__(self, project: Project) -> None:
-        self.project = project
-        self.config = project.config
-        self.lake = project.lake
+        super().__init__(project)
         self._fits: dict[str, str] = {}
 
     # -- addresses ----------------------------------------------------------------------------
@@ -198,36 +179,6 @@ class Recipes:
         ]
         return {stage.name: fingerprint(self.recipe(stage, source)) for stage in wide}
 
-    # -- models -------------------------------------------------------------------------------
-
-    @property
-    def context_tokens(self) -> int:
-        """Most tokens in one window; a model with a shorter context uses its own."""
-        return self.config.quality.context_tokens or _DEFAULT_CONTEXT
-
-    @property
-    def device(self) -> str:
-        """Where models run."""
-        return self._machine[0]
-
-    @property
-    def dtype(self) -> str:
-        """The number format in which models run."""
-        return self._machine[1]
-
-    @cached_property
-    def _machine(self) -> tuple[str, str]:
-        """Device and dtype; what was found on this very machine is not looked for again."""
-        compute = self.config.compute
-        mark = fingerprint([compute.device, compute.dtype, *machine_marks()])
-        key = f"machines/{mark}.json"
-        known = self.lake.read_json(key)
-        if known is None:
-            device = models.pick_device(compute.device)
-            known = {"device": device, "dtype": models.pick_dtype(device, compute.dtype)}
-            self.lake.write_json(key, known)
-        return known["device"], known["dtype"]
-
     @cached_property
     def gram_sample_bits(self) -> int:
         """Grams are kept when so many top bits of their hash are 0; 0 is exact."""
@@ -242,79 +193,6 @@ class Recipes:
         while size > _EXACT_BYTES << bits:
             bits += 1
         return bits
-
-    def is_trained_here(self, name: str) -> bool:
-        """Whether a reference is trained on the corpus, rather than found."""
-        return self.config.references[name].bootstrap is not None
-
-    def reference_folder(self, name: str) -> Path:
-        """Return the folder of a reference's files.
-
-        Raises:
-            NotFittedError: It is to be trained here and has not been.
-            ModelError: It cannot be found.
-        """
-        reference = self.config.references[name]
-        if reference.model is not None:
-            return resolve_model(reference.model, reference.revision, self.project.root)
-        version = self.fit(stages.REFERENCE, name)
-        return self.lake.path(f"fits/reference-{name}/{version}/model")
-
-    def reference_digest(self, name: str) -> str:
-        """Return the digest of a reference's weight, config and tokenizer files."""
-        folder = self.reference_folder(name)
-        return self._remembered_digest(folder)
-
-    def _remembered_digest(self, folder: Path) -> str:
-        """Digest a model folder; an unchanged folder (sizes and times) is not read again."""
-        listing = [
-            [path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        ]
-        mark = fingerprint([str(folder), listing])
-        known = self._digests.get(mark)
-        if known is None:
-            known = digest_model(folder)
-            self._digests[mark] = known
-            self.lake.replace_json("models/digests.json", self._digests)
-        return known
-
-    @cached_property
-    def _digests(self) -> dict[str, str]:
-        return dict(self.lake.read_json("models/digests.json", {}))
-
-    @property
-    def tokenizer_folder(self) -> Path:
-        """Return the folder (or file) of the tokenizer that counts the budget."""
-        choice = self.config.tokenizer
-        if choice.reference is not None:
-            return self.reference_folder(choice.reference)
-        if choice.file is not None:
-            return self.project.root / choice.file
-        return resolve_tokenizer(str(choice.model), choice.revision, self.project.root)
-
-    @cached_property
-    def tokenizer_digest(self) -> str:
-        """Return the digest of the budget's tokenizer file."""
-        return digest_tokenizer(self.tokenizer_folder)
-
-    @property
-    def counts_with_reference(self) -> bool:
-        """Whether scoring already counts the budget's tokens."""
-        reference = self.reference_folder(self.config.quality.reference)
-        return digest_tokenizer(reference) == self.tokenizer_digest
-
-    @property
-    def encoder_folder(self) -> Path:
-        """Return the folder of the encoder."""
-        encoder = self.config.encoder
-        return resolve_model(encoder.model, encoder.revision, self.project.root)
-
-    @cached_property
-    def encoder_digest(self) -> str:
-        """Return the digest of the encoder's files."""
-        return self._remembered_digest(self.encoder_folder)
 
     # -- fits ---------------------------------------------------------------------------------
 

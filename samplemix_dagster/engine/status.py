@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import NotFittedError
 
 _FILE = "last_run.json"
 
