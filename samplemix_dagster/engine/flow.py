@@ -10,12 +10,12 @@ from pathlib import Path
 
 from samplemix_dagster.config import Config
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.first_reading import run_raw_shards
 from samplemix_dagster.engine.fits import make_corpus, run_fit
 from samplemix_dagster.engine.maps import (
     Outcome,
     Progress,
     missing_shards,
-    run_raw_shards,
     run_table_stage,
     run_text_stage,
 )

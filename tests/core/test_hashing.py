@@ -115,13 +115,23 @@ def test_luck_is_uniform(purpose: str, seed: int) -> None:
     assert stats.kstest(luck, "uniform").pvalue > 0.001
 
 
-def test_luck_lies_strictly_inside_0_and_1_even_for_the_extreme_hashes() -> None:
-    for purpose in ("draw", "order"):
-        luck = uniforms(WORDS_N2, 0, purpose)
-        assert 0.0 < luck.min() < luck.max() < 1.0
-    extremes = np.array([0, 2**64 - 1], dtype=np.uint64) >> np.uint64(12)
-    ends = (extremes.astype(np.float64) + 0.5) * 2.0**-52
-    assert 0.0 < ends[0] < ends[1] < 1.0
+def unmix64(word: int) -> int:
+    """The inverse of :func:`mix64`: each of its steps is a bijection."""
+    mask = 2**64 - 1
+    word ^= word >> 31 ^ word >> 62
+    word = word * pow(0x94D049BB133111EB, -1, 2**64) & mask
+    word ^= word >> 27 ^ word >> 54
+    word = word * pow(0xBF58476D1CE4E5B9, -1, 2**64) & mask
+    word ^= word >> 30 ^ word >> 60
+    return (word - 0x9E3779B97F4A7C15) & mask
+
+
+@pytest.mark.parametrize("target", [0, 2**64 - 1])
+def test_luck_lies_strictly_inside_0_and_1_even_for_the_extreme_hashes(target: int) -> None:
+    origin = int(keyed_hashes(np.zeros((1, 2), dtype=np.uint64), 0, "draw")[0])
+    document = np.array([[0, unmix64(target) ^ unmix64(origin)]], dtype=np.uint64)
+    assert int(keyed_hashes(document, 0, "draw")[0]) == target
+    assert 0.0 < float(uniforms(document, 0, "draw")[0]) < 1.0
 
 
 def test_luck_belongs_to_the_document_alone() -> None:

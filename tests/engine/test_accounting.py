@@ -8,7 +8,8 @@ import pytest
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.maps import Outcome, run_raw_shards
+from samplemix_dagster.engine.first_reading import run_raw_shards
+from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.errors import (

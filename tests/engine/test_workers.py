@@ -81,10 +81,13 @@ def test_one_worker_runs_here_and_two_run_elsewhere_and_stay() -> None:
     assert set(map_chunks(process_of, range(20), 2)) | first == first
 
 
-def test_a_worker_has_one_thread_and_this_process_keeps_its_variables() -> None:
-    before = os.environ.get("OMP_NUM_THREADS")
+def test_a_worker_has_one_thread_and_this_process_keeps_its_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop_workers()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert set(map_chunks(threads_of, range(4), 2)) == {"1"}
-    assert os.environ.get("OMP_NUM_THREADS") == before
+    assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
