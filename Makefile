@@ -37,7 +37,7 @@ lint: $(STAMP) ## check style, types, layers, SQL and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --config dbt/.sqlfluff dbt/models dbt/tests
+	cd dbt && ../$(BIN)/sqlfluff lint models tests macros
 	$(BIN)/deptry .
 
 format: $(STAMP) ## put the code into the project's format

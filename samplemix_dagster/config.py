@@ -41,7 +41,9 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Source(Section):
@@ -83,6 +85,14 @@ class Corpus(Section):
     """Longer texts are rejected as ``too_long``."""
     max_word_characters: int = Field(default=400, ge=0)
     """A text with a longer word is ``binary_like``, but in scripts without spaces; 0: off."""
+
+    @field_validator("sources")
+    @classmethod
+    def _are_here(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        for name, source in sources.items():
+            for path in source.paths:
+                _refuse_remote(f"corpus.sources.{name}.path", path)
+        return sources
 
     @field_validator("sources")
     @classmethod
@@ -194,6 +204,15 @@ class Quality(Section):
     context_tokens: int | None = Field(default=None, ge=16)
     """Window length; the model's own context (at most 1024) when absent."""
 
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> "Quality":
+        if self.context_tokens is not None and self.overlap_tokens >= self.context_tokens:
+            raise ValueError(
+                f"quality.overlap_tokens: {self.overlap_tokens} tokens of overlap leave nothing of "
+                f"a window of {self.context_tokens}"
+            )
+        return self
+
 
 class Clusters(Section):
     """Clusters of embeddings."""
@@ -213,7 +232,7 @@ class Ngram(Section):
 
     order: int = Field(default=5, ge=1, le=32)
     """Words in an n-gram (characters for scripts without spaces)."""
-    sample: Literal["auto"] | int = "auto"
+    sample: Literal["auto"] | Annotated[int, Field(ge=0, le=32)] = "auto"
     """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text."""
     power: float = Field(default=1.0, gt=0)
     """Exponent on ownership before it is combined."""
@@ -359,6 +378,12 @@ class Config(Section):
     compute: Compute = Compute()
     """Where it runs."""
 
+    @field_validator("lake")
+    @classmethod
+    def _lake_is_here(cls, lake: str) -> str:
+        _refuse_remote("lake", lake)
+        return lake
+
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
         for name in (*self.references, *self.mixtures):
@@ -387,6 +412,11 @@ class Config(Section):
                 for source in mixture.shares:
                     if source not in self.corpus.sources:
                         raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
+
+
+def _refuse_remote(key: str, path: str) -> None:
+    if "://" in path:
+        raise ValueError(f"{key}: {path} is not on this machine; this version reads local paths")
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -26,7 +26,11 @@ def load_config(path: Path) -> Config:
             f"no configuration at {path}. Write one with `samplemix init`, "
             "or name another with --config FILE."
         )
-    return parse_config(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    return parse_config(text, str(path))
 
 
 def parse_config(text: str, name: str = "samplemix.yaml") -> Config:

@@ -41,7 +41,12 @@ def id_words(doc_ids: Sequence[str] | npt.NDArray[np.bytes_]) -> npt.NDArray[np.
     Raises:
         ValueError: An id is not 32 hexadecimal digits.
     """
-    raw = np.asarray(doc_ids, dtype="S32")
+    given = np.asarray(doc_ids)
+    width = given.dtype.itemsize // (4 if given.dtype.kind == "U" else 1)
+    if given.size and width > 32:
+        msg = f"a document id has 32 hexadecimal digits; one here has {width}"
+        raise ValueError(msg)
+    raw = given.astype("S32")
     if raw.size == 0:
         return np.empty((0, 2), dtype=np.uint64)
     digits = raw.view(np.uint8).reshape(raw.size, 32)

@@ -29,7 +29,12 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
 from samplemix_dagster.engine.workers import map_chunks
-from samplemix_dagster.storage.manifest import Manifest, manifest_key
+from samplemix_dagster.storage.manifest import (
+    Manifest,
+    former_manifests,
+    manifest_key,
+    source_of,
+)
 from samplemix_dagster.storage.shards import (
     Document,
     Rejection,
@@ -85,6 +90,10 @@ def run_raw_shards(
 
 
 def _write_manifest(project: Project, manifest: Manifest) -> None:
+    """Record a partition's shards; manifests of the source's former partitions go."""
+    own = set(project.partitions)
+    for former in former_manifests(project.lake, source_of(manifest.partition), own):
+        project.lake.remove(former)
     key = manifest_key(manifest.partition)
     if project.lake.read_json(key) != manifest.to_json():
         project.lake.replace_json(key, manifest.to_json())

@@ -6,9 +6,7 @@ its name, its version and the digest of its file, so that editing it recomputes 
 
 import hashlib
 import importlib
-import importlib.util
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,14 @@ from samplemix_dagster.core.diversity.metric import is_fitted, score_batch
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.errors import ConfigError, InputError
 
+_loaded: dict[tuple[str, Path], tuple[str, Any]] = {}
 
-@lru_cache(maxsize=32)
+
 def load_metric(target: str, root: Path) -> Any:
     """Return an instance of the class that ``package.module:Class`` names.
 
-    The project's folder is looked in as well, so that a file beside ``samplemix.yaml`` will do.
+    The project's folder is looked in first, so that a file beside ``samplemix.yaml`` will do. A
+    module whose file was edited since is loaded again, so that code and identity belong together.
 
     Raises:
         ConfigError: There is no such module or class, or it does not fulfil the protocol.
@@ -34,9 +34,17 @@ def load_metric(target: str, root: Path) -> Any:
         raise ConfigError(f"diversity.metrics: {target!r} is not of the form package.module:Class")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    known = _loaded.get((target, root))
+    if known is not None and _code(known[1]) == known[0]:
+        return known[1]
+    own = root / (module_name.replace(".", "/") + ".py")
+    held = sys.modules.get(module_name)
+    if held is not None and (known is not None or (own.is_file() and _file(held) != str(own))):
+        del sys.modules[module_name]
+    importlib.invalidate_caches()
     try:
         metric = getattr(importlib.import_module(module_name), class_name)()
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, AttributeError, TypeError, SyntaxError) as error:
         raise ConfigError(
             f"diversity.metrics: cannot load {target!r}: {error}. The module must be installed or "
             f"lie in {root}, and the class must need no arguments."
@@ -44,18 +52,28 @@ def load_metric(target: str, root: Path) -> Any:
     missing = [name for name in ("name", "version", "score") if not hasattr(metric, name)]
     if missing:
         raise ConfigError(f"diversity.metrics: {target!r} has no {', '.join(missing)}")
+    _loaded[target, root] = (_code(metric), metric)
     return metric
+
+
+def _file(module: Any) -> str:
+    return str(getattr(module, "__file__", None) or "")
+
+
+def _code(metric: Any) -> str:
+    """Return the digest of the file that a component's class stands in."""
+    file = _file(sys.modules.get(type(metric).__module__))
+    content = Path(file).read_bytes() if file else b""
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 def metric_identity(target: str, root: Path) -> dict[str, str]:
     """Return what a component's scores depend on: its name, version, file and what it reads."""
     metric = load_metric(target, root)
-    module = sys.modules[type(metric).__module__]
-    content = Path(module.__file__).read_bytes() if module.__file__ else b""
     return {
         "name": str(metric.name),
         "version": str(metric.version),
-        "code": hashlib.blake2b(content, digest_size=12).hexdigest(),
+        "code": _code(metric),
         "needs": str(getattr(metric, "needs", "text")),
     }
 

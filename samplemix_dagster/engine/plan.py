@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.exporting import is_exported
@@ -102,6 +103,7 @@ class Planner:
             wanted: Assets to look at; all of them when absent.
         """
         chosen = None if wanted is None else set(wanted)
+        self._look_ahead()
         tasks: list[Task] = []
         stale: set[str] = set()
         for step in self.steps:
@@ -111,6 +113,21 @@ class Planner:
             if chosen is None or step.asset in chosen:
                 tasks += found
         return Plan(tasks=tuple(tasks), problems=self.problems)
+
+    def _look_ahead(self) -> None:
+        """Take the sample that the corpus will have, so that a refit by drift is foreseen."""
+        if self.problems or not isinstance(self.project.config.diversity.refit, Refit):
+            return
+        try:
+            self.recipes.fit(stages.CORPUS)
+        except NotFittedError:
+            if any(self.recipes.current_fit(fit) for fit in stages.FROZEN):
+                ids = [
+                    identity
+                    for s in self.project.all_shards()
+                    for identity in self._document_ids(s)
+                ]
+                self.recipes.expect_sample(ids)
 
     def _tasks(self, step: Step, stale: set[str]) -> list[Task]:
         if step.is_partitioned:

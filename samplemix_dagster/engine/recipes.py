@@ -5,12 +5,14 @@ stands at its address, and stale when none does: no clock, no order, no bookkeep
 needs a fit which does not exist yet is unknown; asking for it raises :class:`NotFittedError`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from samplemix_dagster.config import Refit
-from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.model_recipes import ModelRecipes, NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
@@ -277,6 +279,18 @@ class Recipes(ModelRecipes):
             return None
         return 1.0 - len(set(sample) & set(before)) / len(sample)
 
+    def expect_sample(self, doc_ids: Sequence[str]) -> None:
+        """Take the sample of a corpus that is about to be: for plans, before anything is run."""
+        ids = np.unique(np.asarray(doc_ids, dtype="S32"))
+        luck = uniforms(id_words(ids), 0, "sample")
+        size = min(_DRIFT_SAMPLE, self._sample_size)
+        self.current_sample = [str(found, "ascii") for found in ids[np.argsort(luck)[:size]]]
+
+    @property
+    def _sample_size(self) -> int:
+        diversity = self.config.diversity
+        return max(diversity.clusters.sample, diversity.topics.sample)
+
     @cached_property
     def current_sample(self) -> list[str]:
         """Return the first ids of the corpus's hash sample, when the corpus asset is current."""
@@ -293,8 +307,7 @@ class Recipes(ModelRecipes):
         }
 
     def _corpus_fit_recipe(self, _name: str) -> dict[str, Any]:
-        size = max(self.config.diversity.clusters.sample, self.config.diversity.topics.sample)
-        return {"documents": self._sources(stages.DOCUMENTS), "sample": size}
+        return {"documents": self._sources(stages.DOCUMENTS), "sample": self._sample_size}
 
     def _reference_fit_recipe(self, name: str) -> dict[str, Any]:
         reference = self.config.references[name]

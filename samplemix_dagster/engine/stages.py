@@ -60,6 +60,9 @@ DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration
 BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
 MIXTURE = FitStage("mixture", "mixture", "mixture", is_frozen=False)
 
+FROZEN = (CALIBRATION, CLUSTER_FIT, NGRAM_INDEX, TOPIC_FIT, DIVERSITY_CALIBRATION)
+"""Fits of which there is one, and which are kept until the corpus has drifted."""
+
 COMPONENT_STAGES = {"cluster": CLUSTERS, "ngram": OWNERSHIP, "topic": TOPICS}
 """The built-in components of diversity; their score is the column ``<component>_score``."""
 

@@ -76,6 +76,9 @@ class Losses:
 
         reference = _reference(self.folder, self.digest, self.device, self.dtype)
         num_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
+        context_tokens = min(self.context_tokens, reference.context_tokens)
+        # A window of a short-sighted model must still move on by half of itself.
+        overlap_tokens = min(self.overlap_tokens, context_tokens // 2)
         folds = fold_of(id_words(doc_ids)) % len(reference.models)
         columns = {name: np.zeros(len(texts)) for name in ("nll", "bits", "perplexity")}
         counts = {name: np.zeros(len(texts), dtype=np.int64) for name in ("scored", "tokens")}
@@ -86,8 +89,8 @@ class Losses:
                 reference.tokenizer,
                 [texts[index] for index in chosen],
                 start_token_id=reference.start_token_id,
-                context_tokens=min(self.context_tokens, reference.context_tokens),
-                overlap_tokens=self.overlap_tokens,
+                context_tokens=context_tokens,
+                overlap_tokens=overlap_tokens,
             )
             # Where nothing can be scored (one token, no start token), it is charged as a guess.
             guess = losses.num_tokens * math.log(model.config.vocab_size)

@@ -174,6 +174,10 @@ class Lake:
         with self._aside(key) as aside:
             aside.write_bytes(content)
 
+    def remove(self, key: str) -> None:
+        """Remove a manifest; nothing happens when there is none."""
+        self.path(key).unlink(missing_ok=True)
+
     def fill_folder(self, key: str, marker: str) -> "contextlib.AbstractContextManager[Path]":
         """Return a context in which a folder is filled aside; it appears whole, with ``marker``."""
         return _filled(self.path(key), marker)

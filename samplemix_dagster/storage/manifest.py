@@ -7,7 +7,7 @@ Size and modification time only save reading a file again. What a shard contains
 
 import glob
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,17 @@ def source_of(partition: str) -> str:
 def manifest_key(partition: str) -> str:
     """Return where a partition's manifest lies in the lake."""
     return f"shards/{partition.replace(':', '-part-')}/current.json"
+
+
+def former_manifests(lake: Lake, source: str, partitions: Collection[str]) -> list[str]:
+    """Return the manifests of a source's partitions that it no longer has: ``parts`` changed."""
+    current = {manifest_key(partition) for partition in partitions}
+    found = []
+    for folder in sorted(lake.names("shards")):
+        key = f"shards/{folder}/current.json"
+        if folder.split("-part-")[0] == source and key not in current and lake.exists(key):
+            found.append(key)
+    return found
 
 
 def read_manifest(lake: Lake, partition: str) -> Manifest | None:

@@ -95,11 +95,14 @@ class ReadRules:
     @classmethod
     def of(cls, corpus: Corpus, source: Source) -> "ReadRules":
         """Return the rules that a configuration states for one source."""
+        metadata = list(source.metadata)
+        if corpus.language != "detect" and corpus.language not in metadata:
+            metadata.append(corpus.language)
         return cls(
             format=source.format,
             text=source.text,
             id=source.id,
-            metadata=tuple(source.metadata),
+            metadata=tuple(metadata),
             split=source.split,
             min_characters=corpus.min_characters,
             max_characters=corpus.max_characters,

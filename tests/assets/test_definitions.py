@@ -134,7 +134,7 @@ def test_data_versions_are_those_of_the_addresses(
 def test_every_check_ran_and_blocking_ones_hold(
     finished: list[str], definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
-    keys = [key for key in definitions.resolve_asset_graph().asset_check_keys]
+    keys = list(definitions.resolve_asset_graph().asset_check_keys)
     summaries = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     assert set(summaries) == set(keys)
     blocking = {"every_row_is_accounted_for", "one_row_per_document", "ledger_adds_up"}
@@ -186,9 +186,7 @@ def test_a_lost_row_fails_the_blocking_check_of_its_own_partition_only(
     for source in ("news", "web"):
         write_shard(tmp_path, source, 0, shard_rows(source, 0))
     settings = read_settings(root)
-    settings["corpus"]["sources"] = {
-        name: {"path": f"data/{name}/*"} for name in ("news", "web")
-    }
+    settings["corpus"]["sources"] = {name: {"path": f"data/{name}/*"} for name in ("news", "web")}
     write_settings(tmp_path, settings)
     broken = open_project(tmp_path)
     defs = build_defs(broken, with_report=False)
@@ -251,9 +249,7 @@ def test_the_schedule_skips_when_all_is_current_and_asks_when_not(
     schedule = definitions.resolve_schedule_def("nightly")
     moment = dt.datetime(2026, 1, 2, 2, tzinfo=dt.UTC)
     resources = {"project": definitions.resources["project"]}  # type: ignore[index]
-    with dg.build_schedule_context(
-        resources=resources, scheduled_execution_time=moment
-    ) as context:
+    with dg.build_schedule_context(resources=resources, scheduled_execution_time=moment) as context:
         data = schedule.evaluate_tick(context)
         assert data.skip_message == "Everything is current."
     new = write_shard(root, "news", 7, shard_rows("news", 7, 3))
