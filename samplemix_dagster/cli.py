@@ -44,7 +44,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except SampleMixError as error:
         _leave(str(error), error.exit_code, debug=debug)
     except KeyboardInterrupt:
@@ -57,13 +57,13 @@ def main() -> None:
             context = getattr(error, "ctx", None)
             usage = f"{context.get_usage()}\n" if context is not None else ""
             _leave(f"{usage}{click_message()}", 2, debug=debug)
-        if type(error).__name__ == "Exit":
-            sys.exit(getattr(error, "exit_code", 0))
         _leave(
             f"{type(error).__name__}: {error}\nThis is unexpected; --debug shows where.",
             1,
             debug=debug,
         )
+    # Outside of its standalone mode click hands the code of an early exit back.
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _leave(message: str, code: int, *, debug: bool) -> None:

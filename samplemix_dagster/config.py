@@ -88,14 +88,6 @@ class Corpus(Section):
 
     @field_validator("sources")
     @classmethod
-    def _are_here(cls, sources: dict[str, Source]) -> dict[str, Source]:
-        for name, source in sources.items():
-            for path in source.paths:
-                _refuse_remote(f"corpus.sources.{name}.path", path)
-        return sources
-
-    @field_validator("sources")
-    @classmethod
     def _names(cls, sources: dict[str, Source]) -> dict[str, Source]:
         for name in sources:
             _check_name("source", name)
@@ -232,10 +224,17 @@ class Ngram(Section):
 
     order: int = Field(default=5, ge=1, le=32)
     """Words in an n-gram (characters for scripts without spaces)."""
-    sample: Literal["auto"] | Annotated[int, Field(ge=0, le=32)] = "auto"
+    sample: Literal["auto"] | int = "auto"
     """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text."""
     power: float = Field(default=1.0, gt=0)
     """Exponent on ownership before it is combined."""
+
+    @field_validator("sample")
+    @classmethod
+    def _sample_bits(cls, sample: str | int) -> str | int:
+        if isinstance(sample, int) and not 0 <= sample <= 32:
+            raise ValueError(f"a gram in 2^n is kept with n from 0 to 32, not {sample}")
+        return sample
 
 
 class Topics(Section):
@@ -378,12 +377,6 @@ class Config(Section):
     compute: Compute = Compute()
     """Where it runs."""
 
-    @field_validator("lake")
-    @classmethod
-    def _lake_is_here(cls, lake: str) -> str:
-        _refuse_remote("lake", lake)
-        return lake
-
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
         for name in (*self.references, *self.mixtures):
@@ -412,11 +405,6 @@ class Config(Section):
                 for source in mixture.shares:
                     if source not in self.corpus.sources:
                         raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
-
-
-def _refuse_remote(key: str, path: str) -> None:
-    if "://" in path:
-        raise ValueError(f"{key}: {path} is not on this machine; this version reads local paths")
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -193,7 +193,7 @@ def test_status_says_that_everything_is_current(project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["plan", "--config", "nowhere.yaml"], 2, "no configuration at nowhere.yaml"),
+        (["plan", "--config", "nowhere.yaml"], 2, "nowhere.yaml. Write one with `samplemix init`"),
         (["mixture", "show", "nothing"], 2, "no mixture version 'nothing'"),
         (["query", "drop table documents"], 2, "nothing that writes"),
         (["query", "select * from read_text('samplemix.yaml')"], 2, "Cannot access file"),

@@ -16,7 +16,7 @@ from typing import Any
 from samplemix_dagster.config import Config, Source
 from samplemix_dagster.config_file import load_config
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.errors import InputError
+from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -58,6 +58,11 @@ class Project:
         self.root = root
         self.config_path = config_path or root / "samplemix.yaml"
         self.home = root / HOME
+        if "://" in config.lake:
+            raise ConfigError(
+                f"lake: {config.lake} is not on this machine; this version keeps its lake in a "
+                "local folder."
+            )
         self.lake = Lake(root / config.lake)
         self._scans: dict[str, Manifest | InputError] = {}
 

@@ -186,6 +186,11 @@ def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
     files: set[str] = set()
     skipped: set[str] = set()
     for pattern in source.paths:
+        if "://" in pattern:
+            raise InputError(
+                f"{pattern} is not on this machine; this version reads local paths. Copy or mount "
+                "it, and name the folder."
+            )
         whole = root / pattern
         if whole.is_dir():
             files |= {_relative(path, root) for path in _below(whole)}

@@ -153,7 +153,7 @@ left join shards as p on l.source = p.source and l.digest = p.digest
 def _manifests(lake: Lake) -> list[Manifest]:
     """Return the manifests of the sources that the corpus has; of all before it is complete."""
     corpus = lake.read_json("fits/corpus/current.json")
-    sources = None if corpus is None else set(corpus["recipe"]["documents"])
+    sources = (corpus or {}).get("recipe", {}).get("documents")
     found = []
     for folder in sorted(lake.names("shards")):
         value = lake.read_json(f"shards/{folder}/current.json")
