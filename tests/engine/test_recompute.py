@@ -277,6 +277,7 @@ def test_fits_are_made_again_above_the_drift(root: Path) -> None:
     write_shard(root, "news", 2, shard_rows("news", 2))
     above = run(root)
     assert above.assets >= FITS
+    assert above.planned == above.done
     # 20 new texts beside 116 (two are repeated within web, two are news's own).
     assert above.why["clusters"].startswith("refit: 14.7% of the corpus changed")
 
