@@ -12,7 +12,7 @@ from typing import Any
 
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import is_shard_name
-from samplemix_dagster.storage.shards import ReadRules, read_fields
+from samplemix_dagster.storage.rows import ReadRules, read_fields
 
 _TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
 _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")

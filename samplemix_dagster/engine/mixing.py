@@ -27,9 +27,6 @@ from samplemix_dagster.core.mixture.activation import (
 )
 from samplemix_dagster.core.mixture.dials import promise
 from samplemix_dagster.core.mixture.report import (
-    Grouping,
-    LedgerColumns,
-    MixtureReport,
     merge_tallies,
     report_of,
     tally_of,
@@ -53,18 +50,14 @@ from samplemix_dagster.core.mixture.strategies import (
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
+from samplemix_dagster.engine.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.scoring import floats, strings
+from samplemix_dagster.engine.scoring import floats
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.lake import Lake
 
-NEAR_DUPLICATE_OVERLAP = 0.7
-NEAR_DUPLICATE_OWNERSHIP = 0.3
-"""A near-duplicate: most of its n-grams stand in other documents too, and few are its own."""
-_STRONG_KL_NATS = 0.1
-_LARGE_BUDGET_SHARE = 0.2
 _SCORE_COLUMNS = (
     "doc_id",
     "num_tokens",
@@ -246,18 +239,22 @@ def _draw(
     recipes, settings = draw.recipes, draw.settings
     recipe = {"stage": "mixture", "version": version}
     scales = draw.scales()
-    tallies, digests = [], {}
+    tally, digests = None, {}
     total = len(recipes.project.all_shards())
     for number, part in enumerate(draw.parts()):
         drawn, expected = draw.drawn(part, scales.get(part.shard.source))
+        own = ~part.is_duplicate
         key = f"ledger/{part.shard.source}-{part.shard.digest}.parquet"
         ledger = _ledger(part, drawn, expected)
         lake.write_table(key, ledger, tables.LEDGER, recipe)
         digests[key] = lake.digest(key)
-        tallies.append(tally_of(_columns(part, drawn, expected)))
+        found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
+        tally = found if tally is None else merge_tallies([tally, found])
         progress(f"mixture/{draw.name}", "", number + 1, total)
-    report = _report(draw, report_of(merge_tallies(tallies)), scales)
-    _check(report, settings.budget_tokens, tallies)
+    if tally is None:
+        raise CheckFailedError("the mixture has no shard")
+    report = mixture_report(recipes, settings, report_of(tally), draw.promised())
+    _check(report, settings.budget_tokens)
     return {
         "schema": 1,
         "name": draw.name,
@@ -309,116 +306,13 @@ def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
     )
 
 
-def _columns(part: _Part, drawn: Any, expected: Any) -> LedgerColumns:
-    own = ~part.is_duplicate
-    table = part.table
-    overlap, ownership = floats(table, "ngram_overlap"), floats(table, "ngram_ownership")
-    is_near = (overlap >= NEAR_DUPLICATE_OVERLAP) & (ownership < NEAR_DUPLICATE_OWNERSHIP)
-    names = {"source": np.full(table.num_rows, part.shard.source)}
-    for column in ("language", "cluster", "topic"):
-        names[column] = strings(table, column)
-    groupings = {}
-    for name, labels in names.items():
-        present, codes = np.unique(labels[own], return_inverse=True)
-        groupings[name] = Grouping(names=[str(label) for label in present], codes=codes)
-    return LedgerColumns(
-        quality=floats(table, "quality")[own],
-        diversity=floats(table, "diversity")[own],
-        num_tokens=part.tokens[own],
-        copies=drawn[own],
-        expected_copies=expected[own],
-        is_near_duplicate=is_near[own],
-        groupings=groupings,
-    )
-
-
-def _report(draw: Draw, report: MixtureReport, scales: dict[str, Scale]) -> dict[str, Any]:
-    settings, recipes = draw.settings, draw.recipes
-    corpus_tokens = draw.plane.num_tokens
-    budget_share = settings.budget_tokens / corpus_tokens
-    warnings = []
-    if budget_share > _LARGE_BUDGET_SHARE and report.kl_nats > _STRONG_KL_NATS:
-        warnings.append(
-            f"The budget is {budget_share:.0%} of the corpus and the mixture leans strongly "
-            f"(KL {report.kl_nats:.2f} nats): above a fifth of the corpus a strong lean repeats "
-            "documents instead of choosing among them. Lower the dials or the budget."
-        )
-    sources = {
-        share.name: {
-            "share_before": round(share.share, 6),
-            "share_after": round(share.drawn_share, 6),
-            "tokens": share.drawn_tokens,
-        }
-        for share in report.shares["source"]
-    }
-    for source in recipes.config.corpus.sources:
-        sources.setdefault(source, {"share_before": 0.0, "share_after": 0.0, "tokens": 0})
-    histogram = {str(number): 0 for number in range(settings.max_copies + 1)}
-    histogram |= {str(number): count for number, count in enumerate(report.copies_histogram)}
-    return {
-        "budget_tokens": settings.budget_tokens,
-        "realised_tokens": report.realised_tokens,
-        "corpus_tokens": corpus_tokens,
-        "num_documents": report.num_documents,
-        "num_documents_drawn": report.num_documents_drawn,
-        "num_draws": report.num_draws,
-        "mean_quality": round(report.mixture.mean_quality, 5),
-        "mean_diversity": round(report.mixture.mean_diversity, 5),
-        "corpus": _profile(report.corpus),
-        "promised": draw.promised(),
-        "control": _profile(report.control),
-        "near_duplicate_share_before": round(report.corpus.near_duplicate_share, 6),
-        "near_duplicate_share_after": round(report.mixture.near_duplicate_share, 6),
-        "effective_sample_size_tokens": round(report.effective_sample_tokens),
-        "effective_sample_share": round(report.effective_sample_share, 5),
-        "kl_nats": round(report.kl_nats, 5),
-        "sources": dict(sorted(sources.items())),
-        "languages": _shares(report, "language"),
-        "clusters": _shares(report, "cluster", _names(recipes, stages.CLUSTER_FIT)),
-        "topics": _shares(report, "topic", _names(recipes, stages.TOPIC_FIT)),
-        "copies": histogram,
-        "warnings": warnings,
-        "num_scales": len({scale.value for scale in scales.values()}),
-    }
-
-
-def _profile(profile: Any) -> dict[str, float]:
-    return {
-        "mean_quality": round(profile.mean_quality, 5),
-        "mean_diversity": round(profile.mean_diversity, 5),
-        "near_duplicate_share": round(profile.near_duplicate_share, 6),
-    }
-
-
-def _names(recipes: Recipes, fit: stages.FitStage) -> list[str]:
-    return list(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", []))
-
-
-def _shares(
-    report: MixtureReport, grouping: str, names: list[str] | None = None
-) -> dict[str, dict[str, Any]]:
-    shares = {}
-    for share in report.shares[grouping]:
-        entry: dict[str, Any] = {
-            "share_before": round(share.share, 6),
-            "share_after": round(share.drawn_share, 6),
-            "tokens": share.drawn_tokens,
-        }
-        if names:
-            entry["name"] = names[int(share.name)]
-        shares[share.name] = entry
-    return shares
-
-
-def _check(report: dict[str, Any], budget: int, tallies: list[Any]) -> None:
-    """Refuse a draw that breaks its promises.
+def _check(report: dict[str, Any], budget: int) -> None:
+    """Refuse a draw that breaks its promise.
 
     Raises:
-        CheckFailedError: The budget is exceeded, or nothing was counted.
+        CheckFailedError: The budget is exceeded.
     """
     if report["realised_tokens"] > budget:
         raise CheckFailedError(
             f"the mixture drew {report['realised_tokens']:,} tokens of a budget of {budget:,}"
         )
-    if not tallies:
-        raise CheckFailedError("the mixture has no shard")

@@ -134,8 +134,9 @@ class Planner:
             good = [name for name in self.project.partitions if name not in self.problems]
             found = [self._partition_task(step, name) for name in good]
             return [task for task in found if task is not None]
-        if self.problems and step.fit is not stages.REFERENCE:
-            return []
+        is_found = step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name)
+        if self.problems and not is_found:
+            return []  # nothing is fitted to a corpus that cannot be listed whole
         why = self._fit_reason(step, stale)
         if why is None:
             return []

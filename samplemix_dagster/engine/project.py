@@ -26,7 +26,7 @@ from samplemix_dagster.storage.manifest import (
     scan,
     source_of,
 )
-from samplemix_dagster.storage.shards import ReadRules
+from samplemix_dagster.storage.rows import ReadRules
 
 HOME = ".samplemix"
 

@@ -15,7 +15,7 @@ from typing import Any
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake, digest_file
-from samplemix_dagster.storage.shards import ENDINGS
+from samplemix_dagster.storage.rows import ENDINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
