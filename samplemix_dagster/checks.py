@@ -86,10 +86,15 @@ def results(
                 asset_key=key,
                 passed=verdict.passed,
                 severity=severity,
-                metadata=verdict.facts,
+                metadata={**_where(outcome), **verdict.facts},
             )
         )
     return found
+
+
+def _where(outcome: Outcome) -> dict[str, str]:
+    """Return the partition that was looked at: the UI shows only a check's latest result."""
+    return {} if outcome.partition is None else {"partition": outcome.partition}
 
 
 def _rows(project: Project, outcome: Outcome) -> Verdict:

@@ -78,7 +78,7 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
             ("corpus", facts["corpus"]),
             ("promised", facts["promised"]),
             ("drawn", facts),
-            ("control: same source shares, drawn uniformly", facts["control"]),
+            ("control", facts["control"]),
         )
     ]
     metadata = {
@@ -86,7 +86,15 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
         "sources": table_value(
-            [{"source": source, **entry} for source, entry in facts["sources"].items()]
+            [
+                {
+                    "source": source,
+                    "share_before": entry["share_before"],
+                    "share_after": entry["share_after"],
+                    "tokens": entry["tokens"],
+                }
+                for source, entry in facts["sources"].items()
+            ]
         ),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "means": table_value(means),

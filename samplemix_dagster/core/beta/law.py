@@ -16,7 +16,7 @@ from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
-_NUM_NODES = 32
+_NUM_NODES = 48
 _FAR = 9.0  # standard deviations; 1e-19 of the mass lies beyond
 _DEEP_TAIL = 1e-280
 
