@@ -37,6 +37,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else.")]
 CONFIG = Path("samplemix.yaml")
+_STOPPED = 130
+"""What click gives back after Ctrl-C: 128 + SIGINT."""
 
 
 def main() -> None:
@@ -47,8 +49,6 @@ def main() -> None:
         code = app(arguments, standalone_mode=False)
     except SampleMixError as error:
         _leave(str(error), error.exit_code, debug=debug)
-    except KeyboardInterrupt:
-        _leave("stopped.", 130, debug=False)
     except BrokenPipeError:
         os._exit(0)
     except Exception as error:  # noqa: BLE001  the last resort: a sentence, not a traceback
@@ -61,6 +61,10 @@ def main() -> None:
             f"{type(error).__name__}: {error}\nThis is unexpected; --debug shows where.",
             1,
             debug=debug,
+        )
+    if code == _STOPPED:
+        _leave(
+            "stopped; what was finished is kept, and `run` goes on from there.", code, debug=debug
         )
     # Outside of its standalone mode click hands the code of an early exit back.
     sys.exit(code if isinstance(code, int) else 0)

@@ -149,6 +149,7 @@ class _Runner:
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
+        _stop_if_interrupted(result)
         seconds = _seconds(result)
         for task in tasks:
             key = asset_key(task.step.asset)
@@ -202,6 +203,7 @@ class _Runner:
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
+        _stop_if_interrupted(result)
         self.report.failures += [f"report: {failure}" for failure in _failures(result)]
         if result.success:
             self.report.done.append(
@@ -230,6 +232,19 @@ def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
         value = materialization.metadata.get("seconds")
         found[materialization.asset_key] = float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
     return found
+
+
+def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
+    """Stop everything when somebody stopped this run: Dagster takes the signal for a failure.
+
+    Raises:
+        KeyboardInterrupt: A step was interrupted.
+    """
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        names = {error.cls_name, error.cause.cls_name if error.cause else None} if error else set()
+        if names & {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
+            raise KeyboardInterrupt
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:

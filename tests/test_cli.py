@@ -1,6 +1,7 @@
 """The commands, run as a person runs them: in a process of their own."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -230,6 +231,28 @@ def test_init_writes_a_configuration_that_plans(project: Path) -> None:
     planned = answer(project, "plan", "--config", "made.yaml")
     assert planned["problems"] == {}
     assert samplemix(project, "init", "data", "--config", "made.yaml").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_a_run_that_is_stopped_says_so_and_goes_on_later(
+    project: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    make_project(tmp_path, project / "reference")
+    command = [sys.executable, "-m", "samplemix_dagster.cli", "run", "--select", "quality"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.startswith("perplexity"):
+                break
+        running.send_signal(stop)
+        rest = running.stderr.read()
+    assert running.returncode == 130
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    stages = answer(tmp_path, "run", "--select", "quality")["stages"]
+    assert "raw_shards" not in {stage["asset"] for stage in stages}
 
 
 def test_every_command_has_help(project: Path) -> None:

@@ -117,10 +117,13 @@ def _use_one_thread() -> None:
 
 
 def stop_workers() -> None:
-    """End every worker process."""
+    """End every worker process, also one that is at work: its chunk is not waited for."""
+    if _pools:
+        for child in multiprocessing.active_children():
+            child.terminate()
     while _pools:
         _, pool = _pools.popitem()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 atexit.register(stop_workers)
