@@ -8,9 +8,11 @@ from samplemix_dagster import tables
 from samplemix_dagster.assets.asset import Look, Present, table_value
 from samplemix_dagster.assets.plots import cluster_figure, histogram_svg, picture
 from samplemix_dagster.assets.quality import calibration_metadata, column_values, drift
+from samplemix_dagster.core.diversity.ownership import sample_error
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 
 
@@ -60,6 +62,18 @@ def _index(project: Project, outcome: Outcome) -> dict[str, Any]:
     del project
     facts = {name: value for name, value in outcome.facts.items() if name != "drift"}
     return {**facts, **drift(outcome)}
+
+
+def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
+    """The score's histogram and, where grams are sampled, the mean standard error of ownership."""
+    partition = str(outcome.partition)
+    metadata = _unit(stages.OWNERSHIP, "ngram_score")(project, outcome)
+    if Recipes(project).gram_sample_bits:
+        (ownership,) = column_values(project, stages.OWNERSHIP, partition, "ngram_ownership")
+        (positions,) = column_values(project, stages.GRAMS, partition, "num_positions")
+        error = float(np.mean(sample_error(ownership, positions))) if ownership.size else 0.0
+        metadata["mean_standard_error_of_sampling"] = round(error, 4)
+    return metadata
 
 
 def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
@@ -115,7 +129,7 @@ LOOKS = {
             "of a text keeps its n-grams, later copies lose them."
         ),
         kinds=("python", "parquet"),
-        present=_unit(stages.OWNERSHIP, "ngram_score"),
+        present=_ownership,
         tables=(tables.OWNERSHIP,),
     ),
     "topics": Look(

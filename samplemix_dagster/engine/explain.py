@@ -7,6 +7,7 @@ from samplemix_dagster.engine.plan import last_recipe
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.versions import load_manifest, resolve_version
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.query import query
 from samplemix_dagster.storage.shards import Document, read_shard
 
@@ -87,7 +88,7 @@ def _in_mixtures(project: Project, identity: str, mixture: str | None) -> list[d
     manifest = load_manifest(project, name, version)
     found = []
     for shard in manifest["shards"]:
-        key = f"mixtures/{name}/{version}/ledger/{shard['source']}-{shard['digest']}.parquet"
+        key = f"mixtures/{name}/{version}/{ledger_file(shard['source'], shard['digest'])}"
         ledger = project.lake.read_table(key)
         for row in ledger.to_pylist():
             if row["doc_id"] == identity:

@@ -23,6 +23,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.storage.exports import Spill, read_back, write_files
 from samplemix_dagster.storage.lake import Lake, digest_file, remove_folder
+from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.models import load_tokenizer
 from samplemix_dagster.storage.shards import Document, read_shard
 
@@ -178,7 +179,7 @@ def _joint(digests: Any) -> str:
 
 def _ledger_key(mixture: dict[str, Any], shard: dict[str, Any]) -> str:
     folder = f"mixtures/{mixture['name']}/{mixture['version']}"
-    return f"{folder}/ledger/{shard['source']}-{shard['digest']}.parquet"
+    return f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
 
 
 def _order(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> _Draws:

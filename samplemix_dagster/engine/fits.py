@@ -101,12 +101,6 @@ def _basis(recipes: Recipes, before: dict[str, Any], version: str) -> list[str] 
     return recipes.current_sample[:_BASIS] or None
 
 
-def fit_facts(recipes: Recipes, fit: FitStage, name: str = "") -> dict[str, Any]:
-    """Return the facts of the version in use."""
-    stated = recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/fit.json")
-    return dict(stated["facts"])
-
-
 # -- the corpus -----------------------------------------------------------------------------------
 
 

@@ -57,6 +57,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.manifest import ledger_file
 
 _SCORE_COLUMNS = (
     "doc_id",
@@ -244,7 +245,7 @@ def _draw(
     for number, part in enumerate(draw.parts()):
         drawn, expected = draw.drawn(part, scales.get(part.shard.source))
         own = ~part.is_duplicate
-        key = f"ledger/{part.shard.source}-{part.shard.digest}.parquet"
+        key = ledger_file(part.shard.source, part.shard.digest)
         ledger = _ledger(part, drawn, expected)
         lake.write_table(key, ledger, tables.LEDGER, recipe)
         digests[key] = lake.digest(key)

@@ -4,6 +4,7 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.views import mixture_versions
 
 _SHOWN = (
     "budget_tokens",
@@ -32,23 +33,10 @@ _SHOWN = (
 
 def list_versions(project: Project) -> list[dict[str, Any]]:
     """Return every version: name, version, made_at, tokens, whether it is current; newest last."""
-    found = []
-    for name in sorted(project.lake.names("mixtures")):
-        current = (project.lake.read_json(f"mixtures/{name}/current.json") or {}).get("version")
-        for version in sorted(project.lake.names(f"mixtures/{name}") - {"current.json"}):
-            manifest = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
-            if manifest is not None:
-                found.append(
-                    {
-                        "name": name,
-                        "version": version,
-                        "made_at": manifest["made_at"],
-                        "budget_tokens": manifest["report"]["budget_tokens"],
-                        "realised_tokens": manifest["report"]["realised_tokens"],
-                        "is_current": version == current,
-                    }
-                )
-    return sorted(found, key=lambda entry: (entry["name"], entry["made_at"], entry["version"]))
+    return [
+        {key: value for key, value in entry.items() if key != "shards"}
+        for entry in mixture_versions(project.lake)
+    ]
 
 
 def resolve_version(project: Project, words: str) -> tuple[str, str]:

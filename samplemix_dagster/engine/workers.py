@@ -11,7 +11,7 @@ import concurrent.futures
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from samplemix_dagster.errors import SampleMixError
 
@@ -127,8 +127,3 @@ def stop_workers() -> None:
 
 
 atexit.register(stop_workers)
-
-
-def describe(num_workers: int) -> dict[str, Any]:
-    """Return how maps are run, for an asset's metadata."""
-    return {"executor": "in process" if num_workers == 1 else "processes", "workers": num_workers}

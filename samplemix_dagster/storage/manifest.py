@@ -94,6 +94,11 @@ def manifest_key(partition: str) -> str:
     return f"shards/{partition.replace(':', '-part-')}/current.json"
 
 
+def ledger_file(source: str, digest: str) -> str:
+    """Return where a shard's ledger lies below its mixture version."""
+    return f"ledger/{source}-{digest}.parquet"
+
+
 def former_manifests(lake: Lake, source: str, partitions: Collection[str]) -> list[str]:
     """Return the manifests of a source's partitions that it no longer has: ``parts`` changed."""
     current = {manifest_key(partition) for partition in partitions}

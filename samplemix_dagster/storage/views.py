@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.manifest import Manifest, source_of
+from samplemix_dagster.storage.manifest import Manifest, ledger_file, source_of
 
 VIEWS: dict[str, str] = {
     "documents": "One row per document occurrence: where it stands, what is known of it.",
@@ -52,7 +52,7 @@ def view_statements(lake: Lake) -> list[str]:
     skipped = [
         (source_of(manifest.partition), path) for manifest in manifests for path in manifest.skipped
     ]
-    versions = _versions(lake)
+    versions = mixture_versions(lake)
     current = [entry for entry in versions if entry["is_current"]]
     return [
         _table("shards", ("source varchar", "digest varchar", "path varchar"), places),
@@ -165,7 +165,7 @@ def _manifests(lake: Lake) -> list[Manifest]:
     return found
 
 
-def _versions(lake: Lake) -> list[dict[str, Any]]:
+def mixture_versions(lake: Lake) -> list[dict[str, Any]]:
     """Return every mixture version, newest last."""
     found = []
     for name in sorted(lake.names("mixtures")):
@@ -240,9 +240,9 @@ def _duplicates(lake: Lake) -> str:
 def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
     parts = []
     for entry in current:
-        folder = f"mixtures/{entry['name']}/{entry['version']}/ledger"
+        folder = f"mixtures/{entry['name']}/{entry['version']}"
         for shard in entry["shards"]:
-            path = lake.path(f"{folder}/{shard['source']}-{shard['digest']}.parquet")
+            path = lake.path(f"{folder}/{ledger_file(shard['source'], shard['digest'])}")
             parts.append(
                 f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
                 f"{_text(shard['source'])} as source, {_text(shard['digest'])} as digest, "

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from samplemix_dagster.engine.workers import describe, map_chunks, stop_workers
+from samplemix_dagster.engine.workers import map_chunks, stop_workers
 from samplemix_dagster.errors import SampleMixError
 
 
@@ -111,8 +111,3 @@ def test_workers_do_not_load_what_their_work_does_not_need() -> None:
 
 def loaded(number: int) -> bool:
     return "torch" in sys.modules
-
-
-def test_metadata_says_how_a_map_was_run() -> None:
-    assert describe(1) == {"executor": "in process", "workers": 1}
-    assert describe(3) == {"executor": "processes", "workers": 3}
