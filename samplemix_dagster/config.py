@@ -4,46 +4,15 @@ How the file is read, and how an error finds its line, is in ``config_file.py``.
 model name stands for is found out by ``storage``; nothing here opens anything.
 """
 
-import re
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-_SIZE = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKmMbBgGtT]?)\s*")
-_UNIT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Schedule, Sensor
+from samplemix_dagster.config_base import Section, Size, check_name
+
 MAX_PARTITIONS = 99
 """Dagster loses track of staleness on an edge with 100 or more upstream partitions."""
-
-
-def parse_size(value: object) -> object:
-    """Return ``10B``, ``500M``, ``1.5k`` as an integer; anything else passes through unchanged."""
-    if isinstance(value, str):
-        match = _SIZE.fullmatch(value)
-        if match is None:
-            raise ValueError(f"a size is a number with an optional k, M, B or T, not {value!r}")
-        return round(float(match[1].replace("_", "")) * _UNIT[match[2].lower()])
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-Size = Annotated[int, BeforeValidator(parse_size)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class Source(Section):
@@ -90,7 +59,7 @@ class Corpus(Section):
     @classmethod
     def _names(cls, sources: dict[str, Source]) -> dict[str, Source]:
         for name in sources:
-            _check_name("source", name)
+            check_name("source", name)
         if (count := sum(source.parts for source in sources.values())) > MAX_PARTITIONS:
             raise ValueError(f"at most {MAX_PARTITIONS} sources and parts together, not {count}")
         return sources
@@ -284,7 +253,7 @@ class Diversity(Section):
         if not any(self.weights.get(name, 1.0) > 0 for name in known):
             raise ValueError("weights: at least one component needs a weight above 0")
         for name in self.metrics:
-            _check_name("metric", name)
+            check_name("metric", name)
             if name in self.BUILT_IN:
                 raise ValueError(f"metrics: {name!r} is a built-in component")
         return self
@@ -320,44 +289,13 @@ class Mixture(Section):
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
 
-class Export(Section):
-    """Files for trainers."""
-
-    format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
-    """File format."""
-    files: int = Field(default=4, ge=1, le=100_000)
-    """Files of near-equal size."""
-
-
-class Schedule(Section):
-    """What runs by itself."""
-
-    rescore: str = "0 2 * * *"
-    """Cron line of the nightly run."""
-    timezone: str = "UTC"
-    """Time zone of the cron line."""
-
-
-class Compute(Section):
-    """Where it runs."""
-
-    device: str = Field(default="auto", pattern=r"auto|cpu|mps|cuda(:\d+)?")
-    """``auto | cpu | cuda | cuda:1 | mps``."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of models; part of every score's recipe."""
-    workers: Literal["auto"] | int = "auto"
-    """Worker processes of one thread each; ``auto`` is one per core (one on a GPU)."""
-    executor: Literal["local"] = "local"
-    """How a map over shards runs."""
-
-
 class Config(Section):
     """The whole of ``samplemix.yaml``."""
 
     corpus: Corpus
     """What is mixed."""
     lake: str = ".samplemix/lake"
-    """Folder of everything computed, relative to this file."""
+    """Folder of everything computed, relative to this file, or ``s3://bucket/prefix``."""
     tokenizer: Tokenizer = Tokenizer(reference="main")
     """What counts the budget."""
     references: dict[str, Reference] = {"main": Reference(bootstrap=Bootstrap())}
@@ -374,13 +312,19 @@ class Config(Section):
     """Files for trainers."""
     schedule: Schedule = Schedule()
     """What runs by itself."""
+    sensor: Sensor = Sensor()
+    """How new, changed and removed shards are noticed."""
+    hooks: Hooks = Hooks()
+    """Who is told of failures and of new versions."""
+    s3: S3 = S3()
+    """How ``s3://`` is reached."""
     compute: Compute = Compute()
     """Where it runs."""
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
         for name in (*self.references, *self.mixtures):
-            _check_name("reference or mixture", name)
+            check_name("reference or mixture", name)
         self._references_exist()
         self._sources_exist()
         return self
@@ -405,8 +349,3 @@ class Config(Section):
                 for source in mixture.shares:
                     if source not in self.corpus.sources:
                         raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
-
-
-def _check_name(kind: str, name: str) -> None:
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"a {kind}'s name has letters, digits, _ and -, not {name!r}")

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from samplemix_dagster.config import Config, Section
+from samplemix_dagster.config import Config
+from samplemix_dagster.config_base import Section
 from samplemix_dagster.errors import ConfigError
 
 

@@ -12,8 +12,8 @@ from samplemix_dagster.config import (
     Band,
     Config,
     Corpus,
-    parse_size,
 )
+from samplemix_dagster.config_base import parse_size
 from samplemix_dagster.config_file import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 

@@ -1,0 +1,96 @@
+"""The sections of ``samplemix.yaml`` around the method: where it runs, when, who is told.
+
+Nothing here changes a result, so none of it is part of a recipe or of a version.
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from samplemix_dagster.config_base import Section
+
+
+class Export(Section):
+    """Files for trainers."""
+
+    format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
+    """File format."""
+    files: int = Field(default=4, ge=1, le=100_000)
+    """Files of near-equal size."""
+
+
+class Schedule(Section):
+    """What runs by itself."""
+
+    rescore: str = "0 2 * * *"
+    """Cron line of the nightly run."""
+    timezone: str = "UTC"
+    """Time zone of the cron line."""
+
+
+class Sensor(Section):
+    """How new, changed and removed shards are noticed between nightly runs."""
+
+    interval: int = Field(default=60, ge=5)
+    """Seconds between two looks."""
+    settled: Literal["two_looks", "marker"] = "two_looks"
+    """A file is taken when two looks agree on its size and time, or when its marker is there."""
+    marker: str = Field(default=".done", min_length=1)
+    """Ending of a marker file: ``part-7.jsonl.gz.done``; one named ``_SUCCESS`` marks a folder."""
+
+
+class Hook(Section):
+    """What is called, with a JSON body, when something has happened."""
+
+    webhook: str | None = None
+    """URL to post to; ``env:NAME`` reads it from the environment, so that no secret stands here."""
+    command: str | list[str] | None = None
+    """Command line that gets the same JSON on its standard input; no shell is between."""
+    timeout: int = Field(default=10, ge=1, le=600)
+    """Seconds to wait for either."""
+
+
+class Hooks(Section):
+    """Who is told."""
+
+    failure: Hook | None = None
+    """Something failed, or a blocking check did not hold."""
+    new_version: Hook | None = None
+    """A mixture has a new current version."""
+
+
+class S3(Section):
+    """How ``s3://`` is reached; credentials come from the environment, a profile or a role."""
+
+    endpoint: str | None = None
+    """URL of a server that is not Amazon's."""
+    region: str | None = None
+    """Region; the environment's when absent."""
+    profile: str | None = None
+    """Named profile of the shared credentials file."""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    """Whether the bucket stands in the path or in the host name."""
+    max_attempts: int = Field(default=6, ge=1, le=100)
+    """Tries of one request that fails for a reason that can pass."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _has_no_secret(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("an endpoint begins with http:// or https://")
+        if endpoint is not None and "@" in endpoint.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError("an endpoint holds no credentials; put them in the environment")
+        return endpoint
+
+
+class Compute(Section):
+    """Where it runs."""
+
+    device: str = Field(default="auto", pattern=r"auto|cpu|mps|cuda(:\d+)?")
+    """``auto | cpu | cuda | cuda:1 | mps``."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of models; part of every score's recipe."""
+    workers: Literal["auto"] | int = "auto"
+    """Worker processes of one thread each; ``auto`` is one per core (one on a GPU)."""
+    executor: Literal["local"] = "local"
+    """How a map over shards runs."""
