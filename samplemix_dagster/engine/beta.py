@@ -24,6 +24,7 @@ from samplemix_dagster.engine.scoring import floats, read, strings
 from samplemix_dagster.errors import DegenerateSampleError
 
 _FEWEST_DOCUMENTS = 50
+_MOST_PLANES = 32
 
 
 def counted_shards(
@@ -43,18 +44,18 @@ def counted_shards(
 
 def make_beta(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     """Fit the law of the corpus, and one for each source and language beside it."""
-    parts: dict[str, list[Plane]] = {"": []}
+    parts: dict[str, list[Plane]] = {}
     for shard, table, is_duplicate in counted_shards(
         recipes, "quality", "diversity", "num_tokens", "language"
     ):
         languages = strings(table, "language")
         own = ~is_duplicate
         plane = _plane(table, own)
-        parts[""].append(plane)
-        parts.setdefault(f"source/{shard.source}", []).append(plane)
+        _gather(parts, "", plane)
+        _gather(parts, f"source/{shard.source}", plane)
         for language in np.unique(languages[own]):
             chosen = own & (languages == language)
-            parts.setdefault(f"language/{language}", []).append(_plane(table, chosen))
+            _gather(parts, f"language/{language}", _plane(table, chosen))
     planes = {name: merge(found) for name, found in parts.items()}
     fit = fit_law(planes[""])
     writer.lake.write_arrays("plane.safetensors", planes[""].to_arrays())
@@ -71,6 +72,14 @@ def make_beta(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     }
     writer.lake.replace_json("law.json", fit.law.to_json())
     return facts
+
+
+def _gather(parts: dict[str, list[Plane]], name: str, plane: Plane) -> None:
+    """Keep a shard's plane for merging; never more than a few, whatever the number of shards."""
+    found = parts.setdefault(name, [])
+    found.append(plane)
+    if len(found) == _MOST_PLANES:
+        parts[name] = [merge(found)]
 
 
 def _plane(table: pa.Table, chosen: npt.NDArray[np.bool_]) -> Plane:

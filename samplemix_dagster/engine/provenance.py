@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 import getpass
 import importlib.metadata
 import platform
@@ -45,6 +46,7 @@ def _person() -> str | None:
     return None
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
@@ -70,11 +72,12 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def machine_marks() -> list[str]:
+@functools.cache
+def machine_marks() -> tuple[str, ...]:
     """Return what tells this machine from another as far as models care, without loading torch."""
     devices = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     processor = ""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         processor = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return [platform.node(), platform.machine(), processor, *devices, _versions().get("torch", "")]
+    return (platform.node(), platform.machine(), processor, *devices, _versions().get("torch", ""))

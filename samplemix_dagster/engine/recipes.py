@@ -30,6 +30,9 @@ class Recipes(ModelRecipes):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._fits: dict[str, str] = {}
+        self._recipes: dict[tuple[str, str], dict[str, Any]] = {}
+        self._fingerprints: dict[tuple[str, str], str] = {}
+        self._texts: dict[str, str] = {}
 
     # -- addresses ----------------------------------------------------------------------------
 
@@ -40,7 +43,7 @@ class Recipes(ModelRecipes):
     def feature_folder(self, stage: Stage, source: str) -> str:
         """Return the folder of a stage's tables for one source's recipe."""
         head = "documents" if stage is stages.DOCUMENTS else f"features/{stage.name}"
-        return f"{head}/{fingerprint(self.recipe(stage, source))}"
+        return f"{head}/{self.fingerprint(stage, source)}"
 
     def rejections_key(self, shard: PlacedShard) -> str:
         """Return where the rejected rows of a shard lie: beside its documents."""
@@ -54,12 +57,30 @@ class Recipes(ModelRecipes):
         Raises:
             NotFittedError: It depends on a fit that has not been made.
         """
-        name = stage.name.split("-", 1)[0]  # `metric-length` is a `metric`
-        parts: Mapping[str, Any] = getattr(self, f"_{name}_recipe")(source, stage)
-        return {"stage": stage.name, "stage_version": stage.version, **parts}
+        found = self._recipes.get((stage.name, source))
+        if found is None:
+            name = stage.name.split("-", 1)[0]  # `metric-length` is a `metric`
+            parts: Mapping[str, Any] = getattr(self, f"_{name}_recipe")(source, stage)
+            found = {"stage": stage.name, "stage_version": stage.version, **parts}
+            self._recipes[stage.name, source] = found
+        return found
+
+    def fingerprint(self, stage: Stage, source: str) -> str:
+        """Return the hash of a stage's recipe for a source.
+
+        Raises:
+            NotFittedError: It depends on a fit that has not been made.
+        """
+        found = self._fingerprints.get((stage.name, source))
+        if found is None:
+            found = fingerprint(self.recipe(stage, source))
+            self._fingerprints[stage.name, source] = found
+        return found
 
     def _text(self, source: str) -> str:
-        return fingerprint(self.project.rules(source).text_recipe())
+        if source not in self._texts:
+            self._texts[source] = fingerprint(self.project.rules(source).text_recipe())
+        return self._texts[source]
 
     def _documents_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         rules = self.project.rules(source)
@@ -108,7 +129,7 @@ class Recipes(ModelRecipes):
     def _quality_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         direction = self.config.quality.direction
         return {
-            "perplexity": fingerprint(self.recipe(stages.PERPLEXITY, source)),
+            "perplexity": self.fingerprint(stages.PERPLEXITY, source),
             "language": self._language(source),
             "calibration": self.fit(stages.CALIBRATION),
             "direction": direction if isinstance(direction, str) else direction.model_dump(),
@@ -117,20 +138,20 @@ class Recipes(ModelRecipes):
 
     def _clusters_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         return {
-            "embeddings": fingerprint(self.recipe(stages.EMBEDDINGS, source)),
+            "embeddings": self.fingerprint(stages.EMBEDDINGS, source),
             "clusters": self.fit(stages.CLUSTER_FIT),
         }
 
     def _ownership_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         return {
-            "grams": fingerprint(self.recipe(stages.GRAMS, source)),
+            "grams": self.fingerprint(stages.GRAMS, source),
             "index": self.fit(stages.NGRAM_INDEX),
             "power": self.config.diversity.ngram.power,
         }
 
     def _topics_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
         return {
-            "words": fingerprint(self.recipe(stages.WORDS, source)),
+            "words": self.fingerprint(stages.WORDS, source),
             "topics": self.fit(stages.TOPIC_FIT),
         }
 
@@ -142,7 +163,7 @@ class Recipes(ModelRecipes):
         identity = metric_identity(target, self.project.root)
         upstream: dict[str, Any] = {"text": self._text(source)}
         if identity["needs"] == "embedding":
-            upstream = {"embeddings": fingerprint(self.recipe(stages.EMBEDDINGS, source))}
+            upstream = {"embeddings": self.fingerprint(stages.EMBEDDINGS, source)}
         if metric_is_fitted(target, self.project.root):
             upstream["fit"] = self.fit(stages.METRIC_FIT, name)
         return {**upstream, **identity}
@@ -156,7 +177,7 @@ class Recipes(ModelRecipes):
 
     def _component_recipes(self, source: str) -> dict[str, Any]:
         return {
-            name: [self.config.diversity.weight(name), fingerprint(self.recipe(stage, source))]
+            name: [self.config.diversity.weight(name), self.fingerprint(stage, source)]
             for name, stage in self.components().items()
         }
 
@@ -179,7 +200,7 @@ class Recipes(ModelRecipes):
             *(stages.metric_stage(name) for name in self.config.diversity.metrics),
             stages.DIVERSITY,
         ]
-        return {stage.name: fingerprint(self.recipe(stage, source)) for stage in wide}
+        return {stage.name: self.fingerprint(stage, source) for stage in wide}
 
     @cached_property
     def gram_sample_bits(self) -> int:
@@ -302,9 +323,7 @@ class Recipes(ModelRecipes):
         return list(ids.slice(0, _DRIFT_SAMPLE).to_pylist())
 
     def _sources(self, stage: Stage) -> dict[str, str]:
-        return {
-            source: fingerprint(self.recipe(stage, source)) for source in self.config.corpus.sources
-        }
+        return {source: self.fingerprint(stage, source) for source in self.config.corpus.sources}
 
     def _corpus_fit_recipe(self, _name: str) -> dict[str, Any]:
         return {"documents": self._sources(stages.DOCUMENTS), "sample": self._sample_size}

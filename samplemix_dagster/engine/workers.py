@@ -8,6 +8,7 @@ started them and keep their models: a run over many partitions loads each model 
 import atexit
 import collections
 import concurrent.futures
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ _THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+_WORTH_A_POOL = 3
+"""Chunks that are worth the seconds in which worker processes start and load a model."""
 _pools: dict[int, concurrent.futures.ProcessPoolExecutor] = {}
 
 
@@ -37,12 +40,17 @@ def map_chunks(
     Args:
         work: A function that a worker process can import.
         chunks: Read only as far as needed to keep the workers busy, so memory stays flat.
-        num_workers: 1 runs here; more run in that many processes.
+        num_workers: 1 runs here; more run in that many processes, unless there is too little
+            work to be worth starting them.
 
     Raises:
         SampleMixError: A worker process died.
     """
-    if num_workers == 1:
+    chunks = iter(chunks)
+    first = list(itertools.islice(chunks, _WORTH_A_POOL))
+    is_little = len(first) < _WORTH_A_POOL and num_workers not in _pools
+    chunks = itertools.chain(first, chunks)
+    if num_workers == 1 or is_little:
         _use_one_thread()
         yield from map(work, chunks)
         return

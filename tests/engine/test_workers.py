@@ -111,3 +111,9 @@ def test_workers_do_not_load_what_their_work_does_not_need() -> None:
 
 def loaded(number: int) -> bool:
     return "torch" in sys.modules
+
+
+def test_little_work_is_not_worth_starting_processes() -> None:
+    stop_workers()
+    assert set(map_chunks(process_of, range(2), 2)) == {os.getpid()}
+    assert os.getpid() not in set(map_chunks(process_of, range(20), 2))

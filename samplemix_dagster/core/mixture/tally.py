@@ -6,8 +6,9 @@ Scores and expected copies are in fixed point. What the sums say is
 Shape letters: N = documents, B = bins of one axis of the plane, G = groups.
 """
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -250,11 +251,15 @@ def _merge_two(left: MixtureTally, right: MixtureTally) -> MixtureTally:
     )
 
 
+_SUM_NAMES = tuple(field.name for field in fields(Sums))
+_values = operator.attrgetter(*_SUM_NAMES)
+
+
 def _add_groups(left: Mapping[str, Sums], right: Mapping[str, Sums]) -> dict[str, Sums]:
     names = sorted(set(left) | set(right))
     return {name: _add(left.get(name, Sums()), right.get(name, Sums())) for name in names}
 
 
 def _add(left: Sums, right: Sums) -> Sums:
-    sums = (a + b for a, b in zip(astuple(left), astuple(right), strict=True))
-    return Sums(**{field.name: value for field, value in zip(fields(Sums), sums, strict=True)})
+    sums = map(operator.add, _values(left), _values(right))
+    return Sums(**dict(zip(_SUM_NAMES, sums, strict=True)))
