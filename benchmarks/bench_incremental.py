@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 
-SOURCES = 20
+SOURCES = 10
 SCORING = {"perplexity", "embeddings", "token_counts", "raw_shards"}
 RUNS = ("build", "again", "one shard", "plain")
 
@@ -87,7 +87,7 @@ def make_project(root, shards, documents, workers):
     settings = {
         "corpus": {"sources": sources},
         "references": {
-            "main": {"bootstrap": {"tokens": "200k", "vocabulary": 1000, "layers": 1, "width": 32}}
+            "main": {"bootstrap": {"tokens": "500k", "vocabulary": 2000, "layers": 2, "width": 64}}
         },
         "encoder": {"model": "encoder", "max_tokens": 32},
         "diversity": {"clusters": {"sample": 5000, "micro": 200}, "topics": {"sample": 5000}},

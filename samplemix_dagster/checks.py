@@ -15,20 +15,14 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.publishing import Verdict, budget_verdict, ledger_verdict
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
 MAX_REJECTED_SHARE = 0.1
 MAX_NOISE_SHARE = 0.35
 MAX_CLUSTER_SHARE = 0.4
 MAX_PROMISE_GAP = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a check found."""
-
-    passed: bool
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +80,20 @@ def results(
                 asset_key=key,
                 passed=verdict.passed,
                 severity=severity,
+                description=verdict.sentence or None,
                 metadata={**_where(outcome), **verdict.facts},
             )
         )
     return found
+
+
+def broken(found: list[dg.AssetCheckResult]) -> dict[str, str]:
+    """Return the blocking checks that do not hold, by name: what each says."""
+    return {
+        str(result.check_name): result.description or "it does not hold"
+        for result in found
+        if not result.passed and result.severity == dg.AssetCheckSeverity.ERROR
+    }
 
 
 def _where(outcome: Outcome) -> dict[str, str]:
@@ -198,49 +202,18 @@ def _law(project: Project, outcome: Outcome) -> Verdict:
     return Verdict(passed=not warnings, facts={"warnings": warnings})
 
 
-def _ledger(project: Project, outcome: Outcome) -> Verdict:
-    """Documents = drawn + not drawn + excluded; the draws' tokens are the realised tokens."""
-    folder = f"mixtures/{outcome.asset.partition('/')[2]}/{outcome.data_version}"
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
-    counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
-    for key in manifest["ledger"]:
-        table = project.lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
-        copies = table.column("copies").to_numpy()
-        reasons = table.column("reason").to_pylist()
-        counts["documents"] += table.num_rows
-        counts["drawn"] += reasons.count(None)
-        counts["not_drawn"] += reasons.count("not_drawn")
-        counts["excluded"] += table.num_rows - reasons.count(None) - reasons.count("not_drawn")
-        counts["tokens"] += int((copies * table.column("num_tokens").to_numpy()).sum())
-    recipes = Recipes(project)
-    corpus = sum(
-        project.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
-        for shard in project.all_shards()
-    )
-    parts = counts["drawn"] + counts["not_drawn"] + counts["excluded"]
-    passed = (
-        counts["documents"] == parts == corpus
-        and counts["tokens"] == manifest["report"]["realised_tokens"]
-        and counts["drawn"] == manifest["report"]["num_documents_drawn"]
-    )
-    return Verdict(passed=passed, facts={**counts, "documents_in_corpus": corpus})
+def _published(look: Callable[[Project, str, str], Verdict]) -> Callable[..., Verdict]:
+    """Return a check of what must hold before a version is published."""
 
+    def of(project: Project, outcome: Outcome) -> Verdict:
+        try:
+            return look(project, outcome.asset.partition("/")[2], outcome.data_version)
+        except UnreachableLakeError:
+            raise  # it says nothing of the version
+        except LakeError as error:
+            return Verdict(passed=False, facts={}, sentence=str(error))
 
-def _budget(project: Project, outcome: Outcome) -> Verdict:
-    """The budget is met to within one document, never over."""
-    budget, realised = outcome.facts["budget_tokens"], outcome.facts["realised_tokens"]
-    folder = f"mixtures/{outcome.asset.partition('/')[2]}/{outcome.data_version}"
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
-    longest = max(
-        int(project.lake.read_table(f"{folder}/{key}", ["num_tokens"]).column(0).to_numpy().max())
-        for key in manifest["ledger"]
-        if project.lake.num_rows(f"{folder}/{key}")
-    )
-    left = budget - realised
-    return Verdict(
-        passed=0 <= left <= longest,
-        facts={"left_over_tokens": left, "longest_document_tokens": longest},
-    )
+    return of
 
 
 def _promise(project: Project, outcome: Outcome) -> Verdict:
@@ -316,13 +289,13 @@ _LEDGER = Check(
     name="ledger_adds_up",
     description="Documents = drawn + not drawn + excluded; tokens of the draws = realised tokens.",
     is_blocking=True,
-    look=_ledger,
+    look=_published(ledger_verdict),
 )
 _BUDGET = Check(
     name="budget_is_met",
     description="To within one document, never over.",
     is_blocking=True,
-    look=_budget,
+    look=_published(budget_verdict),
 )
 _PROMISE = Check(
     name="means_are_as_promised",

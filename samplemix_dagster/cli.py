@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samplemix_dagster import __version__
-from samplemix_dagster.errors import ConfigError, InputError, SampleMixError
+from samplemix_dagster.cli_mixture import mixture_app
+from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.errors import ConfigError, DamagedError, InputError, SampleMixError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -27,16 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-mixture_app = typer.Typer(
-    help="Mixture versions: list, show.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(mixture_app, name="mixture")
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The project's samplemix.yaml.", show_default=True)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else.")]
-CONFIG = Path("samplemix.yaml")
 _STOPPED = 130
 """What click gives back after Ctrl-C: 128 + SIGINT."""
 
@@ -79,12 +73,6 @@ def _leave(message: str, code: int, *, debug: bool) -> None:
     sys.exit(code)
 
 
-def _open(config: Path) -> "Project":
-    from samplemix_dagster.engine.project import Project
-
-    return Project.open(config)
-
-
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
@@ -97,17 +85,19 @@ def root(
 
 @app.command()
 def init(
-    directory: Annotated[Path, typer.Argument(help="Folder of text to look into.")] = Path(),
+    directory: Annotated[
+        str, typer.Argument(help="Folder of text, or s3://bucket/prefix, to look into.")
+    ] = ".",
     config: ConfigOption = CONFIG,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented samplemix.yaml for a folder of text."""
-    from samplemix_dagster.init import describe_folder, write_config
+    from samplemix_dagster.init import describe, write_config
     from samplemix_dagster.presentation import print_table, say
 
     if config.exists() and not force:
         raise ConfigError(f"{config} exists; --force replaces it, --config names another.")
-    found = describe_folder(directory, config.resolve().parent)
+    found = describe(directory, config.resolve().parent)
     write_config(found, config)
     print_table(
         ["source", "files", "format", "text field", "id field", "MB"],
@@ -123,7 +113,7 @@ def plan(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
     from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.presentation import duration, print_json, print_table, say
 
-    project = _open(config)
+    project = open_project(config)
     found = Planner(project).plan()
     stages = estimated(project, found)
     if json:
@@ -161,16 +151,32 @@ def run(
     mixture: Annotated[
         list[str] | None, typer.Option(help="Mixtures to make (repeatable); all when absent.")
     ] = None,
+    refit: Annotated[
+        list[str] | None,
+        typer.Option(help="Fits to make again whatever their drift (repeatable); `all` of them."),
+    ] = None,
+    check_lake: Annotated[
+        bool,
+        typer.Option("--check-lake", help="Read every file in use first; remake damaged ones."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
     from samplemix_dagster.presentation import say
 
-    project = _open(config)
+    project = open_project(config)
     _check_selection(project, select, mixture)
+    project.refits = _fits_to_remake(project, refit)
+    if check_lake:
+        from samplemix_dagster.engine.repair import check_lake as look
+
+        say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
     if _is_current(project, select, mixture):
-        _show_run({"stages": [], "succeeded": True, "failures": [], "run_ids": []}, json=json)
+        _show_run(
+            {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
+            json=json,
+        )
         say("Everything is current: nothing to do.")
         return
     from samplemix_dagster.session import run_in_instance
@@ -181,6 +187,7 @@ def run(
             "stages": report.done,
             "succeeded": report.succeeded,
             "failures": report.failures,
+            "repairs": report.repairs,
             "run_ids": report.run_ids,
         },
         json=json,
@@ -203,7 +210,11 @@ def _is_current(project: "Project", select: list[str] | None, mixture: list[str]
     planner = Planner(project)
     steps = select_steps(planner.steps, select, mixture)
     is_report_wanted = select is None or "report" in select
-    if not planner.plan([step.asset for step in steps]).is_empty:
+    try:
+        plan = planner.plan([step.asset for step in steps])
+    except DamagedError:
+        return False
+    if project.lake.damaged or not plan.is_empty:
         return False
     return not is_report_wanted or not report_reason(project.lake)
 
@@ -220,6 +231,25 @@ def _check_selection(
         if name not in project.config.mixtures:
             there = ", ".join(project.config.mixtures)
             raise ConfigError(f"--mixture: no mixture {name!r}; there are {there}.")
+
+
+def _fits_to_remake(project: "Project", words: list[str] | None) -> set[str]:
+    """Return the assets of frozen fits that were named."""
+    from samplemix_dagster.engine.flow import build_steps
+
+    steps = build_steps(project)
+    known = {step.asset for step in steps if step.fit is not None and step.fit.is_frozen}
+    known -= {
+        f"reference_model/{name}"
+        for name, reference in project.config.references.items()
+        if reference.bootstrap is None
+    }
+    if words and "all" in words:
+        return known
+    for word in words or []:
+        if word not in known:
+            raise ConfigError(f"--refit: no fit {word!r}; there are {', '.join(sorted(known))}.")
+    return set(words or [])
 
 
 def _show_run(value: dict[str, Any], *, json: bool) -> None:
@@ -260,7 +290,7 @@ def status(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
     from samplemix_dagster.engine.status import project_status
     from samplemix_dagster.presentation import print_json, print_table, say
 
-    found = project_status(_open(config))
+    found = project_status(open_project(config))
     if json:
         print_json(found)
         return
@@ -285,7 +315,7 @@ def ui(
     """Open the Dagster UI on this project (this machine only)."""
     from samplemix_dagster.session import serve_ui
 
-    project = _open(config)
+    project = open_project(config)
     sys.exit(serve_ui(project, port))
 
 
@@ -300,7 +330,7 @@ def query(
     from samplemix_dagster.presentation import print_json, print_table, say
     from samplemix_dagster.storage.query import query as ask
 
-    table = ask(_open(config).lake, sql)
+    table = ask(open_project(config).lake, sql)
     if json:
         print_json(table.to_pylist())
         return
@@ -322,7 +352,7 @@ def scores(
     check_ending(to)
     from samplemix_dagster.storage.query import query as ask
 
-    table = ask(_open(config).lake, "select * from scores order by source, shard, row")
+    table = ask(open_project(config).lake, "select * from scores order by source, shard, row")
     if table.num_rows == 0:
         raise InputError("there are no scores yet; `samplemix run` makes them.")
     write_tabular(table, to)
@@ -331,18 +361,24 @@ def scores(
 
 @app.command()
 def explain(
-    doc_id: Annotated[str, typer.Argument(help="A document's id (32 hex digits, or its start).")],
+    document: Annotated[
+        str,
+        typer.Argument(
+            help="A document's id (32 hex digits, or its start), or PATH#ROW or DIGEST#ROW."
+        ),
+    ],
     config: ConfigOption = CONFIG,
     mixture: Annotated[
         str | None, typer.Option(help="A mixture's name, or name@version; all current when absent.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one document: text, scores and their recipes, weight, copies and why."""
-    from samplemix_dagster.engine.explain import explain_document, explanation_lines
+    """Show one document or row: text, scores and their recipes, weight, copies and why."""
+    from samplemix_dagster.engine.explain import explain_document, explain_row, explanation_lines
     from samplemix_dagster.presentation import print_json, print_lines
 
-    found = explain_document(_open(config), doc_id, mixture)
+    look = explain_row if "#" in document else explain_document
+    found = look(open_project(config), document, mixture)
     if json:
         print_json(found)
     else:
@@ -352,7 +388,9 @@ def explain(
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="Mixture: NAME, NAME@VERSION or a version.")],
-    to: Annotated[Path, typer.Option("--to", help="Empty folder to write to.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Empty folder, or s3://bucket/prefix, to write to.")
+    ],
     form: Annotated[str, typer.Option("--format", help="jsonl.zst or parquet.")] = "jsonl.zst",
     files: Annotated[int, typer.Option(help="Files of near-equal size.", min=1)] = 4,
     config: ConfigOption = CONFIG,
@@ -366,7 +404,7 @@ def export(
 
     if form not in FORMATS:
         raise ConfigError(f"--format is {' or '.join(FORMATS)}, not {form!r}.")
-    project = _open(config)
+    project = open_project(config)
     mixture, version = resolve_version(project, name)
     with Bars() as bars:
         manifest = export_version(
@@ -375,11 +413,11 @@ def export(
             version,
             form=form,
             num_files=files,
-            folder=to.resolve(),
+            folder=to,
             progress=bars.update,
         )
     if json:
-        print_json({**manifest, "folder": str(to)})
+        print_json({**manifest, "folder": to})
     else:
         say(
             f"Wrote {manifest['num_draws']:,} draws, {manifest['num_tokens']:,} tokens, in "
@@ -387,67 +425,36 @@ def export(
         )
 
 
-@mixture_app.command("list")
-def mixture_list(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    """List every mixture version; the current one of each is marked."""
-    from samplemix_dagster.engine.versions import list_versions
-    from samplemix_dagster.presentation import print_json, print_table, say
-
-    found = list_versions(_open(config))
-    if json:
-        print_json(found)
-        return
-    print_table(
-        ["", "name", "version", "made", "tokens", "budget"],
-        [
-            (
-                "*" if entry["is_current"] else "",
-                entry["name"],
-                entry["version"],
-                entry["made_at"],
-                entry["realised_tokens"],
-                entry["budget_tokens"],
-            )
-            for entry in found
-        ],
-    )
-    if not found:
-        say("No mixture has been made; `samplemix run` makes them.")
-
-
-@mixture_app.command("show")
-def mixture_show(
-    name: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a version.")],
+@app.command("gc")
+def collect(
+    keep: Annotated[
+        int | None,
+        typer.Option(help="Newest versions of each mixture to keep beside the current one.", min=0),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Show what a mixture version is."""
-    from samplemix_dagster.engine.versions import load_manifest, resolve_version, summary
-    from samplemix_dagster.presentation import (
-        mixture_lines,
-        print_json,
-        print_lines,
-        print_table,
-        share,
-    )
+    """Remove from the lake what no kept mixture version and no current result needs."""
+    from samplemix_dagster.engine.garbage import collect_garbage, find_garbage
+    from samplemix_dagster.presentation import print_json, print_table, say, size
 
-    project = _open(config)
-    mixture, version = resolve_version(project, name)
-    manifest = load_manifest(project, mixture, version)
+    project = open_project(config)
+    found = (find_garbage if dry_run else collect_garbage)(project, keep)
     if json:
-        print_json(summary(manifest))
+        print_json({**found.to_json(), "dry_run": dry_run})
         return
-    print_lines([*mixture_lines(manifest), ""])
-    report = manifest["report"]
     print_table(
-        ["source", "before", "after", "tokens"],
-        [
-            (source, share(entry["share_before"]), share(entry["share_after"]), entry["tokens"])
-            for source, entry in report["sources"].items()
-        ],
+        ["kind", "files", "size"],
+        [(kind, n["files"], size(n["bytes"])) for kind, n in sorted(found.by_kind.items())],
     )
-    print_lines([""])
-    print_table(["copies", "documents"], [(int(k), count) for k, count in report["copies"].items()])
+    for version in found.removed_versions:
+        say(f"{'would go' if dry_run else 'gone'}: {version}")
+    verb = "would be removed" if dry_run else "removed"
+    say(
+        f"{len(found.keys):,} files ({size(found.num_bytes)}) {verb}; "
+        f"{len(found.kept_versions)} mixture versions kept with all they need."
+    )
 
 
 @app.command()
@@ -461,8 +468,16 @@ def demo(
     from samplemix_dagster.presentation import say
 
     config = make_demo(directory, documents)
-    run(config=config, select=None, mixture=None, verbose=False, json=json)
-    project = _open(config)
+    run(
+        config=config,
+        select=None,
+        mixture=None,
+        refit=None,
+        check_lake=False,
+        verbose=False,
+        json=json,
+    )
+    project = open_project(config)
     _show_demo(project)
     say(f"\nThe UI on this very instance:\n\n    samplemix ui --config {config}\n")
 
@@ -503,7 +518,7 @@ def _show_demo(project: "Project") -> None:
         ],
         title=f"What the mixture {name!r} changes",
     )
-    say(f"\nThe export: {project.lake.path(export_key(project, name, manifest['version']))}")
+    say(f"\nThe export: {project.lake.place(export_key(project, name, manifest['version']))}")
 
 
 if __name__ == "__main__":

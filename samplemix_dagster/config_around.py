@@ -49,6 +49,21 @@ class Hook(Section):
     timeout: int = Field(default=10, ge=1, le=600)
     """Seconds to wait for either."""
 
+    @field_validator("webhook")
+    @classmethod
+    def _is_http(cls, webhook: str | None) -> str | None:
+        # The message repeats no URL: it may be a secret.
+        if webhook is not None and not webhook.startswith(("env:", "http://", "https://")):
+            raise ValueError("a webhook begins with http://, https:// or env:")
+        return webhook
+
+    @field_validator("command")
+    @classmethod
+    def _has_words(cls, command: str | list[str] | None) -> str | list[str] | None:
+        if command is not None and not (command.strip() if isinstance(command, str) else command):
+            raise ValueError("a command needs at least one word")
+        return command
+
 
 class Hooks(Section):
     """Who is told."""

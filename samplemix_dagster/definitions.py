@@ -9,12 +9,19 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.assets import beta, diversity, export, mixture, quality, reference, shards
-from samplemix_dagster.assets.asset import Look, step_asset
+from samplemix_dagster.assets.asset import Look, step_asset, with_automation
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.jobs import build_jobs
-from samplemix_dagster.resources import ProjectResource, adopt_project, config_path, open_project
+from samplemix_dagster.resources import (
+    ProjectResource,
+    ProjectS3,
+    adopt_project,
+    config_path,
+    open_project,
+)
 from samplemix_dagster.schedules import build_schedules
+from samplemix_dagster.sensors import build_sensors
 
 
 def build_defs(
@@ -36,8 +43,10 @@ def build_defs(
     assets: list[dg.AssetsDefinition] = [
         step_asset(project, step, looks[step.asset]) for step in steps
     ]
+    s3 = ProjectS3.of(project.config.s3)
     resources: dict[str, object] = {
-        "project": ProjectResource(config_file=str(project.config_path))
+        "project": ProjectResource(config_file=str(project.config_path), s3=s3),
+        "s3": s3,
     }
     if with_report:
         from samplemix_dagster.assets.report import build_report_assets
@@ -45,11 +54,12 @@ def build_defs(
         report, more = build_report_assets(project)
         assets += report if isinstance(report, Sequence) else [report]
         resources |= more
-    jobs = build_jobs()
+    jobs = build_jobs(with_report=with_report)
     return dg.Definitions(
-        assets=assets,
+        assets=with_automation(assets),
         jobs=jobs,
-        schedules=build_schedules(project, jobs),
+        schedules=build_schedules(project, jobs, with_report=with_report),
+        sensors=build_sensors(project, jobs),
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -24,6 +24,10 @@ class ModelError(SampleMixError):
     """A reference model, a tokenizer or an encoder cannot be loaded."""
 
 
+class TransientError(SampleMixError):
+    """A network or a server failed for a reason that can pass: the same call can work later."""
+
+
 class DegenerateSampleError(SampleMixError):
     """A sample has no spread, so nothing can be fitted to it."""
 
@@ -40,3 +44,23 @@ class CheckFailedError(SampleMixError):
 
 class LakeError(SampleMixError):
     """A file of the lake is missing, damaged or cannot be written."""
+
+
+class DamagedError(LakeError):
+    """A file of the lake is not what was written; what it was made from can make it again.
+
+    Attributes:
+        key: The file's key in the lake.
+    """
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class UnreachableInputError(InputError, TransientError):
+    """A source's server failed for a reason that can pass."""
+
+
+class UnreachableLakeError(LakeError, TransientError):
+    """The lake's server failed for a reason that can pass."""

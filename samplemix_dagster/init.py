@@ -1,7 +1,8 @@
 """Look into a folder of text and write a configuration for it: what was guessed is said.
 
 Each folder directly below becomes a source; files beside them become one of their own. Formats,
-text and id fields are read off the first rows.
+text and id fields are read off the first rows. A prefix on S3 is looked into as a folder is: it is
+listed, and of one object of each source the beginning is read.
 """
 
 from collections.abc import Iterator
@@ -10,13 +11,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.manifest import is_shard_name
-from samplemix_dagster.storage.rows import ReadRules, read_fields
+from samplemix_dagster.storage.files import Files, Seen, is_shard_name
+from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
+from samplemix_dagster.storage.s3 import SCHEME, Connection
 
 _TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
 _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
 _LOOKED_AT = 50
+_TEXT_FILES = ".jsonl, .parquet, .csv, .txt, also .gz and .zst"
 _BYTES_PER_TOKEN = 4
 _BUDGET_SHARE = 0.2
 
@@ -50,20 +54,64 @@ def describe_folder(folder: Path, base: Path) -> list[FoundSource]:
         if is_shard_name(path.name):
             found.setdefault(parts[0] if len(parts) > 1 else "", []).append(path)
     if not found:
-        raise InputError(
-            f"{folder} has no file that looks like text (.jsonl, .parquet, .csv, .txt, also .gz "
-            "and .zst)."
-        )
+        raise InputError(f"{folder} has no file that looks like text ({_TEXT_FILES}).")
     return [_source(name, files, folder, base) for name, files in found.items()]
 
 
-def _source(name: str, files: list[Path], folder: Path, base: Path) -> FoundSource:
-    endings = {path.name.split(".", 1)[1] for path in files}
-    ending = endings.pop() if len(endings) == 1 else None
-    where = folder / name if name else folder
-    pattern = ("**/*" if name and any(p.parent != where for p in files) else "*") + (
-        f".{ending}" if ending else ""
+def describe(place: str, base: Path) -> list[FoundSource]:
+    """Return the sources in a folder or below an ``s3://`` prefix.
+
+    Raises:
+        InputError: There is no such folder or bucket, or nothing in it can be read.
+    """
+    if not place.startswith(SCHEME):
+        return describe_folder(Path(place), base)
+    place = place.rstrip("/") + "/"
+    files = Files(base, Connection(S3()))
+    listed = files.listed([place])
+    if not listed:
+        raise InputError(f"{place} has no object that looks like text ({_TEXT_FILES}).")
+    found: dict[str, list[str]] = {}
+    for path in listed:
+        inner = path.removeprefix(place)
+        found.setdefault(inner.split("/")[0] if "/" in inner else "", []).append(inner)
+    return [
+        _source_on_s3(name, inner, place, {path: listed[place + path] for path in inner}, files)
+        for name, inner in found.items()
+    ]
+
+
+def _source_on_s3(
+    name: str, inner: list[str], place: str, seen: dict[str, Seen], files: Files
+) -> FoundSource:
+    depth = 1 if name else 0
+    pattern, ending = _pattern([path.rsplit("/", 1)[-1] for path in inner])
+    if any(path.count("/") != depth for path in inner):
+        pattern = f"**/{pattern}"
+    text, identity = _fields(files.at(place + inner[0], seen[inner[0]]))
+    return FoundSource(
+        name=_identifier(name or place.rstrip("/").rsplit("/", 1)[-1]),
+        path=place + (f"{name}/" if name else "") + pattern,
+        format=ending or "mixed",
+        text=text,
+        id=identity,
+        num_files=len(inner),
+        num_bytes=sum(size for size, _ in seen.values()),
     )
+
+
+def _pattern(names: list[str]) -> tuple[str, str | None]:
+    """Return (the pattern of files with these names, their ending where they share one)."""
+    endings = {name.split(".", 1)[1] for name in names}
+    ending = endings.pop() if len(endings) == 1 else None
+    return "*" + (f".{ending}" if ending else ""), ending
+
+
+def _source(name: str, files: list[Path], folder: Path, base: Path) -> FoundSource:
+    where = folder / name if name else folder
+    pattern, ending = _pattern([path.name for path in files])
+    if name and any(path.parent != where for path in files):
+        pattern = f"**/{pattern}"
     whole = where.resolve() / pattern
     path = str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
     text, identity = _fields(files[0])
@@ -83,7 +131,7 @@ def _identifier(name: str) -> str:
     return kept if kept[:1].isalpha() else f"source_{kept}"
 
 
-def _fields(path: Path) -> tuple[str, str | None]:
+def _fields(path: Openable) -> tuple[str, str | None]:
     """Return the text field and the id field of a file, from its first rows."""
     rows = list(islice(_rows(path), _LOOKED_AT))
     lengths: dict[str, int] = {}
@@ -100,7 +148,7 @@ def _fields(path: Path) -> tuple[str, str | None]:
     return text, next((name for name in _ID_NAMES if name in names), None)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _rows(path: Openable) -> Iterator[dict[str, Any]]:
     rules = ReadRules(
         format="auto",
         text="text",

@@ -5,6 +5,7 @@ one run for each partition of a phase and one for what is not partitioned, all i
 instance. A partition's failure leaves the others done; what depends on it is not started.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,14 +14,22 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import asset_key, boot_id, process_tags
+from samplemix_dagster.assets.asset import (
+    CAN_PASS_TAG,
+    REPORTS_TO_TAG,
+    asset_key,
+    boot_id,
+    process_tags,
+)
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.estimates import note_rate
 from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.hooks import tell_failure
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.repair import MOST_REPAIRS, repair
+from samplemix_dagster.errors import DamagedError
 
 Listener = Callable[[str], None]
 
@@ -35,7 +44,11 @@ class RunReport:
     """One sentence a failure: the asset, its partition and the error."""
     failed_assets: set[str] = field(default_factory=set)
     """The assets that failed, not those that wait for them."""
+    repairs: list[str] = field(default_factory=list)
+    """One sentence a damaged file: it was removed and made again."""
     run_ids: list[str] = field(default_factory=list)
+    can_pass: bool = False
+    """Whether something failed for a reason that can pass: the same run can work later."""
 
     @property
     def succeeded(self) -> bool:
@@ -71,11 +84,30 @@ def run_stale(
     runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet)
     every = build_steps(project)
     chosen = every if steps is None else steps
-    for _, group in groupby(chosen, key=lambda step: step.phase):
-        runner.run_phase(list(group), every)
+    for attempt in range(MOST_REPAIRS + 1):
+        with contextlib.suppress(DamagedError):  # the lake has noted it
+            for _, group in groupby(chosen, key=lambda step: step.phase):
+                runner.run_phase(list(group), every)
+        if not project.lake.damaged:
+            break
+        runner.start_over(repair(project), is_last=attempt == MOST_REPAIRS)
     if with_report and runner.report.succeeded:
         runner.run_report()
+    _tell(project, runner)
     return runner.report
+
+
+def _tell(project: Project, runner: "_Runner") -> None:
+    """Call the failure hook, once for all that failed, and note whether it can pass."""
+    report = runner.report
+    if report.succeeded:
+        return
+    runs = [runner.instance.get_run_by_id(run_id) for run_id in report.run_ids]
+    report.can_pass = any(run is not None and CAN_PASS_TAG in run.tags for run in runs)
+    ids = [run.run_id for run in runs if run and run.status == dg.DagsterRunStatus.FAILURE]
+    where = runner.tags.get("samplemix/job", "samplemix run")
+    for problem in tell_failure(project, report.failures, ids, where):
+        runner.on_event(problem)
 
 
 def _ignore(sentence: str) -> None:
@@ -99,9 +131,23 @@ class _Runner:
         self.job = repository.get_implicit_global_asset_job_def()
         self.resources = repository
         self.on_event = on_event
-        self.tags = {**process_tags(), **tags}
+        self.tags = {**process_tags(), REPORTS_TO_TAG: "command line", **tags}
         self.report = RunReport()
         self.broken: set[str] = set()
+
+    def start_over(self, repairs: list[str], *, is_last: bool) -> None:
+        """Forget what failed for damaged files, which are removed by now; it is tried again."""
+        self.report.repairs += repairs
+        for sentence in repairs:
+            self.on_event(sentence)
+        if is_last:
+            self.report.failures.append(
+                "files of the lake are damaged again and again: look at the disk."
+            )
+            return
+        self.broken.clear()
+        self.report.failures.clear()
+        self.report.failed_assets.clear()
 
     def run_phase(self, steps: list[Step], every: list[Step]) -> None:
         """Run a phase's stale steps: one run a partition, and one for the rest."""
@@ -158,17 +204,14 @@ class _Runner:
             else:
                 self.broken.add(task.step.asset)
                 self.report.failed_assets.add(task.step.asset)
-        for failure in _failures(result):
-            self.report.failures.append(
-                f"{', '.join(t.step.asset for t in tasks)}{where}: {failure}"
-            )
-        for name in _failed_checks(result):
+        for asset, failure in _failures(result):
+            self.report.failures.append(f"{asset}{where}: {failure}")
+        for asset, failure in _failed_checks(result):
             self.broken |= {task.step.asset for task in tasks}
-            self.report.failed_assets.add(name.split(":")[0])
-            self.report.failures.append(f"{name}{where}: the check did not hold")
+            self.report.failed_assets.add(asset)
+            self.report.failures.append(f"{asset}{where}: {failure}")
 
     def _note(self, task: Task, seconds: float) -> None:
-        note_rate(self.project, task.step.asset, task.num_documents, seconds)
         for entry in self.report.done:
             if entry["asset"] == task.step.asset:
                 entry["num_shards"] += task.num_shards
@@ -204,7 +247,8 @@ class _Runner:
         )
         self.report.run_ids.append(result.run_id)
         _stop_if_interrupted(result)
-        self.report.failures += [f"report: {failure}" for failure in _failures(result)]
+        found = [*_failures(result), *_failed_checks(result)]
+        self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
             self.report.done.append(
                 {
@@ -247,34 +291,60 @@ def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
             raise KeyboardInterrupt
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    sentences = []
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        cause = error.cause if error and error.cause else error
-        text = cause.message.strip() if cause else "failed"
-        # "module.ClassName: message": people want the message.
-        head, _, rest = text.partition(": ")
-        sentences.append(rest if rest and " " not in head else text)
-    return sentences
-
-
-def _failed_checks(result: dg.ExecuteInProcessResult) -> list[str]:
+def _failures(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+    """Return (asset, sentence) of each step that failed by itself, not by a check of its own."""
     return [
-        f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
+        (asset_of(event.step_key), failure_sentence(event.step_failure_data.error))
+        for event in result.get_step_failure_events()
+        if not is_failed_check(event.step_failure_data.error)
+    ]
+
+
+def asset_of(step_key: str | None) -> str:
+    """Return the asset that a step makes."""
+    return (step_key or "").replace("__", "/")
+
+
+def is_failed_check(error: Any) -> bool:
+    """Whether a step's error only says that a blocking check did not hold."""
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
+
+
+def failure_sentence(error: Any, default: str = "failed") -> str:
+    """Return what a person is told of a step's error: the message, without the class's name."""
+    cause = error.cause if error and error.cause else error
+    text = cause.message.strip() if cause else default
+    # "module.ClassName: message": people want the message.
+    head, _, rest = text.partition(": ")
+    return rest if rest and " " not in head else text
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+    """Return (asset, sentence) of each blocking check that did not hold, a sentence once."""
+    found = [
+        (
+            evaluation.asset_key.to_user_string(),
+            evaluation.description or f"the check {evaluation.check_name} did not hold",
+        )
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
+    return list(dict.fromkeys(found))
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Report runs as failed whose process is gone: they would look as if they ran for ever."""
     reaped = []
-    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(filters):
+    unfinished = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+    ]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
         pid = run.tags.get("samplemix/pid")
         if pid is None or _is_alive(int(pid), run.tags.get("samplemix/boot", "")):
             continue
+        instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
         instance.report_run_failed(run, "The process of this run is gone.")
         reaped.append(run.run_id)
     return reaped

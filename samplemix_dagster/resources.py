@@ -5,11 +5,15 @@ Nothing is opened on import. Business code gets a :class:`Project`; it never see
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster_aws.s3 import S3Resource
 
+from samplemix_dagster.config_around import S3
 from samplemix_dagster.engine.maps import Progress, no_progress
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage.s3 import make_client
 
 CONFIG_VARIABLE = "SAMPLEMIX_CONFIG"
 DEFAULT_CONFIG = "samplemix.yaml"
@@ -45,11 +49,48 @@ def current_progress() -> Progress:
     return _progress[0]
 
 
+class ProjectS3(S3Resource):
+    """S3 as the section ``s3`` states it, with the addressing that dagster-aws has no word for.
+
+    The fields for keys stay empty: credentials come from the environment, a profile or a role.
+    """
+
+    addressing: str = "auto"
+
+    @classmethod
+    def of(cls, settings: S3) -> "ProjectS3":
+        """Return the resource for a section."""
+        return cls(
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            profile_name=settings.profile,
+            addressing=settings.addressing,
+            max_attempts=settings.max_attempts,
+        )
+
+    def get_client(self) -> Any:
+        """Return a boto3 client, made as everywhere else."""
+        return make_client(
+            S3.model_validate(
+                {
+                    "endpoint": self.endpoint_url,
+                    "region": self.region_name,
+                    "profile": self.profile_name,
+                    "addressing": self.addressing,
+                    "max_attempts": self.max_attempts,
+                }
+            )
+        )
+
+
 class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The project that assets work on."""
 
     config_file: str
+    s3: ProjectS3
 
     def open(self) -> Project:
-        """Return the project."""
-        return open_project(Path(self.config_file))
+        """Return the project, which reaches S3 through the resource."""
+        project = open_project(Path(self.config_file))
+        project.reach_s3_with(lambda _: self.s3.get_client())
+        return project

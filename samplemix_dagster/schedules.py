@@ -1,19 +1,28 @@
 """Schedules: the nightly run, which asks for exactly what is stale and for nothing else."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
+from samplemix_dagster.assets.asset import FILES_TAG, SETTLED
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching import in_words, look_at_all
+from samplemix_dagster.jobs import PUBLISH
+from samplemix_dagster.launch import reap_dead_runs
 from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.storage.dbt_project import report_reason
 
 
 def build_schedules(
-    project: Project, jobs: Sequence[dg.JobDefinition]
+    project: Project,
+    jobs: Sequence[Any],
+    *,
+    with_report: bool = True,
 ) -> list[dg.ScheduleDefinition]:
     """Return the nightly schedule; it starts switched off, and the UI switches it on."""
-    publish = next(job for job in jobs if job.name == "publish")
+    publish = next(job for job in jobs if job.name == PUBLISH)
     settings = project.config.schedule
 
     @dg.schedule(
@@ -21,18 +30,38 @@ def build_schedules(
         job=publish,
         cron_schedule=settings.rescore,
         execution_timezone=settings.timezone,
-        description="Everything stale: score, mix, export, report. Skips when all is current.",
+        description=(
+            "Everything stale: score, refit what has drifted, mix, check, publish what holds, "
+            "export, report. Skips when all is current."
+        ),
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, project: ProjectResource
     ) -> dg.RunRequest | dg.SkipReason:
         opened = project.open()
-        opened.refresh()
-        plan = Planner(opened).plan()
-        if plan.is_empty:
+        reap_dead_runs(context.instance)
+        words = what_is_stale(opened, with_report=with_report)
+        if not words:
             return dg.SkipReason("Everything is current.")
-        assets = ", ".join(entry["asset"] for entry in plan.by_asset())
         moment = context.scheduled_execution_time.isoformat()
-        return dg.RunRequest(run_key=f"nightly-{moment}", tags={"samplemix/stale": assets[:250]})
+        tags = {FILES_TAG: SETTLED, "samplemix/stale": words[:250]}
+        return dg.RunRequest(run_key=f"nightly-{moment}", tags=tags)
 
     return [nightly]
+
+
+def what_is_stale(project: Project, *, with_report: bool = True) -> str:
+    """Return in words what there is to do; empty when all is current.
+
+    Files are looked at first: a plan would read new shards to count their documents, and a tick is
+    to be short.
+    """
+    project.refresh()
+    findings = look_at_all(project)
+    if any(found.taken or found.held - {*found.markers} for found in findings):
+        return in_words(findings)
+    plan = Planner(project).plan()
+    stale = ", ".join(entry["asset"] for entry in plan.by_asset())
+    if stale or plan.problems:
+        return stale or "; ".join(plan.problems.values())
+    return report_reason(project.lake) if with_report else ""

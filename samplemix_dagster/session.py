@@ -28,9 +28,14 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
+run_retries:
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
 python_logs:
   python_log_level: INFO
 """
+"""A run that was killed is started again; one that failed is not, since it would fail again."""
 
 
 def dagster_home(project: Project) -> Path:

@@ -214,7 +214,11 @@ def _write_shards(fake: FakeLake) -> None:
 def _write_fits(fake: FakeLake) -> None:
     duplicates = [row | {"shard": row["digest"]} for row in fake.documents if row["is_duplicate"]]
     _write(fake.lake, "fits/corpus/1/duplicates.parquet", tables.DUPLICATES, duplicates)
-    fake.lake.replace_json("fits/cluster_fit/1/names.json", list(CLUSTERS))
-    fake.lake.replace_json("fits/topic_fit/1/names.json", list(TOPICS))
+    fake.lake.replace_json(
+        "fits/cluster_fit/1/names.json", {str(i): name for i, name in enumerate(CLUSTERS)}
+    )
+    fake.lake.replace_json(
+        "fits/topic_fit/1/names.json", {str(i): name for i, name in enumerate(TOPICS)}
+    )
     for fit in ("corpus", "cluster_fit", "topic_fit"):
         fake.lake.replace_json(f"fits/{fit}/current.json", {"version": "1"})

@@ -133,8 +133,8 @@ def write_corpus(root: Path) -> None:
             write_shard(root, source, shard, shard_rows(source, shard))
 
 
-def make_reference(folder: Path) -> None:
-    """Train a reference that has seen next to nothing, in about a second."""
+def make_reference(folder: Path, name: str = "reference") -> None:
+    """Train a reference that has seen next to nothing, in about a second; names differ in text."""
     from samplemix_dagster.core.quality.bootstrap import (
         BootstrapRecipe,
         train_reference,
@@ -142,7 +142,7 @@ def make_reference(folder: Path) -> None:
     )
     from samplemix_dagster.storage.models import save_reference
 
-    texts = [prose(f"reference-{n}", ("en", "de")[n % 2]) for n in range(40)]
+    texts = [prose(f"{name}-{n}", ("en", "de")[n % 2]) for n in range(40)]
     tokenizer = train_tokenizer(texts, 400)
     recipe = BootstrapRecipe(
         tokens=4_000, vocabulary=400, layers=1, width=32, context_tokens=64, batch_rows=8
@@ -208,10 +208,10 @@ def copy_project(root: Path, to: Path) -> Path:
 
 
 @functools.cache
-def reference_folder() -> Path:
+def reference_folder(name: str = "reference") -> Path:
     """Return the folder of a tiny reference, trained once for all tests of this process."""
-    folder = _scratch() / "reference"
-    make_reference(folder)
+    folder = _scratch() / name
+    make_reference(folder, name)
     return folder
 
 

@@ -4,24 +4,43 @@ What is particular to a stage (its words, its plots) is in the stage's own modul
 here. Nothing here knows a number.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
 from samplemix_dagster import checks
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.estimates import foreseen, note_measurement, scoring_flops
 from samplemix_dagster.engine.flow import Call, Step
+from samplemix_dagster.engine.hooks import tell_new_version
 from samplemix_dagster.engine.maps import Outcome
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.plan import Planner, Task
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.publishing import publish_mixture, refuse_mixture
+from samplemix_dagster.engine.repair import repair
+from samplemix_dagster.errors import DamagedError, TransientError
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
 from samplemix_dagster.tables import Table
 
 OWNER = "team:data"
+FILES_TAG, SETTLED = "samplemix/files", "settled"
+"""Tag of a run that started by itself: it leaves out files that are still being written."""
+CAN_PASS_TAG = "samplemix/can_pass"  # noqa: S105  a tag's name
+"""Tag of a run that failed for a reason that can pass."""
+LASTS_TAG = "samplemix/lasts"
+"""Tag of a run that failed for a reason that lasts; a run that was killed has no such tag."""
+TOLD_TAG = "samplemix/told"
+"""Tag of a run whose failure the failure hook has been told."""
+REPORTS_TO_TAG = "samplemix/reports_to"
+"""Tag of a run inside another one, which tells of its failures."""
+MAX_RETRIES = 3
+RETRY_SECONDS = 10.0
 _SHARDS_SHOWN = 50
 
 Present = Callable[[Project, Outcome], dict[str, Any]]
@@ -49,20 +68,50 @@ def asset_key(asset: str) -> dg.AssetKey:
     return dg.AssetKey(asset.split("/"))
 
 
-def when_changed() -> dg.AutomationCondition:
-    """Run when the *data version* of an upstream changed, not when it was made again."""
+def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
+    """Run when the *data version* of a dependency changed, not when it was made again.
+
+    It waits until everything upstream is done, however far: an asset that starts as soon as one of
+    its dependencies has changed would read half of a change, and run again for the other half.
+    What failed upstream, by an error or a blocking check, holds back what reads that partition.
+
+    Args:
+        upstream: Every asset upstream, near and far.
+    """
     condition = dg.AutomationCondition
     changed = (
         condition.newly_missing()
         | condition.any_deps_match(condition.data_version_changed())
         | condition.code_version_changed()
-    )
-    return (
-        changed.since_last_handled()
-        & ~condition.any_deps_missing()
-        & ~condition.any_deps_in_progress()
-        & ~condition.in_progress()
-    )
+    ).since_last_handled()
+    unfinished = (
+        changed
+        | condition.in_progress()
+        | condition.will_be_requested()
+        | condition.execution_failed()
+    ).with_label("is to run, runs or failed")
+    ready = changed & ~condition.any_deps_missing() & ~condition.in_progress()
+    for key in sorted(upstream):
+        ready &= ~condition.asset_matches(key, unfinished)
+    return ready.with_label("a data version upstream changed, and all upstream is done")
+
+
+def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """Return the assets, each with the condition on which it runs by itself."""
+    given = list(assets)
+    deps = {
+        spec.key: {dep.asset_key for dep in spec.deps} for asset in given for spec in asset.specs
+    }
+
+    def conditioned(spec: dg.AssetSpec) -> dg.AssetSpec:
+        upstream, pending = set[dg.AssetKey](), [spec.key]
+        while pending:
+            found = deps.get(pending.pop(), set()) - upstream
+            upstream |= found
+            pending += found
+        return spec.replace_attributes(automation_condition=when_changed(upstream))
+
+    return list(dg.map_asset_specs(conditioned, given))
 
 
 def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
@@ -84,31 +133,107 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
         metadata=metadata,
-        automation_condition=when_changed(),
         output_required=True,
     )
     def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
-        opened = project.open()
+        opened = begin(context, project)
         partition = context.partition_key if context.has_partition_key else ""
-        why = Planner(opened).reason(step, partition)
-        context.log.info("why: %s", why)
+        task = Planner(opened).task(step, partition)
+        expected = foreseen(opened, task)
+        context.log.info("why: %s", task.why)
         call = Call(
             project=opened,
             partition=partition,
-            why=why,
+            why=task.why,
             run_id=context.run.run_id,
             progress=_both(context, current_progress()),
         )
-        outcome = step.run(call)
+        with retries(context, opened):
+            outcome = step.run(call)
         found = checks.results(step, key, opened, outcome)
+        note_measurement(opened, outcome)
+        metadata = {
+            **_common(outcome),
+            **_as_foreseen(opened, task, expected, outcome),
+            **look.present(opened, outcome),
+        }
+        if step.fit is stages.MIXTURE:
+            found = _publish(context, opened, outcome, found)
         return dg.MaterializeResult(
             asset_key=key,
             data_version=dg.DataVersion(outcome.data_version),
-            metadata={**_common(outcome), **look.present(opened, outcome)},
+            metadata=metadata,
             check_results=found,
         )
 
     return run
+
+
+def begin(context: dg.AssetExecutionContext, project: ProjectResource) -> Project:
+    """Return the project as this run is to see it, and tag the run with its process.
+
+    A run that started by itself leaves files that are still being written.
+    """
+    opened = project.open()
+    tags = context.run.tags
+    opened.take_only_settled(takes_only_settled(tags))
+    if "samplemix/pid" not in tags:
+        context.instance.add_run_tags(context.run.run_id, process_tags())
+    return opened
+
+
+def takes_only_settled(tags: Mapping[str, str]) -> bool:
+    """Whether a run of these tags leaves out files that are still being written."""
+    return tags.get(FILES_TAG) == SETTLED
+
+
+@contextlib.contextmanager
+def retries(context: dg.AssetExecutionContext, project: Project) -> Iterator[None]:
+    """Ask for another try after an error that can pass; any other error fails at once.
+
+    A run that stands alone takes damaged files out of the lake itself, since nobody starts over.
+    """
+    try:
+        yield
+    except TransientError as error:
+        if context.retry_number >= MAX_RETRIES:
+            context.instance.add_run_tags(context.run.run_id, {CAN_PASS_TAG: "true"})
+            raise
+        wait = RETRY_SECONDS * 2**context.retry_number
+        context.log.warning("%s; another try in %s s", error, wait)
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
+    except DamagedError as error:
+        if REPORTS_TO_TAG in context.run.tags:
+            raise  # what runs this has it made again
+        words = " ".join([*repair(project), "Materialize what made them, or start a job."])
+        raise dg.Failure(words, allow_retries=False) from error
+    except Exception:
+        context.instance.add_run_tags(context.run.run_id, {LASTS_TAG: "true"})
+        raise
+
+
+def _publish(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    outcome: Outcome,
+    found: list[dg.AssetCheckResult],
+) -> list[dg.AssetCheckResult]:
+    """Make a mixture's version current if its blocking checks hold; else say why it is not."""
+    name, version = outcome.asset.partition("/")[2], outcome.data_version
+    broken = checks.broken(found)
+    if not broken:
+        made = publish_mixture(project, name, version)
+        if made is not None:
+            context.log.info("version %s of mixture %r is current", version[:12], name)
+            for problem in tell_new_version(project, made, [context.run.run_id]):
+                context.log.warning("%s", problem)
+        return found
+    sentence = refuse_mixture(project, name, version, broken)
+    context.log.error("%s", sentence)
+    return [
+        result if result.check_name not in broken else result._replace(description=sentence)
+        for result in found
+    ]
 
 
 def _both(context: dg.AssetExecutionContext, listener: Callable[..., None]) -> Callable[..., None]:
@@ -140,6 +265,23 @@ def _common(outcome: Outcome) -> dict[str, Any]:
         if computed and outcome.seconds > 0:
             metadata["documents_per_second"] = round(computed / outcome.seconds, 1)
         metadata["by_shard"] = _shards_table(outcome)
+    return metadata
+
+
+def _as_foreseen(
+    project: Project, task: Task, expected: Mapping[str, float | None], outcome: Outcome
+) -> dict[str, Any]:
+    """What the plan said of this run beside what it came to."""
+    metadata: dict[str, Any] = {}
+    if outcome.partition is not None:
+        metadata["predicted_documents"] = task.num_documents
+    if expected["seconds"] is not None:
+        metadata["predicted_seconds"] = expected["seconds"]
+    if expected["flops"] is not None:
+        metadata["predicted_flops"] = expected["flops"]
+    if tokens := outcome.facts.get("tokens_computed"):
+        metadata["tokens_computed"] = tokens
+        metadata["flops"] = scoring_flops(project, tokens)
     return metadata
 
 

@@ -28,6 +28,29 @@ def _unit(stage: Stage, column: str) -> Present:
     return present
 
 
+def _groups(stage: Stage, column: str) -> Present:
+    """Return a presenter of a score by groups, with what a refit moved."""
+
+    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+        return {**_unit(stage, column)(project, outcome), **outcome.facts}
+
+    return present
+
+
+def _matched(outcome: Outcome) -> dict[str, Any]:
+    """Say how a refit's groups were matched to those before."""
+    found = outcome.facts.get("matched")
+    if found is None:
+        return {}
+    return {
+        "matched_to": found["former"],
+        "groups_kept": found["num_matched"],
+        "groups_new": found["num_new"],
+        "groups_gone": found["num_gone"],
+        **({"sample_documents_moved": n} if (n := found.get("sample_documents_moved")) else {}),
+    }
+
+
 def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
     del project
     facts = outcome.facts
@@ -42,6 +65,7 @@ def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
         "split_half_agreement": facts["split_half_agreement"],
         "clusters": table_value(clusters),
         "by_size": picture(cluster_figure(names, sizes)),
+        **_matched(outcome),
         **drift(outcome),
     }
 
@@ -54,6 +78,7 @@ def _topics(project: Project, outcome: Outcome) -> dict[str, Any]:
         "documents_fitted": facts["num_documents_fitted"],
         "near_duplicates_left_out": facts["num_near_duplicates_left_out"],
         "topics": table_value(facts["topics"]),
+        **_matched(outcome),
         **drift(outcome),
     }
 
@@ -116,7 +141,7 @@ LOOKS = {
             "mean over a cluster is compactness x separation."
         ),
         kinds=("python", "parquet"),
-        present=_unit(stages.CLUSTERS, "cluster_score"),
+        present=_groups(stages.CLUSTERS, "cluster_score"),
         tables=(tables.CLUSTERS,),
     ),
     "ngram_index": Look(
@@ -140,7 +165,7 @@ LOOKS = {
     "topic_distribution": Look(
         description="Diversity by topics: rarity of a document's topics, and their entropy.",
         kinds=("python", "parquet"),
-        present=_unit(stages.TOPICS, "topic_score"),
+        present=_groups(stages.TOPICS, "topic_score"),
         tables=(tables.TOPICS,),
     ),
     "diversity_calibration": Look(

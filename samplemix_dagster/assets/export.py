@@ -13,12 +13,17 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
     del project
     facts = outcome.facts
     return {
-        "folder": dg.MetadataValue.path(facts["folder"]),
+        "folder": _folder(facts["folder"]),
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
         "mixture_version": facts["version"],
         "files": table_value(facts["files"]),
     }
+
+
+def _folder(place: str) -> dg.MetadataValue:  # type: ignore[type-arg]
+    is_on_s3 = place.startswith("s3://")
+    return dg.MetadataValue.text(place) if is_on_s3 else dg.MetadataValue.path(place)
 
 
 def look(name: str) -> Look:

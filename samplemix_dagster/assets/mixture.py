@@ -1,7 +1,10 @@
 """mixture: scores and law -> copies of each document, for an exact token budget."""
 
+import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
 import numpy as np
 
 from samplemix_dagster import tables
@@ -10,8 +13,11 @@ from samplemix_dagster.assets.plots import bars_svg, picture, plane_figure, shar
 from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 
 
 def mixture_plane(project: Project, name: str, version: str) -> Any:
@@ -102,10 +108,38 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
             [{"copies": int(k), "documents": n} for k, n in facts["copies"].items()]
         ),
         **numbers,
+        **_traces(project, name, outcome.data_version),
     }
     if facts["warnings"]:
         metadata["warnings"] = "\n".join(facts["warnings"])
     return metadata
+
+
+def _traces(project: Project, name: str, version: str) -> dict[str, Any]:
+    """Say what this version was made from, with links to the assets, and what changed since."""
+    manifest = read_traced(project, name, version)
+    key = f"mixtures/{name}/{version}/manifest.json"
+    before = current_or_none(project, name)
+    what = "the first version"
+    if before is not None:
+        what = "nothing" if before == version else changed_inputs(project, name, before, version)
+    return {
+        "inputs": dg.MetadataValue.md(inputs_markdown(manifest)),
+        "manifest": dg.MetadataValue.path(project.lake.place(key)),
+        "previous_version": before or "none",
+        "changed_since": what,
+    }
+
+
+def inputs_markdown(manifest: Mapping[str, Any]) -> str:
+    """Return a table of a version's inputs; each asset links to its page as it was then."""
+    moment = dt.datetime.fromisoformat(manifest["made_at"]) + dt.timedelta(seconds=1)
+    as_of = int(moment.timestamp() * 1000)
+    lines = ["| asset | version | what |", "|---|---|---|"]
+    for row in version_inputs(manifest):
+        link = f"[{row['asset']}](/assets/{row['asset']}?asOf={as_of})"
+        lines.append(f"| {link} | `{row['version']}` | {row['what']} |")
+    return "\n".join(lines)
 
 
 def look(project: Project, name: str) -> Look:

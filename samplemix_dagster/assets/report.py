@@ -9,7 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import OWNER, asset_key, table_value, when_changed
+from samplemix_dagster.assets.asset import (
+    OWNER,
+    asset_key,
+    begin,
+    table_value,
+)
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.resources import ProjectResource
 from samplemix_dagster.storage.dbt_project import (
@@ -71,7 +76,7 @@ def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str
     def report(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        yield from _build(context, project.open())
+        yield from _build(context, begin(context, project))
 
     return report, {}
 
@@ -98,7 +103,6 @@ def _translator(mixtures: Sequence[str]) -> Any:
                 code_version=version,
                 owners=[OWNER],
                 tags={**spec.tags, "stage": GROUP},
-                automation_condition=when_changed(),
             )
 
         def get_asset_check_spec(

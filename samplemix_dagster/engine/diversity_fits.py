@@ -13,6 +13,7 @@ import pyarrow as pa
 from samplemix_dagster.core.calibration import GroupHistograms, fit_calibration, group_histograms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fits import FitWriter, sample_of, sample_rows
+from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
 from samplemix_dagster.engine.maps import batches, read_documents
 from samplemix_dagster.engine.metrics import load_metric
 from samplemix_dagster.engine.recipes import Recipes
@@ -110,7 +111,12 @@ def make_clusters(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     sizes = np.bincount(scores.cluster, minlength=model.num_clusters)
     names = _cluster_names(recipes, sample, scores.cluster, model.num_clusters)
     writer.lake.write_arrays("clusters.safetensors", model.to_arrays())
-    writer.lake.replace_json("names.json", names)
+    groups, matched = carry_over(
+        recipes, stages.CLUSTER_FIT, names, lambda folder: _cluster_likeness(recipes, folder, model)
+    )
+    groups.write(writer)
+    if matched is not None:
+        matched["sample_documents_moved"] = _moved(recipes, embeddings_NE, groups, scores.cluster)
     agreement = split_half_agreement(embeddings_NE[:_AGREEMENT_DOCUMENTS], **options)
     return {
         "num_clusters": model.num_clusters,
@@ -120,10 +126,30 @@ def make_clusters(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         "largest_share": round(float(sizes.max() / sizes.sum()), 4),
         "split_half_agreement": round(float(agreement), 4),
         "clusters": [
-            {"cluster": index, "name": names[index], "documents_in_sample": int(size)}
-            for index, size in enumerate(sizes)
+            {"cluster": identity, "name": name, "documents_in_sample": int(size)}
+            for identity, name, size in zip(groups.ids, groups.names, sizes, strict=True)
         ],
+        **({"matched": matched} if matched is not None else {}),
     }
+
+
+def _cluster_likeness(recipes: Recipes, folder: str, model: Any) -> Any:
+    """Cosines of the former fit's centroids with a new model's."""
+    from samplemix_dagster.core.diversity.matching import cosines
+
+    former = recipes.lake.read_arrays(f"{folder}/clusters.safetensors")
+    return cosines(former["centroids_CE"], model.centroids_CE)
+
+
+def _moved(recipes: Recipes, embeddings_NE: Any, groups: Groups, clusters: Any) -> int:
+    """Count the sample's documents whose cluster has another id than under the former fit."""
+    from samplemix_dagster.core.diversity.clusters import ClusterModel, apply_clusters
+
+    folder = f"fits/{stages.CLUSTER_FIT.name}/{recipes.former_fit(stages.CLUSTER_FIT)}"
+    model = ClusterModel.from_arrays(recipes.lake.read_arrays(f"{folder}/clusters.safetensors"))
+    before = np.array(read_groups(recipes.lake, folder).ids)
+    former = before[apply_clusters(embeddings_NE, model).cluster]
+    return int(np.sum(former != np.array(groups.ids)[clusters]))
 
 
 def _cluster_names(
@@ -198,17 +224,30 @@ def make_topics(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     writer.lake.write_arrays("topics.safetensors", model.to_arrays())
     writer.lake.replace_json("vocabulary.json", list(model.vocabulary))
     names = [" ".join(words) for words in model.top_words(_TOP_WORDS)]
-    writer.lake.replace_json("names.json", names)
+    groups, matched = carry_over(
+        recipes, stages.TOPIC_FIT, names, lambda folder: _topic_likeness(recipes, folder, model)
+    )
+    groups.write(writer)
     return {
         "num_topics": len(names),
         "num_documents_fitted": int(chosen.num_rows),
         "num_near_duplicates_left_out": int(sample.num_rows - chosen.num_rows),
         "vocabulary_words": len(model.vocabulary),
         "topics": [
-            {"topic": index, "name": name, "share": round(float(share), 4)}
-            for index, (name, share) in enumerate(zip(names, model.shares, strict=True))
+            {"topic": identity, "name": name, "share": round(float(share), 4)}
+            for identity, name, share in zip(groups.ids, groups.names, model.shares, strict=True)
         ],
+        **({"matched": matched} if matched is not None else {}),
     }
+
+
+def _topic_likeness(recipes: Recipes, folder: str, model: Any) -> Any:
+    """Affinities of the former fit's topics with a new model's."""
+    from samplemix_dagster.core.diversity.matching import affinities
+
+    former = recipes.lake.read_arrays(f"{folder}/topics.safetensors")
+    words = recipes.lake.read_json(f"{folder}/vocabulary.json")
+    return affinities(former["components_KV"], words, model.components_KV, model.vocabulary)
 
 
 def metric_fit_maker(name: str) -> Callable[[Recipes, FitWriter], dict[str, Any]]:

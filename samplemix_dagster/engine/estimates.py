@@ -1,66 +1,107 @@
 """How long and how many operations a plan will take, from what earlier runs measured.
 
-Rates are documents per second of each asset in this project, kept beside the lake, never in it: no
-result depends on them. An asset that has never run has no estimate.
+Each asset keeps its newest measurements (documents, seconds) beside the lake, never in it: no
+result depends on them. From these the time of a run is a start-up and a time for each document. An
+asset that has never run has no estimate.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from samplemix_dagster.engine.plan import Plan
+import numpy as np
+
+from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.plan import Plan, Task
 from samplemix_dagster.engine.project import Project
 
 _BYTES_PER_TOKEN = 4
 _FILE = "rates.json"
-_KEPT_SHARE = 0.5
+_KEPT = 20
+
+Measured = tuple[float, float]
+"""Documents, seconds."""
 
 
-def note_rate(project: Project, asset: str, num_documents: int, seconds: float) -> None:
-    """Remember how fast an asset was; the newest run counts as much as all before it."""
-    if num_documents <= 0 or seconds <= 0:
-        return
-    rates = _rates(project)
-    rate = num_documents / seconds
-    before = rates.get(asset)
-    rates[asset] = rate if before is None else _KEPT_SHARE * before + (1 - _KEPT_SHARE) * rate
+def note_measurement(project: Project, outcome: Outcome) -> None:
+    """Remember how long an asset took for how many documents; only the newest are kept."""
+    noted = _noted(project)
+    entry = noted.setdefault(outcome.asset, {"runs": []})
+    entry["runs"] = [*entry["runs"], [outcome.num_computed, round(outcome.seconds, 4)]][-_KEPT:]
+    tokens = outcome.facts.get("tokens_computed")
+    if tokens and outcome.num_computed:
+        entry["tokens_per_document"] = round(tokens / outcome.num_computed, 2)
     path = project.home / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(rates, indent=1, sort_keys=True), encoding="utf-8")
+    aside.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
     aside.replace(path)
 
 
-def _rates(project: Project) -> dict[str, float]:
+def _noted(project: Project) -> dict[str, Any]:
     try:
-        return dict(json.loads((project.home / _FILE).read_text(encoding="utf-8")))
+        value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return {name: entry for name, entry in value.items() if isinstance(entry, dict)}
+
+
+def seconds_for(measured: Sequence[Measured], num_documents: int) -> float | None:
+    """Return the seconds that ``start-up + each x documents`` gives; None without a measurement.
+
+    The two numbers, neither below 0, have the least squares of the *relative* errors, so that a
+    short run tells of the start-up as much as a long one tells of the rate.
+    """
+    runs = [(documents, seconds) for documents, seconds in measured if seconds > 0]
+    if not runs:
+        return None
+    from scipy.optimize import nnls
+
+    documents, seconds = np.array(runs, dtype=np.float64).T
+    start_up, each = nnls(
+        np.stack([1.0 / seconds, documents / seconds], axis=1), np.ones(len(runs))
+    )[0]
+    return float(start_up + each * num_documents)
+
+
+def foreseen(project: Project, task: Task) -> dict[str, float | None]:
+    """Return the seconds and FLOPs that a task should take: None where nothing is known."""
+    entry = _noted(project).get(task.step.asset, {"runs": []})
+    seconds = seconds_for(entry["runs"], task.num_documents)
+    flops = None
+    if task.step.asset == "perplexity":
+        tokens = entry.get("tokens_per_document", 0.0) * task.num_documents
+        flops = scoring_flops(project, tokens or task.num_bytes / _BYTES_PER_TOKEN)
+    return {"seconds": None if seconds is None else round(seconds, 2), "flops": flops}
 
 
 def estimated(project: Project, plan: Plan) -> list[dict[str, Any]]:
     """Return the plan's assets with seconds and FLOPs: None where nothing is known.
 
-    FLOPs of scoring are 2 x parameters x tokens (Kaplan et al. 2001.08361, section 2.1), with four
-    bytes a token where tokens have not been counted.
+    FLOPs of scoring are 2 x parameters x tokens (Kaplan et al. 2001.08361, section 2.1), with the
+    tokens a document had so far, and four bytes a token before any were counted.
     """
-    rates = _rates(project)
-    stages = plan.by_asset()
-    for entry in stages:
-        rate = rates.get(entry["asset"])
-        entry["seconds"] = None
-        if rate and entry["num_documents"]:
-            entry["seconds"] = round(entry["num_documents"] / rate, 2)
-        entry["flops"] = None
-        if entry["asset"] == "perplexity":
-            entry["flops"] = _scoring_flops(project, entry["num_bytes"])
-    return stages
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for task in plan.tasks:
+        for kind, value in foreseen(project, task).items():
+            found.setdefault(task.step.asset, {}).setdefault(kind, []).append(value)
+    return [
+        {**entry, **{kind: _sum(values) for kind, values in found[entry["asset"]].items()}}
+        for entry in plan.by_asset()
+    ]
 
 
-def _scoring_flops(project: Project, num_bytes: int) -> float | None:
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known), 2) if len(known) == len(values) else None
+
+
+def scoring_flops(project: Project, num_tokens: float) -> float | None:
+    """Return the FLOPs of scoring so many tokens with the current reference; None without one."""
     name = project.config.quality.reference
     current = project.lake.read_json(f"fits/reference-{name}/current.json")
     if current is None:
         return None
     stated = project.lake.read_json(f"fits/reference-{name}/{current['version']}/fit.json")
     parameters = ((stated or {}).get("facts") or {}).get("num_parameters")
-    return None if parameters is None else 2.0 * parameters * num_bytes / _BYTES_PER_TOKEN
+    return None if parameters is None else 2.0 * parameters * num_tokens

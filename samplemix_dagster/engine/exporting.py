@@ -21,10 +21,12 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, InputError
-from samplemix_dagster.storage.exports import Spill, read_back, write_files
+from samplemix_dagster.storage.exports import Spill, file_name, read_back, write_files
 from samplemix_dagster.storage.lake import Lake, digest_file, remove_folder
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.models import load_tokenizer
+from samplemix_dagster.storage.rows import Openable
+from samplemix_dagster.storage.s3 import SCHEME
 from samplemix_dagster.storage.shards import Document, read_shard
 
 _TOKENIZED_AT_ONCE = 128
@@ -50,24 +52,23 @@ def run_export(
     version = current_version(project, name)
     settings = project.config.export
     key = export_key(project, name, version)
-    export_version(
+    manifest = _export(
         project,
         name,
         version,
         form=settings.format,
         num_files=settings.files,
-        folder=project.lake.path(key),
+        target=(project.lake, key),
         run_id=run_id,
         progress=progress,
     )
-    manifest = project.lake.read_json(f"{key}/manifest.json")
     return Outcome(
         asset=f"export/{name}",
         partition=None,
         why=why,
         data_version=manifest["digest"],
         seconds=time.perf_counter() - began,
-        facts={**manifest, "folder": str(project.lake.path(key))},
+        facts={**manifest, "folder": project.lake.place(key)},
     )
 
 
@@ -96,29 +97,57 @@ def export_version(
     *,
     form: str,
     num_files: int,
-    folder: Path,
+    folder: Path | str,
     run_id: str | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write a version's draws to a folder; nothing happens where that is already done.
+    """Write a version's draws to a folder or below an ``s3://`` URL, unless that is already done.
 
     Raises:
         InputError: A shard has gone or changed since, or the folder holds something else.
         CheckFailedError: What was read back is not what the ledger says.
     """
-    manifest = Lake(folder).read_json("manifest.json")
+    lake, key = project.export_target(str(folder))
+    manifest = lake.read_json(f"{key}/manifest.json")
     if manifest is not None:
         there = (manifest["version"], manifest["format"], len(manifest["files"]))
         if there != (version, form, num_files):
             raise InputError(f"{folder} holds another export; choose an empty folder with --to.")
         return dict(manifest)
-    if folder.exists() and any(folder.iterdir()):
+    # On S3, files without a manifest can be those of an upload that broke off.
+    is_half_sent = isinstance(folder, str) and folder.startswith(SCHEME)
+    own = {file_name(number, form) for number in range(num_files)} if is_half_sent else set()
+    if lake.names(key) - own:
         raise InputError(f"{folder} is not empty; choose an empty folder with --to.")
-    if folder.exists():
-        folder.rmdir()
+    return _export(
+        project,
+        name,
+        version,
+        form=form,
+        num_files=num_files,
+        target=(lake, key),
+        run_id=run_id,
+        progress=progress,
+    )
+
+
+def _export(
+    project: Project,
+    name: str,
+    version: str,
+    *,
+    form: str,
+    num_files: int,
+    target: tuple[Lake, str],
+    run_id: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    lake, key = target
+    manifest = lake.read_json(f"{key}/manifest.json")
+    if manifest is not None:
+        return dict(manifest)
     mixture = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
-    target = Lake(folder.parent)
-    with target.fill_folder(folder.name, "manifest.json") as aside:
+    with lake.fill_folder(key, "manifest.json") as aside:
         manifest = _write(project, mixture, form, num_files, aside, progress)
         manifest |= provenance(project.root, run_id)
         Lake(aside).replace_json("manifest.json", manifest)
@@ -251,7 +280,7 @@ def _spill(
         ids = dict(
             zip(ledger.column("row").to_pylist(), ledger.column("doc_id").to_pylist(), strict=True)
         )
-        path = _shard_path(project, shard)
+        file = _shard_file(project, shard)
         # The ledger says which rows are documents, also where the rules have moved on since.
         rules = replace(
             project.rules(_partition(project, shard["source"])),
@@ -259,10 +288,10 @@ def _spill(
             max_word_characters=0,
         )
         held: list[Document] = []
-        for row in read_shard(path, rules):
+        for row in read_shard(file, rules):
             if isinstance(row, Document) and row.row in by_row:
                 if doc_id(row.text) != ids[row.row]:
-                    raise InputError(f"{path} changed while it was exported; run again.")
+                    raise InputError(f"{file} changed while it was exported; run again.")
                 held.append(row)
                 if len(held) >= _TOKENIZED_AT_ONCE:
                     counted += _put(held, by_row, ids, shard["source"], draws, spill, tokenizer)
@@ -308,7 +337,7 @@ def _partition(project: Project, source: str) -> str:
     return next(p for p in project.partitions if p == source or p.startswith(f"{source}:"))
 
 
-def _shard_path(project: Project, shard: dict[str, Any]) -> Path:
+def _shard_file(project: Project, shard: dict[str, Any]) -> Openable:
     """Return where a shard's bytes are today.
 
     Raises:
@@ -316,10 +345,10 @@ def _shard_path(project: Project, shard: dict[str, Any]) -> Path:
     """
     for placed in project.all_shards():
         if (placed.source, placed.digest) == (shard["source"], shard["digest"]):
-            return project.root / placed.shard.path
-    path: Path = project.root / shard["path"]
-    if path.is_file() and digest_file(path) == shard["digest"]:
-        return path
+            return project.open_shard(placed.shard)
+    file = project.files.at(shard["path"])
+    if file.is_file() and digest_file(file) == shard["digest"]:
+        return file
     raise InputError(
         f"shard {shard['digest']} of source {shard['source']!r} (was {shard['path']}) is gone or "
         "has changed, so this version cannot be exported any more."

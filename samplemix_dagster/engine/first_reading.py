@@ -152,7 +152,7 @@ class _FirstReading:
                 )
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        for row in read_shard(self.project.root / shard.shard.path, shard.rules):
+        for row in read_shard(self.project.open_shard(shard.shard), shard.rules):
             if isinstance(row, Rejection):
                 self.rejected[position].append(row)
                 continue

@@ -24,7 +24,7 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.lake import Lake, digest_file
 
 _BASIS = 2048
 
@@ -69,6 +69,7 @@ def run_fit(
                     "version": version,
                     "recipe": recipe,
                     "facts": facts,
+                    "files": _file_digests(aside),
                 },
             )
     stated = lake.read_json(f"{folder}/{version}/fit.json")
@@ -77,6 +78,8 @@ def run_fit(
         "version": version,
         "recipe": recipe,
         "recipe_fingerprint": fingerprint(recipe),
+        "inputs": _fitted_inputs(recipes, fit, name, version),
+        "space": recipes.fit_space(fit),
         "sample": _basis(Recipes(project), lake.read_json(f"{folder}/current.json", {}), version),
     }
     if lake.read_json(f"{folder}/current.json") != current:
@@ -92,6 +95,22 @@ def run_fit(
         seconds=time.perf_counter() - began,
         facts=facts,
     )
+
+
+def _file_digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): digest_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _fitted_inputs(recipes: Recipes, fit: FitStage, name: str, version: str) -> str | None:
+    """The hash of what this version was fitted on: kept when the version is the one before."""
+    before = recipes.current_fit(fit, name)
+    if before.get("version") == version and before.get("inputs"):
+        return str(before["inputs"])
+    return recipes.inputs_fingerprint(fit, name)
 
 
 def _basis(recipes: Recipes, before: dict[str, Any], version: str) -> list[str] | None:
@@ -195,7 +214,8 @@ def find_duplicates(recipes: Recipes, shards: list[PlacedShard]) -> pa.Table:
     """
     import duckdb
 
-    files = [str(recipes.lake.path(recipes.feature_key(stages.DOCUMENTS, s))) for s in shards]
+    keys = [recipes.feature_key(stages.DOCUMENTS, shard) for shard in shards]
+    files = [str(path) for path in recipes.lake.paths(keys)]
     places = pa.table(
         {
             "file": files,

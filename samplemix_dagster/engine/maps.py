@@ -7,7 +7,7 @@ in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -98,7 +98,7 @@ def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[Place
 
 def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
     """Yield the documents of a shard, in row order."""
-    for row in read_shard(project.root / shard.shard.path, shard.rules):
+    for row in read_shard(project.open_shard(shard.shard), shard.rules):
         if isinstance(row, Document):
             yield row
 
@@ -109,13 +109,9 @@ def check_unchanged(project: Project, shard: PlacedShard) -> None:
     Raises:
         InputError: It has changed or is gone.
     """
-    file = project.root / shard.shard.path
-    status = file.stat() if file.is_file() else None
-    if status is None or (status.st_size, status.st_mtime_ns) != (
-        shard.shard.size,
-        shard.shard.mtime_ns,
-    ):
-        raise InputError(f"{file} changed while it was read; run again.")
+    path = shard.shard.path
+    if project.files.look(path) != shard.shard.seen:
+        raise InputError(f"{project.files.at(path)} changed while it was read; run again.")
 
 
 def batches(documents: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
@@ -167,7 +163,8 @@ def run_text_stage(
             written += 1
     for position in range(written, len(pending)):
         computed[pending[position].digest] = run.write(position, gathered.pop(position, []))
-    return finish(recipes, stage, partition, why, computed, began)
+    found = finish(recipes, stage, partition, why, computed, began)
+    return replace(found, facts={"tokens_computed": run.num_tokens}) if run.num_tokens else found
 
 
 class _TextRun:
@@ -181,6 +178,8 @@ class _TextRun:
         self.task = task
         self.shards = shards
         self.carried: dict[int, pa.Table] = {}
+        self.num_tokens = 0
+        """Tokens of the documents that were computed, where the stage counts them."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks of every shard, in order."""
@@ -207,6 +206,10 @@ class _TextRun:
         key = self.recipes.feature_key(stages.DOCUMENTS, shard)
         ids = lake.read_table(key, ["doc_id"]).column("doc_id")
         num_computed = sum(part.num_rows for part in parts)
+        if self.stage is stages.PERPLEXITY:
+            self.num_tokens += sum(
+                pc.sum(part.column("num_reference_tokens")).as_py() or 0 for part in parts
+            )
         carried = self.carried.pop(position, None)
         if carried is not None:
             parts = [carried, *parts]
@@ -311,8 +314,10 @@ def run_table_stage(
     recipes = Recipes(project)
     pending = missing_shards(recipes, stage, partition)
     computed: dict[str, int] = {}
+    moves = _Moves(recipes, stage, partition)
     for number, shard in enumerate(pending):
         table = make(shard)
+        moves.count(shard, table)
         recipe = recipes.recipe(stage, shard.source)
         contract = stage.table
         if stage is stages.SCORES:
@@ -320,4 +325,41 @@ def run_table_stage(
         project.lake.write_table(recipes.feature_key(stage, shard), table, contract, recipe)
         computed[shard.digest] = _num_new(recipes, stage, shard, table)
         progress(stage.asset, partition, number + 1, len(pending))
-    return finish(recipes, stage, partition, why, computed, began)
+    return replace(finish(recipes, stage, partition, why, computed, began), facts=moves.facts)
+
+
+class _Moves:
+    """Counts documents whose group has another id than by the recipe before: a refit moved them."""
+
+    def __init__(self, recipes: Recipes, stage: Stage, partition: str) -> None:
+        self.lake = recipes.lake
+        self.column = {stages.CLUSTERS: "cluster", stages.TOPICS: "topic"}.get(stage, "")
+        source = source_of(partition)
+        state = self.lake.read_json(f"state/{stage.name}/{source}.json", {}) if self.column else {}
+        self.folder = str(state.get("folder", ""))
+        self.num_before, self.num_moved = 0, 0
+
+    def count(self, shard: PlacedShard, table: pa.Table) -> None:
+        """Compare a shard's new table with the one before, where there is one."""
+        key = f"{self.folder}/{shard.digest}.parquet"
+        if self.folder and self.lake.exists(key):
+            former = self.lake.read_table(key, ["doc_id", self.column])
+            before = dict(zip(*(column.to_pylist() for column in former.columns), strict=True))
+            for identity, group in zip(
+                table.column("doc_id").to_pylist(),
+                table.column(self.column).to_pylist(),
+                strict=True,
+            ):
+                if identity in before:
+                    self.num_before += 1
+                    self.num_moved += before[identity] != group
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was found; nothing where there was nothing to compare with."""
+        if not self.num_before:
+            return {}
+        return {
+            f"documents_changed_{self.column}": self.num_moved,
+            "documents_compared": self.num_before,
+        }

@@ -50,9 +50,11 @@ from samplemix_dagster.core.mixture.strategies import (
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
+from samplemix_dagster.engine.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.engine.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
+from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats
 from samplemix_dagster.errors import CheckFailedError
@@ -206,7 +208,9 @@ class Draw:
 def run_mixture(
     project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
 ) -> Outcome:
-    """Draw a mixture unless its version is there; make it the current one.
+    """Draw a mixture unless its version is there; ``publishing.py`` makes it the current one.
+
+    A version that was refused when it was to be published is drawn again.
 
     Raises:
         InfeasibleMixtureError: No such mixture exists.
@@ -216,13 +220,12 @@ def run_mixture(
     recipes = Recipes(project)
     version = recipes.mixture_version(name)
     folder = f"mixtures/{name}/{version}"
+    if refused(project, name, version) is not None:
+        project.lake.remove_folder(folder)
     if not project.lake.exists(f"{folder}/manifest.json"):
         with project.lake.fill_folder(folder, "manifest.json") as aside:
             manifest = _draw(Draw(recipes, name), Lake(aside), version, run_id, progress)
             Lake(aside).replace_json("manifest.json", manifest)
-    current = {"version": version}
-    if project.lake.read_json(f"mixtures/{name}/current.json") != current:
-        project.lake.replace_json(f"mixtures/{name}/current.json", current)
     manifest = project.lake.read_json(f"{folder}/manifest.json")
     return Outcome(
         asset=f"mixture/{name}",
@@ -234,9 +237,44 @@ def run_mixture(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnLedger:
+    """What a draw gave."""
+
+    scales: dict[str, float]
+    """The scale of each source."""
+    digests: dict[str, str]
+    """Digest of each ledger file."""
+    report: dict[str, Any]
+
+
 def _draw(
     draw: Draw, lake: Lake, version: str, run_id: str | None, progress: Progress
 ) -> dict[str, Any]:
+    drawn = draw_ledger(draw, lake, version, progress)
+    return sealed(
+        {
+            "schema": SCHEMA,
+            "name": draw.name,
+            "version": version,
+            **traced(draw.recipes, draw.name),
+            "scales": drawn.scales,
+            "ledger": drawn.digests,
+            "report": drawn.report,
+            **provenance(draw.recipes.project.root, run_id),
+        }
+    )
+
+
+def draw_ledger(
+    draw: Draw, lake: Lake, version: str, progress: Progress = no_progress
+) -> DrawnLedger:
+    """Draw every shard into ``ledger/`` of a lake.
+
+    Raises:
+        InfeasibleMixtureError: No such mixture exists.
+        CheckFailedError: The corpus has no shard, or the budget is exceeded.
+    """
     recipes, settings = draw.recipes, draw.settings
     recipe = {"stage": "mixture", "version": version}
     scales = draw.scales()
@@ -246,8 +284,7 @@ def _draw(
         drawn, expected = draw.drawn(part, scales.get(part.shard.source))
         own = ~part.is_duplicate
         key = ledger_file(part.shard.source, part.shard.digest)
-        ledger = _ledger(part, drawn, expected)
-        lake.write_table(key, ledger, tables.LEDGER, recipe)
+        lake.write_table(key, _ledger(part, drawn, expected), tables.LEDGER, recipe)
         digests[key] = lake.digest(key)
         found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
         tally = found if tally is None else merge_tallies([tally, found])
@@ -256,40 +293,11 @@ def _draw(
         raise CheckFailedError("the mixture has no shard")
     report = mixture_report(recipes, settings, report_of(tally), draw.promised())
     _check(report, settings.budget_tokens)
-    return {
-        "schema": 1,
-        "name": draw.name,
-        "version": version,
-        "config": recipes.project.mixture_config(draw.name),
-        "recipe": recipes.fit_recipe(stages.MIXTURE, draw.name),
-        "fits": _fits(recipes),
-        "shards": [
-            {"source": shard.source, "digest": shard.digest, "path": shard.shard.path}
-            for shard in recipes.project.all_shards()
-        ],
-        "scales": {name: scale.value for name, scale in sorted(scales.items())},
-        "ledger": digests,
-        "report": report,
-        **provenance(recipes.project.root, run_id),
-    }
-
-
-def _fits(recipes: Recipes) -> dict[str, str]:
-    named = (
-        stages.CORPUS,
-        stages.CALIBRATION,
-        stages.CLUSTER_FIT,
-        stages.NGRAM_INDEX,
-        stages.TOPIC_FIT,
-        stages.DIVERSITY_CALIBRATION,
-        stages.BETA,
+    return DrawnLedger(
+        scales={name: scale.value for name, scale in sorted(scales.items())},
+        digests=digests,
+        report=report,
     )
-    return {
-        **{fit.name: recipes.fit(fit) for fit in named},
-        "reference": recipes.reference_digest(recipes.config.quality.reference),
-        "encoder": recipes.encoder_digest,
-        "tokenizer": recipes.tokenizer_digest,
-    }
 
 
 def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:

@@ -119,12 +119,12 @@ def _profile(profile: Any) -> dict[str, float]:
     }
 
 
-def _names(recipes: Recipes, fit: stages.FitStage) -> list[str]:
-    return list(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", []))
+def _names(recipes: Recipes, fit: stages.FitStage) -> dict[str, str]:
+    return dict(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", {}))
 
 
 def _shares(
-    report: MixtureReport, grouping: str, names: list[str] | None = None
+    report: MixtureReport, grouping: str, names: dict[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
     shares = {}
     for share in report.shares[grouping]:
@@ -134,6 +134,6 @@ def _shares(
             "tokens": share.drawn_tokens,
         }
         if names:
-            entry["name"] = names[int(share.name)]
+            entry["name"] = names[share.name]
         shares[share.name] = entry
     return shares

@@ -86,7 +86,7 @@ class ModelRecipes:
         if reference.model is not None:
             return resolve_model(reference.model, reference.revision, self.project.root)
         version = self.fit(stages.REFERENCE, name)
-        return self.lake.path(f"fits/reference-{name}/{version}/model")
+        return self.lake.folder(f"fits/reference-{name}/{version}/model")
 
     def reference_digest(self, name: str) -> str:
         """Return the digest of a reference's weight, config and tokenizer files."""

@@ -18,6 +18,7 @@ from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.maps import missing_shards, read_documents
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
@@ -102,15 +103,24 @@ class Planner:
         Args:
             wanted: Assets to look at; all of them when absent.
         """
-        chosen = None if wanted is None else set(wanted)
-        self._look_ahead()
+        with self.project.lake.snapshot():
+            return self._plan(wanted)
+
+    def _plan(self, wanted: Iterable[str] | None) -> Plan:
+        chosen = {step.asset for step in self.steps} if wanted is None else set(wanted)
+        # An export is stale when its mixture is, so that is looked at too.
+        exported = {s.name for s in self.steps if s.group == "export" and s.asset in chosen}
+        looked_at = chosen | {f"mixture/{name}" for name in exported}
+        steps = [step for step in self.steps if step.asset in looked_at]
+        if any(step.phase > 1 and step.asset in chosen for step in steps):
+            self._look_ahead()
         tasks: list[Task] = []
         stale: set[str] = set()
-        for step in self.steps:
+        for step in steps:
             found = self._tasks(step, stale)
             if found:
                 stale.add(step.asset)
-            if chosen is None or step.asset in chosen:
+            if step.asset in chosen:
                 tasks += found
         return Plan(tasks=tuple(tasks), problems=self.problems)
 
@@ -140,21 +150,16 @@ class Planner:
         why = self._fit_reason(step, stale)
         if why is None:
             return []
-        documents = 0
-        return [
-            Task(
-                step=step, partition="", num_shards=0, num_documents=documents, num_bytes=0, why=why
-            )
-        ]
+        return [_corpus_task(step, why)]
 
-    def reason(self, step: Step, partition: str) -> str:
-        """Return why a step would run now; a current one runs because somebody asked."""
+    def task(self, step: Step, partition: str) -> Task:
+        """Return what a step would do now; a current one runs because somebody asked."""
+        found = None
         if step.is_partitioned:
-            _, reasons = self._pending(step, partition)
-            why = "; ".join(dict.fromkeys(reasons))
-        else:
-            why = self._fit_reason(step, set()) or ""
-        return why or "on request: everything was current"
+            found = self._partition_task(step, partition)
+        elif why := self._fit_reason(step, set()):
+            found = _corpus_task(step, why)
+        return found or _corpus_task(step, "on request: everything was current", partition)
 
     # -- per-shard steps --------------------------------------------------------------------------
 
@@ -196,9 +201,9 @@ class Planner:
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
-        ids = self._document_ids(shard)
         if stage is stages.DOCUMENTS or not stage.carries_over or shard.shard.previous is None:
-            return len(ids)
+            return self._count_documents(shard)
+        ids = self._document_ids(shard)
         try:
             key = (
                 f"{self.recipes.feature_folder(stage, shard.source)}/{shard.shard.previous}.parquet"
@@ -210,8 +215,14 @@ class Planner:
         known = set(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
         return sum(identity not in known for identity in ids)
 
+    def _count_documents(self, shard: PlacedShard) -> int:
+        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        if self.project.lake.exists(key):
+            return self.project.lake.num_rows(key)
+        return len(self._document_ids(shard))
+
     def _document_ids(self, shard: PlacedShard) -> list[str]:
-        mark = (shard.digest, fingerprint(shard.rules.text_recipe()))
+        mark = (shard.source, shard.digest)
         if mark not in self._ids:
             key = self.recipes.feature_key(stages.DOCUMENTS, shard)
             if self.project.lake.exists(key):
@@ -264,7 +275,10 @@ class Planner:
         else:
             folder, marker = f"fits/{self.recipes.fit_name(step.fit, step.name)}", "fit.json"
         current = self.project.lake.read_json(f"{folder}/current.json", {})
-        is_there = self.project.lake.exists(f"{folder}/{version}/{marker}")
+        # It is read, not only looked for: a damaged one is found here, and made again.
+        is_there = self.project.lake.read_json(f"{folder}/{version}/{marker}") is not None
+        if step.fit is stages.MIXTURE and (why := refused(self.project, step.name, version)):
+            return f"again: {why}"
         if is_there and current.get("version") == version:
             return None
         if not current:
@@ -279,6 +293,8 @@ class Planner:
             before = (self.project.lake.read_json(key) or {}).get("recipe")
         if before and fingerprint(before) != fingerprint(recipe):
             return recipe_change(before, recipe)
+        if self.recipes.refit_asset(fit, step.name) in self.project.refits:
+            return "refit: asked for"
         drift = self.recipes.drift(current) if fit.is_frozen else None
         if drift is not None and self.config_refits_by_drift:
             return f"refit: {drift:.1%} of the corpus changed since it was fitted"
@@ -311,6 +327,10 @@ class Planner:
             return _FIRST
         form = self.project.config.export.format
         return f"version {version[:8]} has not been exported as {form} yet"
+
+
+def _corpus_task(step: Step, why: str, partition: str = "") -> Task:
+    return Task(step=step, partition=partition, num_shards=0, num_documents=0, num_bytes=0, why=why)
 
 
 def _count(number: int, noun: str, rest: str = "") -> str:

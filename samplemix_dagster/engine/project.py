@@ -16,7 +16,9 @@ from typing import Any
 from samplemix_dagster.config import Config, Source
 from samplemix_dagster.config_file import load_config
 from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.files import Files
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -26,7 +28,9 @@ from samplemix_dagster.storage.manifest import (
     scan,
     source_of,
 )
-from samplemix_dagster.storage.rows import ReadRules
+from samplemix_dagster.storage.rows import Openable, ReadRules
+from samplemix_dagster.storage.s3 import SCHEME, ClientFactory, Connection, make_client, split_url
+from samplemix_dagster.storage.s3_lake import s3_lake
 
 HOME = ".samplemix"
 
@@ -53,28 +57,73 @@ class PlacedShard:
 class Project:
     """One ``samplemix.yaml`` and everything that belongs to it."""
 
-    def __init__(self, config: Config, root: Path, config_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        root: Path,
+        config_path: Path | None = None,
+        s3: ClientFactory = make_client,
+    ) -> None:
         self.config = config
         self.root = root
         self.config_path = config_path or root / "samplemix.yaml"
         self.home = root / HOME
-        if "://" in config.lake:
-            raise ConfigError(
-                f"lake: {config.lake} is not on this machine; this version keeps its lake in a "
-                "local folder."
-            )
-        self.lake = Lake(root / config.lake)
+        self._connection = Connection(config.s3, s3)
+        self.files = Files(root, self._connection)
+        self.lake = self._lake(config.lake)
         self._scans: dict[str, Manifest | InputError] = {}
+        self._only_settled = False
+        self.refits: set[str] = set()
+        """Assets of frozen fits that are to be made again, whatever their drift."""
 
     @classmethod
-    def open(cls, config_path: Path) -> "Project":
-        """Read a configuration and return its project."""
+    def open(cls, config_path: Path, s3: ClientFactory = make_client) -> "Project":
+        """Read a configuration and return its project; ``s3`` makes a client when one is needed."""
         path = config_path.resolve()
-        return cls(load_config(path), path.parent, path)
+        return cls(load_config(path), path.parent, path, s3)
+
+    def reach_s3_with(self, factory: ClientFactory) -> None:
+        """Let something else than boto3 alone make the client of S3."""
+        self._connection.use(factory)
+
+    def _lake(self, place: str) -> Lake:
+        if place.startswith(SCHEME):
+            return s3_lake(place, self._connection, self.home / "cache")
+        if "://" in place:
+            raise ConfigError(f"lake: {place} is neither a local folder nor s3://bucket/prefix.")
+        return Lake(self.root / place)
+
+    def export_target(self, place: str) -> tuple[Lake, str]:
+        """Return (a lake, the key of a folder in it) for a folder or ``s3://`` URL.
+
+        Raises:
+            ConfigError: A URL names no folder in a bucket.
+        """
+        if not place.startswith(SCHEME):
+            folder = Path(place).resolve()
+            return Lake(folder.parent), folder.name
+        _, prefix = split_url(place)
+        if not prefix.strip("/"):
+            raise ConfigError(f"{place}: an export needs a prefix of its own in the bucket.")
+        parent, _, key = place.rstrip("/").rpartition("/")
+        return s3_lake(parent, self._connection, self.home / "cache" / "exports", keeps=False), key
+
+    def open_shard(self, shard: Shard) -> Openable:
+        """Return a shard's file, as it was scanned: an object that has changed is an error."""
+        return self.files.at(shard.path, shard.seen if shard.etag else None)
 
     def refresh(self) -> None:
         """Forget every scan: files are looked at again."""
         self._scans.clear()
+
+    def take_only_settled(self, only: bool) -> None:
+        """Choose whether scans leave out files that are still being written.
+
+        What starts by itself leaves them; a person who starts a run gets what is there.
+        """
+        if only != self._only_settled:
+            self._only_settled = only
+            self.refresh()
 
     @cached_property
     def partitions(self) -> list[str]:
@@ -91,7 +140,7 @@ class Project:
         return ReadRules.of(self.config.corpus, self.source(partition))
 
     def scan(self, partition: str) -> Manifest:
-        """Return the partition's shards as they are on disk now.
+        """Return the partition's shards as they are at this moment.
 
         Raises:
             InputError: Nothing matches, or a file cannot be read.
@@ -100,13 +149,19 @@ class Project:
         if found is None:
             known = read_manifest(self.lake, partition)
             try:
-                found = scan(partition, self.source(partition), self.root, known)
+                held = self._held(partition, known)
+                found = scan(partition, self.source(partition), self.files, known, held)
             except InputError as error:
                 found = error
             self._scans[partition] = found
         if isinstance(found, InputError):
             raise found
         return found
+
+    def _held(self, partition: str, known: Manifest | None) -> frozenset[str]:
+        if self._only_settled:
+            return look_at(self, partition, known=known).held
+        return markers_among(self.source(partition), self.files, self.config.sensor)
 
     def shards(self, partition: str) -> list[PlacedShard]:
         """Return the partition's shards, in order of digest."""

@@ -14,218 +14,42 @@ import numpy as np
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.model_recipes import ModelRecipes, NotFittedError
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.feature_recipes import FeatureRecipes
+from samplemix_dagster.engine.model_recipes import NotFittedError
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
 
-_EXACT_BYTES = 256 * 10**6
-_TEXT_PER_COMPRESSED_BYTE = 3
 _DRIFT_SAMPLE = 2048
 
 
-class Recipes(ModelRecipes):
+class Recipes(FeatureRecipes):
     """The recipes of one project at one moment. Make a new one after a fit has changed."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._fits: dict[str, str] = {}
-        self._recipes: dict[tuple[str, str], dict[str, Any]] = {}
-        self._fingerprints: dict[tuple[str, str], str] = {}
-        self._texts: dict[str, str] = {}
-
-    # -- addresses ----------------------------------------------------------------------------
-
-    def feature_key(self, stage: Stage, shard: PlacedShard) -> str:
-        """Return where the stage's table for a shard lies in the lake."""
-        return f"{self.feature_folder(stage, shard.source)}/{shard.digest}.parquet"
-
-    def feature_folder(self, stage: Stage, source: str) -> str:
-        """Return the folder of a stage's tables for one source's recipe."""
-        head = "documents" if stage is stages.DOCUMENTS else f"features/{stage.name}"
-        return f"{head}/{self.fingerprint(stage, source)}"
-
-    def rejections_key(self, shard: PlacedShard) -> str:
-        """Return where the rejected rows of a shard lie: beside its documents."""
-        return (
-            f"{self.feature_folder(stages.DOCUMENTS, shard.source)}/{shard.digest}.rejected.parquet"
-        )
-
-    def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
-        """Return everything that the stage's result for a shard of this source depends on.
-
-        Raises:
-            NotFittedError: It depends on a fit that has not been made.
-        """
-        found = self._recipes.get((stage.name, source))
-        if found is None:
-            name = stage.name.split("-", 1)[0]  # `metric-length` is a `metric`
-            parts: Mapping[str, Any] = getattr(self, f"_{name}_recipe")(source, stage)
-            found = {"stage": stage.name, "stage_version": stage.version, **parts}
-            self._recipes[stage.name, source] = found
-        return found
-
-    def fingerprint(self, stage: Stage, source: str) -> str:
-        """Return the hash of a stage's recipe for a source.
-
-        Raises:
-            NotFittedError: It depends on a fit that has not been made.
-        """
-        found = self._fingerprints.get((stage.name, source))
-        if found is None:
-            found = fingerprint(self.recipe(stage, source))
-            self._fingerprints[stage.name, source] = found
-        return found
-
-    def _text(self, source: str) -> str:
-        if source not in self._texts:
-            self._texts[source] = fingerprint(self.project.rules(source).text_recipe())
-        return self._texts[source]
-
-    def _documents_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        rules = self.project.rules(source)
-        return {
-            "text": self._text(source),
-            "id": rules.id,
-            "metadata": list(rules.metadata),
-            "language": self.config.corpus.language,
-        }
-
-    def _language(self, source: str) -> dict[str, Any]:
-        """What the language column depends on, for the stages that group by it."""
-        field = self.config.corpus.language
-        return {"text": self._text(source), "language": field}
-
-    def _grams_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "text": self._text(source),
-            "order": self.config.diversity.ngram.order,
-            "sample_bits": self.gram_sample_bits,
-        }
-
-    def _words_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {"text": self._text(source)}
-
-    def _perplexity_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "text": self._text(source),
-            "reference": self.reference_digest(self.config.quality.reference),
-            "dtype": self.dtype,
-            "context_tokens": self.context_tokens,
-            "overlap_tokens": self.config.quality.overlap_tokens,
-        }
-
-    def _tokens_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {"text": self._text(source), "tokenizer": self.tokenizer_digest}
-
-    def _embeddings_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "text": self._text(source),
-            "encoder": self.encoder_digest,
-            "max_tokens": self.config.encoder.max_tokens,
-            "dtype": self.dtype,
-        }
-
-    def _quality_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        direction = self.config.quality.direction
-        return {
-            "perplexity": self.fingerprint(stages.PERPLEXITY, source),
-            "language": self._language(source),
-            "calibration": self.fit(stages.CALIBRATION),
-            "direction": direction if isinstance(direction, str) else direction.model_dump(),
-            "source": source if self.config.quality.calibrate_by == "source" else None,
-        }
-
-    def _clusters_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "embeddings": self.fingerprint(stages.EMBEDDINGS, source),
-            "clusters": self.fit(stages.CLUSTER_FIT),
-        }
-
-    def _ownership_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "grams": self.fingerprint(stages.GRAMS, source),
-            "index": self.fit(stages.NGRAM_INDEX),
-            "power": self.config.diversity.ngram.power,
-        }
-
-    def _topics_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "words": self.fingerprint(stages.WORDS, source),
-            "topics": self.fit(stages.TOPIC_FIT),
-        }
-
-    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
-        from samplemix_dagster.engine.metrics import metric_identity, metric_is_fitted
-
-        name = stage.name.removeprefix("metric-")
-        target = self.config.diversity.metrics[name]
-        identity = metric_identity(target, self.project.root)
-        upstream: dict[str, Any] = {"text": self._text(source)}
-        if identity["needs"] == "embedding":
-            upstream = {"embeddings": self.fingerprint(stages.EMBEDDINGS, source)}
-        if metric_is_fitted(target, self.project.root):
-            upstream["fit"] = self.fit(stages.METRIC_FIT, name)
-        return {**upstream, **identity}
-
-    def components(self) -> dict[str, Stage]:
-        """Return the components of diversity that have a weight above 0, by name."""
-        diversity = self.config.diversity
-        every = dict(stages.COMPONENT_STAGES)
-        every.update({name: stages.metric_stage(name) for name in diversity.metrics})
-        return {name: stage for name, stage in every.items() if diversity.weight(name) > 0}
-
-    def _component_recipes(self, source: str) -> dict[str, Any]:
-        return {
-            name: [self.config.diversity.weight(name), self.fingerprint(stage, source)]
-            for name, stage in self.components().items()
-        }
-
-    def _diversity_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        return {
-            "components": self._component_recipes(source),
-            "language": self._language(source),
-            "calibration": self.fit(stages.DIVERSITY_CALIBRATION),
-        }
-
-    def _scores_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
-        wide = [
-            stages.DOCUMENTS,
-            stages.PERPLEXITY,
-            stages.TOKENS,
-            stages.QUALITY,
-            stages.CLUSTERS,
-            stages.OWNERSHIP,
-            stages.TOPICS,
-            *(stages.metric_stage(name) for name in self.config.diversity.metrics),
-            stages.DIVERSITY,
-        ]
-        return {stage.name: self.fingerprint(stage, source) for stage in wide}
-
-    @cached_property
-    def gram_sample_bits(self) -> int:
-        """Grams are kept when so many top bits of their hash are 0; 0 is exact."""
-        sample = self.config.diversity.ngram.sample
-        if isinstance(sample, int):
-            return sample
-        size = 0
-        for shard in self.project.readable_shards():
-            is_packed = shard.shard.path.endswith((".gz", ".zst", ".parquet"))
-            size += shard.shard.size * (_TEXT_PER_COMPRESSED_BYTE if is_packed else 1)
-        bits = 0
-        while size > _EXACT_BYTES << bits:
-            bits += 1
-        return bits
-
-    # -- fits ---------------------------------------------------------------------------------
 
     def fit_name(self, fit: FitStage, name: str = "") -> str:
         """Return a fit's folder in the lake: its stage, with a name where there are several."""
         return f"{fit.name}-{name}" if name else fit.name
 
     def fit_key(self, fit: FitStage, name: str = "") -> str:
-        """Return the folder of the fit's current version."""
-        return f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
+        """Return the folder of the fit's current version, whose files are what was written.
+
+        Raises:
+            NotFittedError: There is none.
+            DamagedError: A file is not what was written. Looked at once for each lake opened.
+        """
+        folder = f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
+        if folder not in self.lake.checked:
+            stated = self.lake.read_json(f"{folder}/fit.json")
+            for file, digest in stated.get("files", {}).items():
+                key = f"{folder}/{file}"
+                if not self.lake.exists(key) or self.lake.digest(key) != digest:
+                    raise self.lake.damage(key, "its bytes are not those that were written")
+            self.lake.checked.add(folder)
+        return folder
 
     def fit(self, fit: FitStage, name: str = "") -> str:
         """Return the version of a fit that is to be used, which exists.
@@ -244,25 +68,78 @@ class Recipes(ModelRecipes):
     def wanted_fit(self, fit: FitStage, name: str = "") -> str:
         """Return the version that a fit should have: the frozen one, or that of today's inputs.
 
+        A refit that carries names over from the fit before depends on that one, too, and says so in
+        its version; with ``refit: always`` nothing is carried over, and a fit is a pure function
+        of the corpus.
+
         Raises:
             NotFittedError: Its recipe depends on a fit that has not been made.
         """
         recipe = self.fit_recipe(fit, name)
         frozen = self.current_fit(fit, name)
-        if fit.is_frozen and frozen.get("recipe_fingerprint") == fingerprint(recipe):
-            policy = self.config.diversity.refit
-            is_kept = policy == "never" or (fit is stages.REFERENCE and policy != "always")
-            if isinstance(policy, Refit) and not is_kept:
-                drift = self.drift(frozen)
-                is_kept = drift is None or drift <= policy.drift
-            if is_kept:
-                return str(frozen["version"])
+        is_candidate = (
+            fit.is_frozen
+            and self.config.diversity.refit != "always"
+            and frozen.get("recipe_fingerprint") == fingerprint(recipe)
+            # What was lost can only be fitted to today's corpus, under today's name.
+            and self.lake.exists(f"fits/{self.fit_name(fit, name)}/{frozen['version']}/fit.json")
+        )
+        if is_candidate and self._is_kept(fit, name, frozen):
+            return str(frozen["version"])
+        inputs = self._inputs(fit, name)
+        if is_candidate and frozen.get("inputs") == fingerprint(inputs):
+            return str(frozen["version"])
+        basis: dict[str, Any] = {"recipe": recipe, "inputs": inputs}
+        if former := self.former_fit(fit):
+            basis["follows"] = former
+        return fingerprint(basis)
+
+    def _is_kept(self, fit: FitStage, name: str, frozen: Mapping[str, Any]) -> bool:
+        """Whether a fit of the right recipe stays, although the corpus may have changed."""
+        if self.refit_asset(fit, name) in self.project.refits:
+            return False
+        policy = self.config.diversity.refit
+        if not isinstance(policy, Refit) or fit is stages.REFERENCE:
+            return True
+        drift = self.drift(frozen)
+        return drift is None or drift <= policy.drift
+
+    @staticmethod
+    def refit_asset(fit: FitStage, name: str = "") -> str:
+        """Return the asset that a fit belongs to: ``run --refit`` takes it."""
+        return f"{fit.asset}/{name}" if name else fit.asset
+
+    def former_fit(self, fit: FitStage) -> str | None:
+        """Return the version whose ids and names a new fit carries over; None: there is none.
+
+        Clusters and topics are matched to those before, unless fits are a pure function of the
+        corpus, or the two stand in different spaces (another encoder).
+        """
+        if fit not in stages.MATCHED or self.config.diversity.refit == "always":
+            return None
+        current = self.current_fit(fit)
+        if not current or current.get("space") != self.fit_space(fit):
+            return None
+        version = str(current["version"])
+        folder = f"fits/{self.fit_name(fit)}/{version}"
+        return version if self.lake.exists(f"{folder}/{stages.IDS_FILE}") else None
+
+    def fit_space(self, fit: FitStage) -> str:
+        """Return what two fits must have in common for their centroids to be compared."""
+        if fit is stages.CLUSTER_FIT:
+            return fingerprint([self.encoder_digest, self.config.encoder.max_tokens])
+        return ""
+
+    def inputs_fingerprint(self, fit: FitStage, name: str = "") -> str:
+        """Return the hash of what of the corpus a fit reads."""
+        return fingerprint(self._inputs(fit, name))
+
+    def _inputs(self, fit: FitStage, name: str) -> list[Any]:
         try:
-            inputs = self.fit_inputs(fit, name)
+            return self.fit_inputs(fit, name)
         except InputError:
             # A source cannot be listed, so nothing new can be fitted to the whole corpus.
             raise NotFittedError(self.fit_name(fit, name)) from None
-        return fingerprint({"recipe": recipe, "inputs": inputs})
 
     def current_fit(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return the manifest of the fit in use: version, recipe, the sample it was fitted on."""

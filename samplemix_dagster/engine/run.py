@@ -6,11 +6,14 @@ orchestration are measured against.
 
 from collections.abc import Callable
 
+from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import Call, Step, build_steps
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.errors import InputError
+from samplemix_dagster.engine.publishing import publish_if_it_holds
+from samplemix_dagster.engine.repair import MOST_REPAIRS, repair
+from samplemix_dagster.errors import DamagedError, InputError
 
 
 def run_project(
@@ -21,13 +24,36 @@ def run_project(
 ) -> list[Outcome]:
     """Run every stale step of a project (or of some) and return what each did.
 
+    A damaged file is removed and made again: then the run starts over, and what is current stays.
+
     Raises:
         InputError: A source cannot be read; the others were read first.
+        CheckFailedError: A mixture does not hold what it must; its last version stays current.
+        DamagedError: Files are damaged again and again.
     """
+    outcomes: list[Outcome] = []
+    for attempt in range(MOST_REPAIRS + 1):
+        repair(project)
+        try:
+            _run(project, progress, on_outcome, steps, outcomes)
+        except DamagedError:
+            if attempt == MOST_REPAIRS:
+                raise
+        else:
+            break
+    return outcomes
+
+
+def _run(
+    project: Project,
+    progress: Progress,
+    on_outcome: Callable[[Outcome], None] | None,
+    steps: list[Step] | None,
+    outcomes: list[Outcome],
+) -> None:
     project.refresh()
     every = build_steps(project)
     chosen = every if steps is None else steps
-    outcomes = []
     for phase in sorted({step.phase for step in chosen}):
         of_phase = [step for step in chosen if step.phase == phase]
         for step in of_phase:
@@ -42,9 +68,10 @@ def run_project(
                     progress=progress,
                 )
                 outcome = step.run(call)
+                if step.fit is stages.MIXTURE:
+                    publish_if_it_holds(project, step.name, outcome.data_version)
                 outcomes.append(outcome)
                 if on_outcome is not None:
                     on_outcome(outcome)
         if phase == 0 and (problems := Planner(project, every).problems):
             raise InputError("\n".join(problems.values()))
-    return outcomes

@@ -15,6 +15,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.calibration import Band, Calibration, Direction, robust_z, score
 from samplemix_dagster.core.hashing import id_words, round_significant, round_unit
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.groups import read_groups
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
@@ -103,8 +104,9 @@ def clusters_maker(recipes: Recipes) -> Maker:
     from samplemix_dagster.core.diversity.clusters import ClusterModel, apply_clusters
     from samplemix_dagster.engine.tasks import embeddings_of_table
 
-    arrays = recipes.lake.read_arrays(f"{recipes.fit_key(stages.CLUSTER_FIT)}/clusters.safetensors")
-    model = ClusterModel.from_arrays(arrays)
+    folder = recipes.fit_key(stages.CLUSTER_FIT)
+    model = ClusterModel.from_arrays(recipes.lake.read_arrays(f"{folder}/clusters.safetensors"))
+    ids = np.array(read_groups(recipes.lake, folder).ids, dtype=np.int32)
 
     def make(shard: PlacedShard) -> pa.Table:
         embedded = read(recipes, stages.EMBEDDINGS, shard)
@@ -113,7 +115,7 @@ def clusters_maker(recipes: Recipes) -> Maker:
         scores = apply_clusters(embeddings_of_table(embedded), model)
         return tables.CLUSTERS.make(
             doc_id=embedded.column("doc_id"),
-            cluster=scores.cluster,
+            cluster=ids[scores.cluster],
             is_noise=scores.is_noise,
             cluster_distance=round_significant(scores.distance),
             cluster_score=round_unit(scores.score),
@@ -168,6 +170,8 @@ def topics_maker(recipes: Recipes) -> Maker:
     from samplemix_dagster.core.diversity.topics import apply_topics
 
     model = load_topics(recipes)
+    folder = recipes.fit_key(stages.TOPIC_FIT)
+    ids = np.array(read_groups(recipes.lake, folder).ids, dtype=np.int32)
 
     def make(shard: PlacedShard) -> pa.Table:
         table = read(recipes, stages.WORDS, shard)
@@ -176,7 +180,7 @@ def topics_maker(recipes: Recipes) -> Maker:
         )
         return tables.TOPICS.make(
             doc_id=table.column("doc_id"),
-            topic=scores.topic,
+            topic=ids[scores.topic],
             topic_entropy=round_significant(scores.entropy),
             topic_score=round_unit(scores.rarity),
         )

@@ -52,9 +52,9 @@ SCORES = Stage("scores", "document_scores", "beta", tables.scores_table())
 CORPUS = FitStage("corpus", "corpus", "shards", is_frozen=False)
 REFERENCE = FitStage("reference", "reference_model", "reference")
 CALIBRATION = FitStage("calibration", "calibration", "quality")
-CLUSTER_FIT = FitStage("cluster_fit", "clusters", "diversity")
+CLUSTER_FIT = FitStage("cluster_fit", "clusters", "diversity", version=2)
 NGRAM_INDEX = FitStage("ngram_index", "ngram_index", "diversity")
-TOPIC_FIT = FitStage("topic_fit", "topics", "diversity")
+TOPIC_FIT = FitStage("topic_fit", "topics", "diversity", version=2)
 METRIC_FIT = FitStage("metric_fit", "metric_fit", "diversity")
 DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration", "diversity")
 BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
@@ -62,6 +62,11 @@ MIXTURE = FitStage("mixture", "mixture", "mixture", is_frozen=False)
 
 FROZEN = (CALIBRATION, CLUSTER_FIT, NGRAM_INDEX, TOPIC_FIT, DIVERSITY_CALIBRATION)
 """Fits of which there is one, and which are kept until the corpus has drifted."""
+
+MATCHED = (CLUSTER_FIT, TOPIC_FIT)
+"""Fits whose groups keep their ids and names when they are made again."""
+IDS_FILE = "ids.json"
+"""The file of a matched fit that says which id and name each of its groups has."""
 
 COMPONENT_STAGES = {"cluster": CLUSTERS, "ngram": OWNERSHIP, "topic": TOPICS}
 """The built-in components of diversity; their score is the column ``<component>_score``."""

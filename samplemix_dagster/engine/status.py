@@ -4,9 +4,12 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.publishing import refused
+from samplemix_dagster.errors import InputError
 
 _FILE = "last_run.json"
 
@@ -27,6 +30,7 @@ def project_status(project: Project) -> dict[str, Any]:
     plan = planner.plan()
     stale = {entry["asset"]: entry["why"] for entry in plan.by_asset()}
     last = _last_run(project)
+    failed = {*last["assets"], *_refused(planner)}
     assets = []
     for step in planner.steps:
         drift = None
@@ -40,7 +44,7 @@ def project_status(project: Project) -> dict[str, Any]:
             {
                 "stage": step.group,
                 "asset": step.asset,
-                "state": _state(step.asset, stale, last["assets"]),
+                "state": _state(step.asset, stale, failed),
                 "why": stale.get(step.asset, ""),
                 "drift": None if drift is None else round(drift, 5),
             }
@@ -52,6 +56,20 @@ def _state(asset: str, stale: Collection[str], failed: Collection[str]) -> str:
     if asset not in stale:
         return "current"
     return "failed" if asset in failed else "stale"
+
+
+def _refused(planner: Planner) -> list[str]:
+    """Return the mixtures whose wanted version was made and did not hold what it must."""
+    found = []
+    for step in planner.steps:
+        if step.fit is stages.MIXTURE:
+            try:
+                version = planner.recipes.mixture_version(step.name)
+            except (NotFittedError, InputError):
+                continue
+            if refused(planner.project, step.name, version) is not None:
+                found.append(step.asset)
+    return found
 
 
 def _last_run(project: Project) -> dict[str, list[str]]:

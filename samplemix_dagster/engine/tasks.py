@@ -16,7 +16,9 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, round_significant
+from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.model_files import digest_model, digest_tokenizer
 
 _LANGUAGE_CHARACTERS = 2000
 
@@ -225,26 +227,45 @@ def embeddings_of_table(table: pa.Table) -> Any:
 
 # The digest is part of the cache's key: a folder whose files changed is another model.
 @lru_cache(maxsize=2)
-def _reference(folder: str, _digest: str, device: str, dtype: str) -> Any:
+def _reference(folder: str, digest: str, device: str, dtype: str) -> Any:
     from samplemix_dagster.storage.models import load_reference
 
     one_thread()
-    return load_reference(Path(folder), device, dtype)
+    model = load_reference(Path(folder), device, dtype)
+    _check_model(folder, digest, digest_model(Path(folder)))
+    return model
 
 
 @lru_cache(maxsize=2)
-def _encoder(folder: str, _digest: str, device: str, dtype: str) -> Any:
+def _encoder(folder: str, digest: str, device: str, dtype: str) -> Any:
     from samplemix_dagster.storage.models import load_encoder
 
     one_thread()
-    return load_encoder(Path(folder), device, dtype)
+    model = load_encoder(Path(folder), device, dtype)
+    _check_model(folder, digest, digest_model(Path(folder)))
+    return model
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(path: str, _digest: str) -> Any:
+def _tokenizer(path: str, digest: str) -> Any:
     from samplemix_dagster.storage.models import load_tokenizer
 
-    return load_tokenizer(Path(path))
+    tokenizer = load_tokenizer(Path(path))
+    _check_model(path, digest, digest_tokenizer(Path(path)))
+    return tokenizer
+
+
+def _check_model(folder: str, expected: str, found: str) -> None:
+    """Compare a model that was loaded with the one that the scores are to be filed under.
+
+    Raises:
+        ModelError: It was replaced since the run began.
+    """
+    if found != expected:
+        raise ModelError(
+            f"{folder} changed while this ran: it was {expected[:8]}, it is {found[:8]}. Nothing "
+            "of it is kept; run again to score with what is there."
+        )
 
 
 @lru_cache(maxsize=4)

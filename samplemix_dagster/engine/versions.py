@@ -1,9 +1,13 @@
 """Mixture versions by name: which there are, which is meant, what one says of itself."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from samplemix_dagster.engine.difference_words import CAUSES, MEANING
+from samplemix_dagster.engine.mixture_manifest import fit_asset, read_traced
+from samplemix_dagster.engine.pinned import state_of
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
 from samplemix_dagster.storage.views import mixture_versions
 
 _SHOWN = (
@@ -97,3 +101,35 @@ def summary(manifest: dict[str, Any]) -> dict[str, Any]:
         "config": manifest["config"],
         "fits": manifest["fits"],
     }
+
+
+def version_inputs(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the inputs of a version: ``asset``, ``version`` (or digest) and ``what`` it is."""
+    rows = [
+        {"asset": fit_asset(name), "version": manifest["fits"][name], "what": "fit"}
+        for name in manifest["fit_recipes"]
+    ]
+    by_asset: dict[str, dict[str, list[str]]] = {}
+    for source, entries in manifest["features"].items():
+        for stage, entry in entries.items():
+            recipes = by_asset.setdefault(entry["asset"], {})
+            recipes.setdefault(f"{stage} {entry['fingerprint']}", []).append(source)
+    for asset, recipes in by_asset.items():
+        for recipe, sources in recipes.items():
+            stage, _, fingerprint = recipe.partition(" ")
+            what = f"{stage} of {', '.join(sources)}"
+            rows.append({"asset": asset, "version": fingerprint, "what": what})
+    return rows
+
+
+def changed_inputs(project: Project, name: str, before: str, after: str) -> str:
+    """Return in a few words which inputs two versions do not share; nothing is drawn."""
+    try:
+        earlier, later = (state_of(read_traced(project, name, one)) for one in (before, after))
+    except (CheckFailedError, ConfigError, LakeError):
+        return f"not known: the manifest of {before[:12]} cannot be read"
+    named = [cause for cause in CAUSES if getattr(earlier, cause) != getattr(later, cause)]
+    # Where an input of the fits changed, other fits are no news.
+    rest = [cause for cause in named if cause != "refit"]
+    words = ", ".join(MEANING[cause] for cause in rest or named)
+    return f"{words}; `samplemix mixture diff {name}@{before[:12]} {name}@{after[:12]}` says more"

@@ -1,9 +1,11 @@
 """The lake's views inside dbt: a dbt-duckdb plugin, named in ``dbt/profiles.yml``.
 
 dbt loads this module and makes a ``Plugin`` of it; nothing else imports it. What the views are is
-``views.py``'s.
+``views.py``'s. A build hands them over as a file of statements on local files, so that dbt needs no
+access to a lake on S3.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ class Plugin(BasePlugin):
     """Makes the lake's views in a connection's database; DuckDB spills beside the reports."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Take the lake's folder from the profile."""
+        """Take the lake's folder, and the statements where there are some, from the profile."""
+        self.views = Path(plugin_config.get("views") or "")
         self.lake = Lake(Path(plugin_config["lake"]).absolute())
         assert self.creds is not None  # noqa: S101 - dbt always hands them over
         self.reports = Path(self.creds.external_root).absolute()
@@ -27,5 +30,7 @@ class Plugin(BasePlugin):
         self.reports.mkdir(parents=True, exist_ok=True)
         spill = str(self.reports / ".spill").replace("'", "''")
         conn.execute(f"set temp_directory = '{spill}'")
-        for statement in view_statements(self.lake):
+        is_given = self.views.is_file()
+        statements = json.loads(self.views.read_bytes()) if is_given else view_statements(self.lake)
+        for statement in statements:
             conn.execute(statement)

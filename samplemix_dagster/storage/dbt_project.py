@@ -24,10 +24,12 @@ import pyarrow.parquet as pq
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
 from samplemix_dagster.storage.lake import Lake, remove_folder
+from samplemix_dagster.storage.views import view_statements
 
 _PACKAGE = Path(__file__).parent.parent
 _ENTRY = "from dbt.cli.main import cli; cli()"
 _BUILDING = "reports/.building"
+_VIEWS = f"{_BUILDING}/views.json"
 _STATE = "reports/current.json"
 _MANIFEST = "manifest.json"
 _PARTIAL_PARSE = "partial_parse.msgpack"
@@ -122,18 +124,26 @@ def build_report(lake: Lake, home: Path, models: Collection[str] = ()) -> list[N
         _forget_others(manifest_path.parent)
         inputs = report_inputs(lake)
         run = _run_folder(manifest_path.parent)
-        remove_folder(lake.path(_BUILDING))
+        remove_folder(lake.root / _BUILDING)
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         if wanted != report_models():
             arguments += ["--select", *wanted]
         try:
+            with lake.snapshot():
+                _write_views(lake)
             done = _dbt(arguments, run, lake)
             results = _results(run, json.loads(manifest_path.read_bytes()))
             _refuse_bad(done, results, run)
             _publish(lake, wanted, inputs)
         finally:
-            remove_folder(lake.path(_BUILDING))
+            remove_folder(lake.root / _BUILDING)
     return results
+
+
+def _write_views(lake: Lake) -> None:
+    file = lake.root / _VIEWS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(view_statements(lake)), encoding="utf-8")
 
 
 def report_inputs(lake: Lake) -> dict[str, str]:
@@ -216,7 +226,8 @@ def _dbt(arguments: list[str], target: Path, lake: Lake) -> subprocess.Completed
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONPATH": os.pathsep.join(paths),
         "SAMPLEMIX_LAKE": str(lake.root.absolute()),
-        "SAMPLEMIX_REPORTS": str(lake.path(_BUILDING).absolute()),
+        "SAMPLEMIX_REPORTS": str((lake.root / _BUILDING).absolute()),
+        "SAMPLEMIX_VIEWS": str((lake.root / _VIEWS).absolute()),
     }
     options = ["--project-dir", str(folder), "--profiles-dir", str(folder), "--no-use-colors"]
     options += ["--target-path", str(target.absolute()), "--log-path", str(target.absolute())]
@@ -309,16 +320,13 @@ def _sentence(result: NodeResult) -> str:
 def _publish(lake: Lake, models: list[str], inputs: dict[str, str]) -> None:
     """Put built files into their places, each whole; the state last."""
     for model in models:
-        aside = lake.path(f"{_BUILDING}/{model}.parquet")
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(report_path(lake, model))
+        lake.publish(lake.root / _BUILDING / f"{model}.parquet", _key(model))
     known = report_models()
     if models != known:
         return
     for name in lake.names("reports"):
         if name.endswith(".parquet") and name.removesuffix(".parquet") not in known:
-            lake.path(f"reports/{name}").unlink(missing_ok=True)
+            lake.remove(f"reports/{name}")
     lake.replace_json(_STATE, {"version": fingerprint(inputs), "inputs": inputs})
 
 

@@ -86,12 +86,17 @@ class Spill:
         return table.drop_columns(["position"])
 
 
+def file_name(number: int, form: str) -> str:
+    """Return what an output file is called."""
+    return f"part-{number:05d}.{form}"
+
+
 def write_files(spill: Spill, folder: Path, num_files: int, form: str) -> list[ExportedFile]:
     """Write every output file; return what was written, with digests."""
     written = []
     for file in range(num_files):
         table = spill.sorted_table(file)
-        path = folder / f"part-{file:05d}.{form}"
+        path = folder / file_name(file, form)
         if form == "parquet":
             pq.write_table(table, path, compression="zstd")
         else:

@@ -3,7 +3,8 @@
 A file appears whole or not at all (written aside, synced, renamed), a file that exists is complete
 and is never changed, and two writers of one file write the same bytes. Manifests (``replace_json``)
 are the only exception: they say which files are current, are written last, and are replaced whole.
-What the files mean is said by ``tables`` and ``engine``; nothing here knows a stage.
+What the files mean is said by ``tables`` and ``engine``; nothing here knows a stage. A lake on S3
+(``s3_lake.py``) does otherwise what looks, reads whole files and writes; all else is the same.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samplemix_dagster.errors import LakeError
+from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.storage.rows import Openable
 from samplemix_dagster.tables import Table
 
 _RECIPE = b"samplemix.recipe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a lake as a listing shows it."""
+
+    key: str
+    size: int
+    """In bytes."""
+    modified: float
+    """Seconds since 1970."""
 
 
 class Lake:
@@ -33,10 +47,30 @@ class Lake:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.damaged: list[str] = []
+        """Keys of files that were found to be damaged: whoever runs steps has them made again."""
+        self.checked: set[str] = set()
+        """Folders whose files were compared with their digests."""
+
+    def place(self, key: str) -> str:
+        """Return what a key is called for people."""
+        return str(self.root / key)
 
     def path(self, key: str) -> Path:
-        """Return where a key's file lies."""
+        """Return a local file with a key's bytes; a file that is not there where there is none."""
         return self.root / key
+
+    def paths(self, keys: Sequence[str]) -> list[Path]:
+        """Return local files of many keys."""
+        return [self.path(key) for key in keys]
+
+    def folder(self, key: str) -> Path:
+        """Return a local folder with everything below a key."""
+        return self.root / key
+
+    def snapshot(self) -> "contextlib.AbstractContextManager[None]":
+        """Return a context for those who only look: where looking costs, it is done once."""
+        return contextlib.nullcontext()
 
     def exists(self, key: str) -> bool:
         """Whether the file is there (and so is complete)."""
@@ -52,21 +86,9 @@ class Lake:
 
     @contextlib.contextmanager
     def _aside(self, key: str) -> Iterator[Path]:
-        """Yield a path beside the target; on leaving, it is synced and takes the target's name."""
-        target = self.path(key)
-        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        """Yield a path to write to; on leaving, the key has what was written."""
+        with written_aside(self.root / key) as aside:
             yield aside
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.replace(target)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise LakeError(_explain(error, target)) from error
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
 
     def write_table(
         self, key: str, table: pa.Table, contract: Table, recipe: Mapping[str, Any]
@@ -78,23 +100,32 @@ class Lake:
         footer = {_RECIPE: json.dumps(recipe, sort_keys=True, default=str).encode()}
         with self._aside(key) as aside:
             pq.write_table(
-                table.replace_schema_metadata(footer), aside, compression="zstd", version="2.6"
+                table.replace_schema_metadata(footer),
+                aside,
+                compression="zstd",
+                version="2.6",
+                # A flipped bit is found when a page is read, wherever the file was copied to.
+                write_page_checksum=True,
             )
 
     def read_table(self, key: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a table, or some of its columns.
 
         Raises:
-            LakeError: The file is missing or damaged.
+            LakeError: The file is missing.
+            DamagedError: It is not what was written.
         """
         try:
-            return pq.read_table(self.path(key), columns=columns, memory_map=False)
+            return pq.read_table(
+                self.path(key),
+                columns=columns,
+                memory_map=False,
+                page_checksum_verification=True,
+            )
         except FileNotFoundError:
             raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
         except (pa.ArrowException, OSError) as error:
-            raise LakeError(
-                f"{self.path(key)} is damaged ({error}); remove it and run `samplemix run`."
-            ) from error
+            raise self.damage(key, error) from error
 
     def num_rows(self, key: str) -> int:
         """Return a table's row count from its footer."""
@@ -108,11 +139,10 @@ class Lake:
     def _footer(self, key: str) -> Any:
         try:
             return pq.read_metadata(self.path(key))
+        except FileNotFoundError:
+            raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
         except (pa.ArrowException, OSError) as error:
-            raise LakeError(
-                f"{self.path(key)} is missing or damaged ({error}); remove it and run "
-                "`samplemix run`."
-            ) from error
+            raise self.damage(key, error) from error
 
     def write_arrays(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write named arrays as safetensors, once."""
@@ -138,9 +168,14 @@ class Lake:
         except FileNotFoundError:
             raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
         except (SafetensorError, OSError) as error:
-            raise LakeError(
-                f"{self.path(key)} is damaged ({error}); remove it and run `samplemix run`."
-            ) from error
+            raise self.damage(key, error) from error
+
+    def damage(self, key: str, error: Exception | str) -> DamagedError:
+        """Note that a file is damaged and return the error that says so."""
+        self.damaged.append(key)
+        return DamagedError(
+            f"{self.place(key)} is damaged ({error}); `samplemix run` makes it again.", key
+        )
 
     def write_json(self, key: str, value: Any) -> None:
         """Write a JSON file once."""
@@ -156,16 +191,14 @@ class Lake:
         """Read a JSON file; ``default`` when there is none.
 
         Raises:
-            LakeError: The file is damaged.
+            DamagedError: The file is no JSON.
         """
         try:
             return json.loads(self.path(key).read_bytes())
         except FileNotFoundError:
             return default
         except (ValueError, OSError) as error:
-            raise LakeError(
-                f"{self.path(key)} is damaged ({error}); remove it and run `samplemix run`."
-            ) from error
+            raise self.damage(key, error) from error
 
     def write_bytes(self, key: str, content: bytes, *, replace: bool = False) -> None:
         """Write a file whole."""
@@ -176,11 +209,39 @@ class Lake:
 
     def remove(self, key: str) -> None:
         """Remove a manifest; nothing happens when there is none."""
-        self.path(key).unlink(missing_ok=True)
+        (self.root / key).unlink(missing_ok=True)
+
+    def remove_folder(self, key: str) -> None:
+        """Remove what is below a key; nothing happens when there is none."""
+        remove_folder(self.root / key)
+
+    def publish(self, file: Path, key: str) -> None:
+        """Move a finished local file to a key, in place of what may be there."""
+        target = self.root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+        file.replace(target)
+
+    def walk(self) -> Iterator[StoredFile]:
+        """Yield every file of the lake, also what killed runs left aside; in no order."""
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder) / name
+                with contextlib.suppress(FileNotFoundError):  # it has gone since
+                    status = path.stat()
+                    key = path.relative_to(self.root).as_posix()
+                    yield StoredFile(key=key, size=status.st_size, modified=status.st_mtime)
+
+    def remove_empty_folders(self) -> None:
+        """Remove folders in which nothing is left."""
+        for folder, _, _ in os.walk(self.root, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
     def fill_folder(self, key: str, marker: str) -> "contextlib.AbstractContextManager[Path]":
         """Return a context in which a folder is filled aside; it appears whole, with ``marker``."""
-        return _filled(self.path(key), marker)
+        return filled(self.root / key, marker)
 
     def digest(self, key: str) -> str:
         """Return the 128-bit BLAKE2b digest of a file's bytes."""
@@ -188,7 +249,37 @@ class Lake:
 
 
 @contextlib.contextmanager
-def _filled(target: Path, marker: str) -> Iterator[Path]:
+def written_aside(target: Path) -> Iterator[Path]:
+    """Yield a path beside a file; on leaving, it is synced and takes the file's name.
+
+    Raises:
+        LakeError: It could not be written.
+    """
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(target)
+    except OSError as error:
+        raise LakeError(_explain(error, target)) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filled(target: Path, marker: str, *, keeps: bool = True) -> Iterator[Path]:
+    """Yield a folder beside a target; on leaving, it takes the target's name.
+
+    Args:
+        target: The folder that is to be.
+        marker: The file without which it is not whole.
+        keeps: Whether it is to be; else it is gone on leaving.
+
+    Raises:
+        LakeError: It could not be written, or nothing wrote the marker.
+    """
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
         try:
@@ -198,6 +289,8 @@ def _filled(target: Path, marker: str) -> Iterator[Path]:
         yield aside
         if not (aside / marker).is_file():
             raise LakeError(f"{target}: nothing wrote {marker}")
+        if not keeps:
+            return
         try:
             aside.rename(target)
         except OSError as error:
@@ -218,7 +311,7 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def digest_file(path: Path) -> str:
+def digest_file(path: Openable) -> str:
     """Return the 128-bit BLAKE2b digest of a file's bytes, read in blocks."""
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:

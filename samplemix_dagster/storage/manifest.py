@@ -1,21 +1,19 @@
 """Which shards a source has: found by glob, known by digest, remembered from scan to scan.
 
 A shard *is* its bytes: the digest is its name in the lake, and a renamed file is the same shard.
-Size and modification time only save reading a file again. What a shard contains is said by
-``shards.py``.
+Size and modification time (on S3 the ETag) only save reading a file again. Where files lie is said
+by ``files.py``, what a shard contains by ``shards.py``.
 """
 
-import glob
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.files import Files, Seen
 from samplemix_dagster.storage.lake import Lake, digest_file
-from samplemix_dagster.storage.rows import ENDINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +24,22 @@ class Shard:
     digest: str
     size: int
     mtime_ns: int
+    """Modification time in nanoseconds; 0 on S3."""
+    etag: str = ""
+    """ETag on S3; empty for a file of this machine."""
     previous: str | None = None
     """Digest that the path had before: features of unchanged documents are carried over."""
     other_paths: tuple[str, ...] = ()
     """Files of the same source with the same bytes: they are the same shard."""
     other_mtimes_ns: tuple[int, ...] = ()
     """Modification times of those files, in the same order."""
+    other_etags: tuple[str, ...] = ()
+    """ETags of those files, in the same order."""
+
+    @property
+    def seen(self) -> Seen:
+        """Size and stamp of the file as it was last seen."""
+        return self.size, self.etag or str(self.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ class Manifest:
                     **asdict(shard),
                     "other_paths": list(shard.other_paths),
                     "other_mtimes_ns": list(shard.other_mtimes_ns),
+                    "other_etags": list(shard.other_etags),
                 }
                 for shard in self.shards
             ],
@@ -69,6 +78,7 @@ class Manifest:
                         **shard,
                         "other_paths": tuple(shard["other_paths"]),
                         "other_mtimes_ns": tuple(shard.get("other_mtimes_ns", ())),
+                        "other_etags": tuple(shard.get("other_etags", ())),
                     }
                 )
                 for shard in value["shards"]
@@ -116,27 +126,72 @@ def read_manifest(lake: Lake, partition: str) -> Manifest | None:
     return None if value is None else Manifest.from_json(value)
 
 
-def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> Manifest:
-    """Find a partition's shards. A file of unchanged size and time is not read again.
+def list_files(source: Source, files: Files) -> dict[str, Seen]:
+    """Return (size in bytes, stamp) of each file that a source matches, by path; nothing is read.
+
+    A stamp is the modification time in nanoseconds, or the ETag: the same size and stamp are the
+    same file.
+
+    Raises:
+        InputError: A pattern cannot be listed.
+    """
+    return files.listed(source.paths)
+
+
+def recorded_files(known: Manifest | None) -> dict[str, Shard]:
+    """Return each file that a manifest has recorded, by path, as it was seen alone."""
+    if known is None:
+        return {}
+    return {file.path: file for shard in known.shards for file in _files_of(shard)}
+
+
+def stamp_of(shard: Shard) -> Seen:
+    """Return a recorded file's (size, stamp), to be compared with those of `list_files`."""
+    return shard.seen
+
+
+def part_of(path: str, partition: str, source: Source) -> bool:
+    """Whether a path of a source belongs to one of its partitions."""
+    return source.parts == 1 or _part(path, source.parts) == int(partition.split(":")[1])
+
+
+def scan(
+    partition: str,
+    source: Source,
+    files: Files,
+    known: Manifest | None,
+    held: Collection[str] = (),
+) -> Manifest:
+    """Find a partition's shards. A file of unchanged size and stamp is not read again.
+
+    Args:
+        partition: The partition.
+        source: Its source.
+        files: Where the files lie.
+        known: The last recorded scan.
+        held: Files that are not looked at: they stay as they were recorded, or stay out.
 
     Raises:
         InputError: No file matches, or one cannot be read.
     """
-    by_path = (
-        {file.path: file for shard in known.shards for file in _files_of(shard)} if known else {}
-    )
-    files, skipped = _files(source, root)
-    if not files and not skipped:
+    by_path = recorded_files(known)
+    matched, skipped = files.matching(source.paths)
+    if not matched and not skipped:
         patterns = ", ".join(source.paths)
+        is_here = any("://" not in path for path in source.paths)
+        place = f" (below {files.root})" if is_here else ""
         raise InputError(
-            f"source {source_of(partition)!r}: nothing matches {patterns} (below {root}). "
+            f"source {source_of(partition)!r}: nothing matches {patterns}{place}. "
             "Correct `path`, or remove the source."
         )
     found: dict[str, Shard] = {}
-    for path in files:
-        if source.parts > 1 and _part(path, source.parts) != int(partition.split(":")[1]):
+    for path in sorted({*matched, *(path for path in held if path in by_path)}):
+        if not part_of(path, partition, source) or (path in held and path not in by_path):
             continue
-        shard = _look(root, path, by_path.get(path))
+        if path in held:
+            shard = by_path[path]
+        else:
+            shard = _look(files, path, matched[path], by_path.get(path))
         first = found.get(shard.digest)
         if first is None:
             found[shard.digest] = shard
@@ -145,6 +200,7 @@ def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> 
                 first,
                 other_paths=(*first.other_paths, path),
                 other_mtimes_ns=(*first.other_mtimes_ns, shard.mtime_ns),
+                other_etags=(*first.other_etags, shard.etag),
             )
     return Manifest(
         partition=partition,
@@ -155,71 +211,33 @@ def scan(partition: str, source: Source, root: Path, known: Manifest | None) -> 
 
 def _files_of(shard: Shard) -> Iterator[Shard]:
     """Yield the shard as each of its files was seen, alone."""
-    alone = replace(shard, other_paths=(), other_mtimes_ns=())
+    alone = replace(shard, other_paths=(), other_mtimes_ns=(), other_etags=())
     yield alone
-    for path, mtime_ns in zip(shard.other_paths, shard.other_mtimes_ns, strict=False):
-        yield replace(alone, path=path, mtime_ns=mtime_ns)
+    etags = shard.other_etags or ("",) * len(shard.other_paths)
+    for path, mtime_ns, etag in zip(shard.other_paths, shard.other_mtimes_ns, etags, strict=False):
+        yield replace(alone, path=path, mtime_ns=mtime_ns, etag=etag)
 
 
-def _look(root: Path, path: str, seen: Shard | None) -> Shard:
-    file = root / path
+def _look(files: Files, path: str, listed: Seen | None, before: Shard | None) -> Shard:
+    file = files.at(path, listed)
     try:
-        status = file.stat()
-        if seen and (seen.size, seen.mtime_ns) == (status.st_size, status.st_mtime_ns):
-            return seen
+        if listed is None:
+            status = (files.root / path).stat()
+            seen, mtime_ns, etag = (status.st_size, str(status.st_mtime_ns)), status.st_mtime_ns, ""
+        else:
+            seen, mtime_ns, etag = listed, 0, listed[1]
+        if before and before.seen == seen:
+            return before
         digest = digest_file(file)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error
     previous = None
-    if seen is not None:
-        previous = seen.digest if seen.digest != digest else seen.previous
+    if before is not None:
+        previous = before.digest if before.digest != digest else before.previous
     return Shard(
-        path=path,
-        digest=digest,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        previous=previous,
+        path=path, digest=digest, size=seen[0], mtime_ns=mtime_ns, etag=etag, previous=previous
     )
 
 
 def _part(path: str, parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest()) % parts
-
-
-def _files(source: Source, root: Path) -> tuple[list[str], list[str]]:
-    """Return (files, folders that a pattern matched by name), relative to the root."""
-    files: set[str] = set()
-    skipped: set[str] = set()
-    for pattern in source.paths:
-        if "://" in pattern:
-            raise InputError(
-                f"{pattern} is not on this machine; this version reads local paths. Copy or mount "
-                "it, and name the folder."
-            )
-        whole = root / pattern
-        if whole.is_dir():
-            files |= {_relative(path, root) for path in _below(whole)}
-            continue
-        for name in glob.iglob(str(whole), recursive=True):  # noqa: PTH207  takes absolute patterns
-            path = Path(name)
-            if path.is_file():
-                files.add(_relative(path, root))
-            elif path.is_dir() and path.suffix in (*ENDINGS, ".gz", ".zst"):
-                skipped.add(_relative(path, root))
-    return sorted(files), sorted(skipped)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and is_shard_name(path.name):
-            yield path
-
-
-def is_shard_name(name: str) -> bool:
-    """Whether a file's name says that it may hold text."""
-    return name.removesuffix(".gz").removesuffix(".zst").lower().endswith(ENDINGS)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from samplemix_dagster.errors import ModelError
+from samplemix_dagster.errors import ModelError, TransientError
 
 # A cross-fitted reference is a pair of models in these folders.
 FOLDS = ("fold-0", "fold-1")
@@ -163,12 +163,30 @@ def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
             name, revision=revision, allow_patterns=list(patterns)
         )
     except Exception as error:  # whatever a client of a network can raise
+        if _can_pass(error):
+            msg = f"{name!r} could not be fetched: the hub cannot be reached or is busy ({error})"
+            raise TransientError(msg) from error
         msg = (
             f"{name!r} at revision {revision!r} could not be fetched from the hub and is not in "
             f"its cache: {error}. Check the name, the revision and the connection, or name a folder"
         )
         raise ModelError(msg) from error
     return Path(folder)
+
+
+def _can_pass(error: BaseException) -> bool:
+    """Whether a download failed for want of a connection or of the hub, not of what was asked."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(chain[-1].__cause__ or chain[-1].__context__)  # type: ignore[arg-type]
+    for link in chain:
+        status = getattr(getattr(link, "response", None), "status_code", None)
+        if type(link).__name__ == "OfflineModeIsEnabled":
+            return False
+        if isinstance(status, int):
+            return status >= 500 or status == 429
+    names = {base.__name__ for link in chain for base in type(link).__mro__}
+    return bool(names & {"ConnectionError", "TimeoutError", "Timeout", "TransportError"})
 
 
 def _model_files(folder: Path) -> Iterator[Path]:

@@ -19,7 +19,9 @@ def connect(lake: Lake) -> Any:
     import duckdb
 
     connection = duckdb.connect(":memory:")
-    for statement in [*view_statements(lake), *report_statements(lake)]:
+    with lake.snapshot():
+        statements = [*view_statements(lake), *report_statements(lake)]
+    for statement in statements:
         connection.execute(statement)
     folder = str(lake.root.resolve()).replace("'", "''")
     connection.execute(f"set allowed_directories = ['{folder}/']")

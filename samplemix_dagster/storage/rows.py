@@ -11,8 +11,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 import pyarrow as pa
 
@@ -24,6 +23,27 @@ _COMPRESSED = (".gz", ".zst")
 _BLOCK_BYTES = 1 << 20
 _ZSTD_BLOCK_BYTES = 1 << 16  # a broken zstd stream loses the block in hand, so it is a small one
 _UNCONVERTIBLE = (ValueError, OverflowError, LookupError, pa.ArrowException)
+
+
+class Openable(Protocol):
+    """What readers need of a file: ``pathlib.Path`` has it, and so has an object of S3."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+
+    @property
+    def suffix(self) -> str:
+        """Its ending, with the dot."""
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder."""
+
+    def is_file(self) -> bool:
+        """Whether it is there."""
+
+    def open(self, mode: Any) -> IO[Any]:
+        """Open it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +99,7 @@ class Row:
     excerpt: str = ""
 
 
-def read_fields(path: Path, rules: ReadRules) -> Iterator[dict[str, Any]]:
+def read_fields(path: Openable, rules: ReadRules) -> Iterator[dict[str, Any]]:
     """Yield the fields of every row that has fields, to find out what they are called."""
     for row in rows_of(path, rules):
         if row.fields:
@@ -98,7 +118,7 @@ def field_of(fields: dict[str, Any], name: str) -> Any:
     return value
 
 
-def rows_of(path: Path, rules: ReadRules) -> Iterator[Row]:
+def rows_of(path: Openable, rules: ReadRules) -> Iterator[Row]:
     """Yield every row of a file as it is found: a value with its fields, or a problem.
 
     Raises:
@@ -119,7 +139,9 @@ def rows_of(path: Path, rules: ReadRules) -> Iterator[Row]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _rows_of_stream(file: IO[bytes], head: bytes, path: Path, rules: ReadRules) -> Iterator[Row]:
+def _rows_of_stream(
+    file: IO[bytes], head: bytes, path: Openable, rules: ReadRules
+) -> Iterator[Row]:
     name = path.name.lower()
     stem = next((name.removesuffix(end) for end in _COMPRESSED if name.endswith(end)), name)
     kind = rules.format if rules.format != "auto" else _kind(stem)
@@ -321,7 +343,8 @@ def _parquet_rows(file: IO[bytes], rules: ReadRules) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        parquet = pq.ParquetFile(file)
+        # Buffering ahead reads every row group at once, and memory would grow with the shard.
+        parquet = pq.ParquetFile(file, pre_buffer=False)
         available = set(parquet.schema_arrow.names)
         wanted = {
             name if name in available else name.split(".")[0]

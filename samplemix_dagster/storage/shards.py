@@ -15,10 +15,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.storage.rows import ReadRules, field_of, rows_of
+from samplemix_dagster.storage.rows import Openable, ReadRules, field_of, rows_of
 
 REASONS: dict[str, str] = {
     "empty_file": "the shard has no row",
@@ -67,7 +66,7 @@ class Rejection:
     excerpt: str
 
 
-def read_shard(path: Path, rules: ReadRules) -> Iterator[Document | Rejection]:
+def read_shard(path: Openable, rules: ReadRules) -> Iterator[Document | Rejection]:
     """Yield every row of a shard, in order, as a document or a rejection.
 
     Raises:

@@ -192,8 +192,8 @@ def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
     current = lake.read_json(f"fits/{fit}/current.json")
     if current is None:
         return []
-    names = lake.read_json(f"fits/{fit}/{current['version']}/names.json", [])
-    return list(enumerate(names))
+    names = lake.read_json(f"fits/{fit}/{current['version']}/names.json", {})
+    return sorted((int(identity), name) for identity, name in names.items())
 
 
 def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> str:
@@ -209,11 +209,12 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> s
         if state is None:
             continue
         there = lake.names(state["folder"])
-        files = [
-            str(lake.path(f"{state['folder']}/{digest}{ending}"))
+        keys = [
+            f"{state['folder']}/{digest}{ending}"
             for digest in sorted(set(digests))
             if f"{digest}{ending}" in there
         ]
+        files = [str(path) for path in lake.paths(keys)]
         if files:
             # The name up to its first dot is the shard's digest.
             parts.append(
@@ -241,8 +242,8 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
     parts = []
     for entry in current:
         folder = f"mixtures/{entry['name']}/{entry['version']}"
-        for shard in entry["shards"]:
-            path = lake.path(f"{folder}/{ledger_file(shard['source'], shard['digest'])}")
+        keys = [f"{folder}/{ledger_file(s['source'], s['digest'])}" for s in entry["shards"]]
+        for shard, path in zip(entry["shards"], lake.paths(keys), strict=True):
             parts.append(
                 f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
                 f"{_text(shard['source'])} as source, {_text(shard['digest'])} as digest, "

@@ -244,18 +244,24 @@ def test_a_run_whose_process_is_gone_is_shown_as_failed() -> None:
 
 
 def test_the_schedule_skips_when_all_is_current_and_asks_when_not(
-    finished: list[str], root: Path, project: Project, definitions: dg.Definitions
+    finished: list[str],
+    root: Path,
+    project: Project,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
 ) -> None:
     schedule = definitions.resolve_schedule_def("nightly")
     moment = dt.datetime(2026, 1, 2, 2, tzinfo=dt.UTC)
     resources = {"project": definitions.resources["project"]}  # type: ignore[index]
-    with dg.build_schedule_context(resources=resources, scheduled_execution_time=moment) as context:
+    with dg.build_schedule_context(
+        instance=instance, resources=resources, scheduled_execution_time=moment
+    ) as context:
         data = schedule.evaluate_tick(context)
         assert data.skip_message == "Everything is current."
     new = write_shard(root, "news", 7, shard_rows("news", 7, 3))
     try:
         with dg.build_schedule_context(
-            resources=resources, scheduled_execution_time=moment
+            instance=instance, resources=resources, scheduled_execution_time=moment
         ) as context:
             data = schedule.evaluate_tick(context)
         assert len(data.run_requests or []) == 1

@@ -13,7 +13,7 @@ from samplemix_dagster.assets.report import (
     report_keys,
 )
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.resources import ProjectResource, ProjectS3
 from samplemix_dagster.storage.dbt_project import (
     dbt_folder,
     report_models,
@@ -63,7 +63,11 @@ def run(
     return dg.materialize(
         [assets],
         selection=None if models is None else [dg.AssetKey([name]) for name in models],
-        resources={"project": ProjectResource(config_file=str(project.config_path))},
+        resources={
+            "project": ProjectResource(
+                config_file=str(project.config_path), s3=ProjectS3.of(project.config.s3)
+            )
+        },
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
     )

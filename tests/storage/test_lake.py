@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from samplemix_dagster.errors import LakeError
+from samplemix_dagster.errors import DamagedError, LakeError
 from samplemix_dagster.storage.lake import Lake, digest_file
 from samplemix_dagster.tables import Column, Table
 
@@ -254,7 +254,7 @@ def test_a_damaged_file_is_named_with_what_to_do(name: str, read: Any, lake: Lak
     lake.write_json("a.json", {"key": "value"})
     file = lake.path(name)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(LakeError, match=r"damaged.*remove it and run `samplemix run`") as caught:
+    with pytest.raises(DamagedError, match=r"damaged.*`samplemix run` makes it again") as caught:
         read(lake, name)
     assert str(file) in str(caught.value)
 

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.config import Source
+from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.files import Files
 from samplemix_dagster.storage.lake import Lake, digest_file
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -18,6 +20,7 @@ from samplemix_dagster.storage.manifest import (
     scan,
     source_of,
 )
+from samplemix_dagster.storage.s3 import Connection
 
 ALL = Source(path="data/*.jsonl")
 
@@ -29,8 +32,12 @@ def write(root: Path, name: str, content: str) -> Path:
     return path
 
 
+def files_of(root: Path) -> Files:
+    return Files(root, Connection(S3()))
+
+
 def look(root: Path, known: Manifest | None = None, source: Source = ALL) -> Manifest:
-    return scan("a", source, root, known)
+    return scan("a", source, files_of(root), known)
 
 
 def paths(manifest: Manifest) -> list[str]:
@@ -149,7 +156,7 @@ def test_parts_share_out_every_file_once(
     for name in names:
         write(root, f"{name}.jsonl", name)
     source = Source(path="data/*.jsonl", parts=parts)
-    found = [scan(key, source, root, None) for key in partition_keys("a", source)]
+    found = [scan(key, source, files_of(root), None) for key in partition_keys("a", source)]
     shared = sorted(path for manifest in found for path in paths(manifest))
     assert shared == sorted(f"data/{name}.jsonl" for name in names)
 
@@ -159,7 +166,9 @@ def test_a_file_stays_in_its_part_when_others_come(tmp_path: Path) -> None:
     homes = []
     for number in range(6):
         write(tmp_path, f"{number}.jsonl", str(number))
-        manifests = [scan(key, source, tmp_path, None) for key in partition_keys("a", source)]
+        manifests = [
+            scan(key, source, files_of(tmp_path), None) for key in partition_keys("a", source)
+        ]
         homes.append(next(m.partition for m in manifests if "data/0.jsonl" in paths(m)))
     assert len(set(homes)) == 1
 
@@ -177,7 +186,7 @@ def test_a_source_without_parts_is_one_partition() -> None:
 def test_a_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
     source = Source(path=["data/*.jsonl", "more/**/*.parquet"])
     with pytest.raises(InputError, match=r"source 'a': nothing matches") as caught:
-        scan("a:01", source, tmp_path, None)
+        scan("a:01", source, files_of(tmp_path), None)
     assert "data/*.jsonl, more/**/*.parquet" in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 

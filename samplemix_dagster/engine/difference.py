@@ -1,0 +1,236 @@
+"""What differs between two mixture versions, and why: causes by counterfactual.
+
+From version A one input after the other is replaced with version B's, in the order of the pipeline,
+and each time the mixture is drawn from stored features. What a step changes is what its cause
+contributes, so the contributions add up to the whole difference. A state that cannot be drawn from
+what is stored joins its step to the next one. The words are in ``difference_words.py``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from samplemix_dagster.engine.difference_words import CAUSES, cause_words, headline
+from samplemix_dagster.engine.measures import (
+    KINDS,
+    Measures,
+    common_draws,
+    measure,
+    subtract,
+    total_variation,
+)
+from samplemix_dagster.engine.mixing import Draw, draw_ledger
+from samplemix_dagster.engine.mixture_manifest import read_traced
+from samplemix_dagster.engine.pinned import (
+    NotComputableError,
+    State,
+    pinned,
+    scratch_over,
+    state_of,
+)
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.state_maker import StateMaker
+from samplemix_dagster.errors import (
+    CheckFailedError,
+    DegenerateSampleError,
+    InfeasibleMixtureError,
+    LakeError,
+)
+from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.overlay import OverlayLake
+
+UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One cause, or several that cannot be told apart, and what they contribute."""
+
+    causes: tuple[str, ...]
+    change: Measures
+    joined_because: str = ""
+    """Why several causes stand together; empty for a single one."""
+
+
+def difference(project: Project, first: tuple[str, str], second: tuple[str, str]) -> dict[str, Any]:
+    """Return what differs between two versions, and why, as a JSON value.
+
+    Args:
+        project: The project.
+        first: (mixture, version) of A.
+        second: (mixture, version) of B.
+
+    Raises:
+        LakeError: A manifest or a ledger is gone or damaged.
+        CheckFailedError: A manifest does not have the published form.
+    """
+    a, b = read_traced(project, *first), read_traced(project, *second)
+    with scratch_over(project) as lake:
+        chain = _Chain(project, lake, a, b)
+        steps = chain.steps()
+        before, after = chain.stored[0], chain.stored[1]
+        found = {
+            "a": _named(a),
+            "b": _named(b),
+            "a_totals": before.totals,
+            "b_totals": after.totals,
+            "change": subtract(after, before).totals,
+            "groups": _groups(before, after, steps),
+            "not_measured": sorted({*before.absent, *after.absent}),
+            "total_variation": {kind: total_variation(before, after, kind) for kind in KINDS},
+            "documents": common_draws(
+                project.lake, (_folder(a), list(a["ledger"])), (_folder(b), list(b["ledger"]))
+            ),
+            "causes": [
+                {
+                    "causes": list(step.causes),
+                    "change": step.change.totals,
+                    "joined_because": step.joined_because,
+                    "what": cause_words(project, a, b, step.causes),
+                }
+                for step in steps
+            ],
+            "unchanged": [
+                cause for cause in CAUSES if not any(cause in step.causes for step in steps)
+            ],
+            "drawn_states_match": chain.matches,
+        }
+    return {**found, "words": headline(found)}
+
+
+def _named(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: manifest[key] for key in ("name", "version", "made_at")}
+
+
+def _folder(manifest: Mapping[str, Any]) -> str:
+    return f"mixtures/{manifest['name']}/{manifest['version']}"
+
+
+def _groups(
+    before: Measures, after: Measures, steps: list[Step]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return each group with its change, split by cause; the biggest change of tokens first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind, names in subtract(after, before).groups.items():
+        rows = []
+        for name, change in names.items():
+            mine, theirs = before.group(kind, name), after.group(kind, name)
+            rows.append(
+                {
+                    "name": name,
+                    "tokens_a": mine["tokens"],
+                    "tokens_b": theirs["tokens"],
+                    "draws_a": mine["draws"],
+                    "draws_b": theirs["draws"],
+                    "share_a": mine["tokens"] / max(1, before.totals["tokens"]),
+                    "share_b": theirs["tokens"] / max(1, after.totals["tokens"]),
+                    "tokens_change": change["tokens"],
+                    "draws_change": change["draws"],
+                    "by_cause": [
+                        {"causes": list(step.causes), **step.change.group(kind, name)}
+                        for step in steps
+                        if kind not in step.change.absent
+                    ],
+                }
+            )
+        found[kind] = sorted(rows, key=lambda row: (-abs(row["tokens_change"]), row["name"]))
+    return found
+
+
+class _Chain:
+    """The states from A to B, each drawn from stored features."""
+
+    def __init__(
+        self, project: Project, lake: OverlayLake, a: Mapping[str, Any], b: Mapping[str, Any]
+    ) -> None:
+        self.project, self.lake, self.a, self.b = project, lake, a, b
+        self.number = 0
+        self.stored = tuple(
+            measure(project.lake, _folder(m), pinned(project, state_of(m), lake)) for m in (a, b)
+        )
+        self.matches: dict[str, bool | None] = {"a": None, "b": None}
+        """Whether A and B, drawn again, are their stored ledgers; None: not computable."""
+
+    def steps(self) -> list[Step]:
+        """Return the steps that change something, in order."""
+        if self.a["version"] == self.b["version"]:
+            return []
+        start, goal = state_of(self.a), state_of(self.b)
+        known = (start.refit[0], goal.refit[0])
+        state = replace(start, refit=known)
+        goal = replace(goal, refit=known[::-1])
+        found: list[Step] = []
+        measured = self._first(state, found)
+        version, why = self.a["version"], ""
+        pending: list[str] = []
+        for cause in CAUSES:
+            # Before its own step a refit may only give fits that were not there at all.
+            candidate = replace(state, **{cause: getattr(goal, cause)})
+            if candidate == state:
+                continue
+            state = candidate
+            try:
+                address = self._address(state)
+                if address == version:
+                    continue
+                version = address
+                pending.append(cause)
+                drawn, digests = self._drawn(state)
+            except NotComputableError as error:
+                if cause not in pending:
+                    pending.append(cause)
+                why = why or str(error)
+                continue
+            found.append(_step(pending, subtract(drawn, measured), why))
+            measured, pending, why = drawn, [], ""
+            if address == self.b["version"]:
+                self.matches["b"] = digests == self.b["ledger"]
+        if pending:
+            found.append(_step(pending, subtract(self.stored[1], measured), why))
+        elif measured != self.stored[1]:
+            rest = subtract(self.stored[1], measured)
+            found.append(Step(causes=(UNEXPLAINED,), change=rest))
+        return found
+
+    def _first(self, state: State, found: list[Step]) -> Measures:
+        """Draw A itself: a ledger that does not come out again is part of what is unexplained."""
+        try:
+            drawn, digests = self._drawn(state)
+        except NotComputableError:
+            return self.stored[0]
+        self.matches["a"] = digests == self.a["ledger"]
+        if drawn != self.stored[0]:
+            rest = subtract(drawn, self.stored[0])
+            found.append(Step(causes=(UNEXPLAINED,), change=rest))
+        return drawn
+
+    def _address(self, state: State) -> str:
+        try:
+            return pinned(self.project, state, self.lake).mixture_version("pinned")
+        except KeyError as error:
+            raise NotComputableError(f"its settings do not go together: {error}") from None
+
+    def _drawn(self, state: State) -> tuple[Measures, dict[str, str]]:
+        """Return the measures and the file digests of a state's ledger.
+
+        Raises:
+            NotComputableError: It cannot be drawn from what is stored, or no such mixture exists.
+        """
+        recipes = pinned(self.project, state, self.lake)
+        self.number += 1
+        folder = f"states/{self.number}"
+        try:
+            StateMaker(recipes).make()
+            draw = Draw(recipes, "pinned")
+            version = recipes.mixture_version("pinned")
+            drawn = draw_ledger(draw, Lake(self.lake.root / folder), version)
+            return measure(self.lake, folder, recipes), drawn.digests
+        except (InfeasibleMixtureError, DegenerateSampleError, CheckFailedError) as error:
+            raise NotComputableError(f"there is no such mixture: {error}") from error
+        except LakeError as error:
+            raise NotComputableError(str(error)) from error
+
+
+def _step(pending: list[str], change: Measures, why: str) -> Step:
+    joined = why if len(pending) > 1 else ""
+    return Step(causes=tuple(pending), change=change, joined_because=joined)

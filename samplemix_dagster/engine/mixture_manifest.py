@@ -1,0 +1,334 @@
+"""A mixture version's manifest: its published form, and what of a project goes into it.
+
+The form is a pydantic model, so that the JSON schema, the check of a manifest and this page say
+the same. How a mixture is drawn is in ``mixing.py``; what can be done with a manifest afterwards is
+in ``pinned.py``, ``lineage.py``, ``verifying.py`` and ``difference.py``.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
+
+SCHEMA = 2
+"""Version of the manifest's form; raised when a key changes its meaning or goes."""
+
+_LEFT_OUT = {"lake", "export", "schedule", "sensor", "hooks", "s3"}
+"""Sections of the configuration that cannot change a result."""
+SINGLE_FITS = (
+    stages.CORPUS,
+    stages.CALIBRATION,
+    stages.CLUSTER_FIT,
+    stages.NGRAM_INDEX,
+    stages.TOPIC_FIT,
+    stages.DIVERSITY_CALIBRATION,
+    stages.BETA,
+)
+"""Fits of which a project has one."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShardEntry(_Part):
+    """One input file."""
+
+    source: str
+    """The source that it belongs to."""
+    digest: str = Field(pattern="^[0-9a-f]{32}$")
+    """128-bit BLAKE2b of its bytes."""
+    path: str
+    """Where it lay, relative to the project's folder."""
+    partition: str
+    """The source, or the part of it."""
+    size_bytes: int = Field(ge=0)
+    """Size of the file."""
+    previous: str | None
+    """Digest that the path had before, if it was rewritten."""
+
+
+class FeatureEntry(_Part):
+    """One stage's tables for one source."""
+
+    asset: str
+    """The asset that shows it."""
+    folder: str
+    """Folder of its tables in the lake; each file there is named by a shard's digest."""
+    fingerprint: str = Field(pattern="^[0-9a-f]{24}$")
+    """Hash of the recipe."""
+    recipe: dict[str, Any]
+    """Everything that the tables depend on beside the shard."""
+
+
+class ModelEntry(_Part):
+    """One model or tokenizer."""
+
+    digest: str
+    """Digest of its files: what results depend on."""
+    found: str
+    """Where it was found, as configured; for people, since no result depends on it."""
+    revision: str | None
+    """Commit of a hub model."""
+
+
+class Machine(_Part):
+    """Where models ran."""
+
+    device: str
+    """Kind of device; no result depends on its name."""
+    dtype: str
+    """Number format of models; part of the recipes of scores."""
+
+
+class Report(BaseModel):
+    """The keys of the report that other code reads; docs/outputs.md has all of them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    budget_tokens: int
+    realised_tokens: int
+    corpus_tokens: int
+    num_documents: int
+    num_documents_drawn: int
+    num_draws: int
+    mean_quality: float
+    mean_diversity: float
+    sources: dict[str, dict[str, Any]]
+    languages: dict[str, dict[str, Any]]
+    clusters: dict[str, dict[str, Any]]
+    topics: dict[str, dict[str, Any]]
+    copies: dict[str, int]
+    warnings: list[str]
+
+
+class MixtureManifest(_Part):
+    """Everything that a mixture version was made from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="A mixture version's manifest")
+
+    form: Literal[2] = Field(alias="schema")
+    """Version of this form."""
+    name: str
+    """The mixture's name; no version depends on it."""
+    version: str = Field(pattern="^[0-9a-f]{24}$")
+    """Hash of the recipe and of the shards."""
+    config: dict[str, Any]
+    """The mixture's own settings."""
+    project: dict[str, Any]
+    """The effective configuration, defaults filled in, without what cannot change a result."""
+    recipe: dict[str, Any]
+    """Everything that the version is a hash of, beside the shards."""
+    fits: dict[str, str]
+    """Version of each fit; digest of the reference, the encoder and the tokenizer."""
+    fit_recipes: dict[str, dict[str, Any]]
+    """Recipe of each fit: everything that it depends on beside the shards."""
+    features: dict[str, dict[str, FeatureEntry]]
+    """By source, then by stage."""
+    models: dict[str, ModelEntry]
+    """``reference``, ``encoder`` and ``tokenizer``."""
+    machine: Machine
+    """Where models ran."""
+    shards: list[ShardEntry]
+    """Every shard, by source and digest."""
+    scales: dict[str, float]
+    """The scale s of each source."""
+    ledger: dict[str, str]
+    """Digest of each ledger file."""
+    report: Report
+    """What the mixture is like."""
+    made_at: str
+    """When, in UTC."""
+    made_by: str | None
+    """The user's name on that machine."""
+    run_id: str | None
+    """Dagster's run; null when it was made without Dagster."""
+    samplemix_version: str
+    """Version of this package."""
+    packages: dict[str, str]
+    """Versions of the packages that results come from."""
+    git: dict[str, Any] | None
+    """Commit of the project's folder and whether it was dirty; null outside a repository."""
+    digest: str = Field(pattern="^[0-9a-f]{24}$")
+    """Hash of all the keys above, so that an altered manifest is noticed."""
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with its own digest."""
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return {**rest, "digest": fingerprint(json.loads(json.dumps(rest)))}
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON schema of a manifest."""
+    found = MixtureManifest.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def traced(recipes: Recipes, name: str) -> dict[str, Any]:
+    """Return what of a project a mixture version depends on, for its manifest.
+
+    Args:
+        recipes: The project as it is now; every fit and score has been made.
+        name: The mixture.
+    """
+    fits = _every_fit(recipes)
+    config = recipes.config
+    return {
+        "config": recipes.project.mixture_config(name),
+        "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute"})
+        | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
+        "recipe": recipes.fit_recipe(stages.MIXTURE, name),
+        "fits": {
+            **{recipes.fit_name(fit, label): recipes.fit(fit, label) for fit, label in fits},
+            **{kind: model["digest"] for kind, model in _models(recipes).items()},
+        },
+        "fit_recipes": {
+            recipes.fit_name(fit, label): recipes.fit_recipe(fit, label) for fit, label in fits
+        },
+        "features": {source: _features(recipes, source) for source in config.corpus.sources},
+        "models": _models(recipes),
+        "machine": {"device": recipes.device, "dtype": recipes.dtype},
+        "shards": [
+            {
+                "source": shard.source,
+                "digest": shard.digest,
+                "path": shard.shard.path,
+                "partition": shard.partition,
+                "size_bytes": shard.shard.size,
+                "previous": shard.shard.previous,
+            }
+            for shard in recipes.project.all_shards()
+        ],
+    }
+
+
+def fit_asset(name: str) -> str:
+    """Return the asset of a fit, by its folder in the lake."""
+    kind, _, label = name.partition("-")
+    every = (*SINGLE_FITS, stages.REFERENCE, stages.METRIC_FIT)
+    asset = next(fit.asset for fit in every if fit.name == kind)
+    return f"{asset}/{label}" if label else asset
+
+
+def feature_stages(metrics: Any) -> tuple[Stage, ...]:
+    """Return every per-shard stage, in an order that respects what each depends on."""
+    return (
+        *BASE_STAGES,
+        stages.QUALITY,
+        stages.CLUSTERS,
+        stages.OWNERSHIP,
+        stages.TOPICS,
+        *(stages.metric_stage(name) for name in metrics),
+        stages.DIVERSITY,
+        stages.SCORES,
+    )
+
+
+BASE_STAGES = (
+    stages.DOCUMENTS,
+    stages.GRAMS,
+    stages.WORDS,
+    stages.PERPLEXITY,
+    stages.TOKENS,
+    stages.EMBEDDINGS,
+)
+"""Stages that read text or run a model: what they computed is stored, and costs the most."""
+
+
+def _features(recipes: Recipes, source: str) -> dict[str, Any]:
+    return {
+        stage.name: {
+            "asset": stage.asset,
+            "folder": recipes.feature_folder(stage, source),
+            "fingerprint": recipes.fingerprint(stage, source),
+            "recipe": recipes.recipe(stage, source),
+        }
+        for stage in feature_stages(recipes.config.diversity.metrics)
+    }
+
+
+def _every_fit(recipes: Recipes) -> list[tuple[FitStage, str]]:
+    from samplemix_dagster.engine.metrics import metric_is_fitted
+
+    config = recipes.config
+    counting = config.tokenizer.reference
+    used = sorted({config.quality.reference, *([counting] if counting else [])})
+    metrics = [
+        name
+        for name, target in config.diversity.metrics.items()
+        if metric_is_fitted(target, recipes.project.root)
+    ]
+    return [
+        *((fit, "") for fit in SINGLE_FITS),
+        *((stages.REFERENCE, name) for name in used),
+        *((stages.METRIC_FIT, name) for name in metrics),
+    ]
+
+
+def _models(recipes: Recipes) -> dict[str, dict[str, Any]]:
+    config = recipes.config
+    name = config.quality.reference
+    counting = config.tokenizer
+    tokenizer: dict[str, Any] = {
+        "found": counting.model or counting.file,
+        "revision": counting.revision,
+    }
+    if counting.reference is not None:
+        tokenizer = _found_reference(recipes, counting.reference)
+    return {
+        "reference": {
+            "digest": recipes.reference_digest(name),
+            **_found_reference(recipes, name),
+        },
+        "encoder": {
+            "digest": recipes.encoder_digest,
+            "found": config.encoder.model,
+            "revision": config.encoder.revision,
+        },
+        "tokenizer": {"digest": recipes.tokenizer_digest, **tokenizer},
+    }
+
+
+def _found_reference(recipes: Recipes, name: str) -> dict[str, Any]:
+    reference = recipes.config.references[name]
+    trained = f"{recipes.fit_key(stages.REFERENCE, name)}/model" if reference.bootstrap else ""
+    return {"found": reference.model or trained, "revision": reference.revision}
+
+
+def read_traced(project: Project, name: str, version: str) -> dict[str, Any]:
+    """Return a version's manifest, when it can be traced.
+
+    Raises:
+        LakeError: There is none, or it is damaged.
+        ConfigError: It was made by an older version of this package.
+        CheckFailedError: It does not have the published form.
+    """
+    key = f"mixtures/{name}/{version}/manifest.json"
+    manifest = project.lake.read_json(key)
+    if manifest is None:
+        raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
+    if manifest.get("schema") != SCHEMA:
+        raise ConfigError(
+            f"{name}@{version[:12]} was made by an older version of this package: its manifest has "
+            f"form {manifest.get('schema')}, and tracing needs {SCHEMA}. Remove "
+            f"mixtures/{name}/{version} from the lake and `samplemix run` to make it again."
+        )
+    try:
+        MixtureManifest.model_validate(manifest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CheckFailedError(
+            f"the manifest of {name}@{version[:12]} does not have the published form: {place}: "
+            f"{first['msg']} ({error.error_count()} such places). It was altered."
+        ) from None
+    return dict(manifest)

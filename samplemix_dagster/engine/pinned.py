@@ -1,0 +1,293 @@
+"""A project as a mixture version saw it, or would have: its shards, settings, models and fits.
+
+A *state* is made of named inputs, in the order of the pipeline, each out of a version's manifest.
+:class:`PinnedRecipes` gives the addresses of a state, whatever the project is like today. What of a
+state is absent is made by ``state_maker.py``.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from samplemix_dagster.config import Config, Diversity
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.storage.manifest import Shard
+from samplemix_dagster.storage.overlay import OverlayLake
+
+REFERENCE = "main"
+"""The name under which a state has its reference; recipes know it by its digest only."""
+
+
+class NotComputableError(Exception):
+    """A state needs something that is not stored; the message says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that decides a draw, by cause. Each value comes whole from one version."""
+
+    data: Mapping[str, Any]
+    """Shards, and how they are read (the section ``corpus``)."""
+    reference: Mapping[str, Any]
+    tokenizer: Mapping[str, Any]
+    encoder: Mapping[str, Any]
+    refit: Sequence[Mapping[str, Any]]
+    """Fits that may be used, the preferred first: a fit is used if its recipe is the state's."""
+    settings: Mapping[str, Any]
+    """Sections ``quality`` and ``diversity``, without what belongs to the above."""
+    dials: Mapping[str, Any]
+    """The mixture's settings but budget and seed."""
+    budget: int
+    seed: int
+    code: Mapping[str, Mapping[str, int]]
+    """Version of each stage and of each fit."""
+
+
+def state_of(manifest: Mapping[str, Any]) -> State:
+    """Return the state that a version was made in."""
+    project, config = manifest["project"], dict(manifest["config"])
+    quality, diversity = dict(project["quality"]), effective_diversity(project["diversity"])
+    recipes = [entry["recipe"] for part in manifest["features"].values() for entry in part.values()]
+    fit_recipes = manifest["fit_recipes"]
+    metrics = {
+        name: _identity(manifest, f"metric-{name}") for name in project["diversity"]["metrics"]
+    }
+    quality.pop("reference")
+    return State(
+        data={"shards": manifest["shards"], "corpus": project["corpus"]},
+        reference={
+            "digest": manifest["models"]["reference"]["digest"],
+            "dtype": manifest["machine"]["dtype"],
+            "overlap_tokens": quality.pop("overlap_tokens"),
+            "context_tokens": quality.pop("context_tokens"),
+        },
+        tokenizer={"digest": manifest["models"]["tokenizer"]["digest"]},
+        encoder={
+            "digest": manifest["models"]["encoder"]["digest"],
+            "dtype": manifest["machine"]["dtype"],
+            "max_tokens": project["encoder"]["max_tokens"],
+        },
+        refit=({"versions": manifest["fits"], "recipes": fit_recipes},),
+        settings={"quality": quality, "diversity": diversity, "metrics": metrics},
+        budget=config.pop("budget_tokens"),
+        seed=config.pop("seed"),
+        dials=config,
+        code={
+            "stages": {recipe["stage"]: recipe["stage_version"] for recipe in recipes},
+            "fits": {
+                recipe["stage"]: recipe["stage_version"]
+                for recipe in (*fit_recipes.values(), manifest["recipe"])
+            },
+        },
+    )
+
+
+def effective_diversity(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section ``diversity`` with every weight and without ``refit``."""
+    named = {**dict.fromkeys((*Diversity.BUILT_IN, *section["metrics"]), 1.0), **section["weights"]}
+    return {**{key: value for key, value in section.items() if key != "refit"}, "weights": named}
+
+
+def _identity(manifest: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """Return what a metric of one's own was, from the recipe of its table."""
+    first = next(iter(manifest["features"].values()))
+    recipe = first[stage]["recipe"]
+    named = {key: recipe[key] for key in ("name", "version", "code", "needs")}
+    return {**named, "is_fitted": "fit" in recipe}
+
+
+class PinnedProject(Project):
+    """A project whose configuration and shards are those of a state."""
+
+    def __init__(self, project: Project, state: State, name: str, lake: OverlayLake) -> None:
+        """Take the folder of a project, the inputs of a state and the name of the mixture."""
+        try:
+            config = _config(state, name)
+        except ValidationError as error:
+            raise NotComputableError(
+                f"its settings do not go together: {error.errors()[0]['msg']}"
+            ) from None
+        super().__init__(config, project.root, project.config_path)
+        self.lake = lake
+        self.files = project.files
+        self.state = state
+
+    def shards(self, partition: str) -> list[PlacedShard]:
+        """Return the state's shards of a partition, or of a whole source."""
+        wanted = {partition, partition.partition(":")[0]}
+        return [s for s in self.all_shards() if s.partition in wanted or s.source == partition]
+
+    def all_shards(self) -> list[PlacedShard]:
+        """Return the state's shards, by (source, digest)."""
+        return self._placed
+
+    def readable_shards(self) -> list[PlacedShard]:
+        """Return the state's shards: a state knows them without looking at files."""
+        return self._placed
+
+    @cached_property
+    def _placed(self) -> list[PlacedShard]:
+        placed = []
+        for entry in self.state.data["shards"]:
+            shard = Shard(
+                path=entry["path"],
+                digest=entry["digest"],
+                size=entry["size_bytes"],
+                mtime_ns=0,
+                previous=entry["previous"],
+            )
+            rules = self.rules(entry["source"])
+            placed.append(PlacedShard(partition=entry["partition"], shard=shard, rules=rules))
+        return sorted(placed, key=lambda one: (one.source, one.digest))
+
+
+def _config(state: State, name: str) -> Config:
+    """Return a configuration of a state; where models lie does not matter to an address."""
+    reference = state.reference
+    return Config.model_validate(
+        {
+            "corpus": state.data["corpus"],
+            "references": {REFERENCE: {"model": "pinned"}},
+            "tokenizer": {"file": "pinned"},
+            "encoder": {"model": "pinned", "max_tokens": state.encoder["max_tokens"]},
+            "quality": {
+                **state.settings["quality"],
+                "reference": REFERENCE,
+                "overlap_tokens": reference["overlap_tokens"],
+                "context_tokens": reference["context_tokens"],
+            },
+            "diversity": state.settings["diversity"],
+            "mixtures": {
+                name: {**state.dials, "budget_tokens": state.budget, "seed": state.seed},
+            },
+        }
+    )
+
+
+class PinnedRecipes(Recipes):
+    """The addresses of a state."""
+
+    project: PinnedProject
+
+    def __init__(self, project: PinnedProject) -> None:
+        """Take a project that is pinned to a state."""
+        super().__init__(project)
+        self.state = project.state
+
+    def reference_digest(self, name: str) -> str:
+        """Return the digest of the state's reference."""
+        del name
+        return str(self.state.reference["digest"])
+
+    @property
+    def tokenizer_digest(self) -> str:
+        """Return the digest of the state's tokenizer."""
+        return str(self.state.tokenizer["digest"])
+
+    @property
+    def encoder_digest(self) -> str:
+        """Return the digest of the state's encoder."""
+        return str(self.state.encoder["digest"])
+
+    @property
+    def dtype(self) -> str:
+        """Return the number format in which the state's reference ran."""
+        return str(self.state.reference["dtype"])
+
+    def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+        """Return a stage's recipe, with the version of its code in the state."""
+        known = (stage.name, source) in self._recipes
+        found = super().recipe(stage, source)
+        if not known:
+            found["stage_version"] = self.state.code["stages"].get(stage.name, stage.version)
+        return found
+
+    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+        """Return a fit's recipe, with the version of its code in the state."""
+        found = super().fit_recipe(fit, name)
+        return {**found, "stage_version": self.state.code["fits"].get(fit.name, fit.version)}
+
+    def _embeddings_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+        found = super()._embeddings_recipe(source, stage)
+        return {**found, "dtype": self.state.encoder["dtype"]}
+
+    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+        name = stage.name.removeprefix("metric-")
+        identity = dict(self.state.settings["metrics"][name])
+        is_fitted = identity.pop("is_fitted")
+        upstream: dict[str, Any] = {"text": self._text(source)}
+        if identity["needs"] == "embedding":
+            upstream = {"embeddings": self.fingerprint(stages.EMBEDDINGS, source)}
+        if is_fitted:
+            upstream["fit"] = self.fit(stages.METRIC_FIT, name)
+        return {**upstream, **identity}
+
+    def _metric_fit_fit_recipe(self, name: str) -> dict[str, Any]:
+        identity = dict(self.state.settings["metrics"][name])
+        identity.pop("is_fitted")
+        if identity["needs"] == "embedding":
+            return {"embeddings": self._sources(stages.EMBEDDINGS), **identity}
+        sources = self.config.corpus.sources
+        return {"texts": {source: self._text(source) for source in sources}, **identity}
+
+    def fit_key(self, fit: FitStage, name: str = "") -> str:
+        """Return the folder of the state's fit, which may not exist.
+
+        Raises:
+            DamagedError: It exists, and a file of it is not what was written.
+        """
+        folder = f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
+        return super().fit_key(fit, name) if self.lake.exists(f"{folder}/fit.json") else folder
+
+    def fit(self, fit: FitStage, name: str = "") -> str:
+        """Return the version of a fit that the state has, whether or not it exists."""
+        return self.wanted_fit(fit, name)
+
+    def wanted_fit(self, fit: FitStage, name: str = "") -> str:
+        """Return a known fit of the state's very recipe, else that of the state's inputs."""
+        folder = self.fit_name(fit, name)
+        if folder not in self._fits:
+            recipe = self.fit_recipe(fit, name)
+            version = fingerprint({"recipe": recipe, "inputs": self.fit_inputs(fit, name)})
+            if fit.is_frozen:
+                version = self._known(folder, recipe) or version
+            self._fits[folder] = version
+        return self._fits[folder]
+
+    def former_fit(self, fit: FitStage) -> str | None:
+        """Return None: a fit that is made for a state alone carries over nobody's names."""
+        del fit
+        return None
+
+    def _known(self, folder: str, recipe: Mapping[str, Any]) -> str | None:
+        """Return the first known fit that was made by this recipe."""
+        wanted = fingerprint(recipe)
+        for known in self.state.refit:
+            made_by = known["recipes"].get(folder)
+            if made_by is not None and fingerprint(made_by) == wanted:
+                return str(known["versions"][folder])
+        return None
+
+
+@contextlib.contextmanager
+def scratch_over(project: Project) -> Iterator[OverlayLake]:
+    """Yield the project's lake with a scratch folder over it, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="samplemix-scratch-") as folder:
+        yield OverlayLake(project.lake, Path(folder))
+
+
+def pinned(
+    project: Project, state: State, lake: OverlayLake, name: str = "pinned"
+) -> PinnedRecipes:
+    """Return the addresses of a state of a project."""
+    return PinnedRecipes(PinnedProject(project, state, name, lake))

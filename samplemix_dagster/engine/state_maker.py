@@ -1,0 +1,172 @@
+"""Make what of a state is not stored, in a scratch folder over the lake: the lake is only read.
+
+Tables and fits are made by the same code that a run uses. Stages that read text or run a model are
+never run: a state that needs them is *not computable*, and the error says what is missing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from samplemix_dagster import tables
+from samplemix_dagster.engine import scoring, stages
+from samplemix_dagster.engine.fits import FitWriter, make_corpus
+from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, feature_stages
+from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes
+from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.stages import FitStage, Stage
+
+
+class StateMaker:
+    """Makes what of a state is not stored, in the scratch folder over the lake."""
+
+    def __init__(self, recipes: PinnedRecipes) -> None:
+        """Take the addresses of a state."""
+        self.recipes = recipes
+        self.lake = recipes.lake
+
+    def make(self) -> None:
+        """Make every table and fit that the state's draw reads.
+
+        Raises:
+            NotComputableError: Something that only text or a model could give is not stored.
+        """
+        config = self.recipes.config
+        for stage in BASE_STAGES:
+            self._require(stage)
+        self._fit(stages.CORPUS)
+        for fit in (stages.CALIBRATION, stages.CLUSTER_FIT, stages.NGRAM_INDEX, stages.TOPIC_FIT):
+            self._fit(fit)
+        for name, identity in self.recipes.state.settings["metrics"].items():
+            if identity["is_fitted"]:
+                self._fit(stages.METRIC_FIT, name)
+        done = {*BASE_STAGES, stages.DIVERSITY, stages.SCORES}
+        for stage in feature_stages(config.diversity.metrics):
+            if stage not in done:
+                self._tables(stage)
+        self._fit(stages.DIVERSITY_CALIBRATION)
+        self._tables(stages.DIVERSITY)
+        self._tables(stages.SCORES)
+        self._fit(stages.BETA)
+        self.require_same_draw()
+
+    def require_same_draw(self) -> None:
+        """Refuse to draw by this code what another version of it drew.
+
+        Raises:
+            NotComputableError: The state has another version of the mixture's code.
+        """
+        self._same_code("fits", stages.MIXTURE)
+
+    def _missing(self, stage: Stage) -> list[PlacedShard]:
+        folders = {}
+        for source in self.recipes.config.corpus.sources:
+            folders[source] = self.lake.names(self.recipes.feature_folder(stage, source))
+        return [
+            shard
+            for shard in self.recipes.project.all_shards()
+            if f"{shard.digest}.parquet" not in folders[shard.source]
+        ]
+
+    def _require(self, stage: Stage) -> None:
+        missing = self._missing(stage)
+        if not missing:
+            return
+        shown = ", ".join(shard.shard.path for shard in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise NotComputableError(
+            f"{stage.asset} ({stage.name}) of {shown}{more} is not stored for these inputs"
+        )
+
+    def _tables(self, stage: Stage) -> None:
+        missing = self._missing(stage)
+        if not missing:
+            return
+        self._same_code("stages", stage)
+        make = scoring.lazily(self._maker(stage), self.recipes)
+        contract = stage.table
+        if stage is stages.SCORES:
+            contract = tables.scores_table(tuple(self.recipes.config.diversity.metrics))
+        for shard in missing:
+            key = self.recipes.feature_key(stage, shard)
+            recipe = self.recipes.recipe(stage, shard.source)
+            self.lake.write_table(key, make(shard), contract, recipe)
+
+    def _maker(self, stage: Stage) -> Any:
+        makers = {
+            stages.QUALITY: scoring.quality_maker,
+            stages.CLUSTERS: scoring.clusters_maker,
+            stages.OWNERSHIP: scoring.ownership_maker,
+            stages.TOPICS: scoring.topics_maker,
+            stages.DIVERSITY: scoring.diversity_maker,
+            stages.SCORES: scoring.scores_maker,
+        }
+        if stage in makers:
+            return makers[stage]
+        name = stage.name.removeprefix("metric-")
+        if self._metric(name)["needs"] != "embedding":
+            raise NotComputableError(f"{stage.asset} is not stored, and it reads the text")
+        return lambda recipes: scoring.embedding_metric_maker(recipes, name)
+
+    def _metric(self, name: str) -> Mapping[str, Any]:
+        """Return what a metric of one's own is, if its code is still the same."""
+        from samplemix_dagster.engine.metrics import metric_identity
+
+        identity = dict(self.recipes.state.settings["metrics"][name])
+        identity.pop("is_fitted")
+        target = self.recipes.config.diversity.metrics[name]
+        if metric_identity(target, self.recipes.project.root) != identity:
+            raise NotComputableError(f"the code of metric {name!r} has changed since")
+        return identity
+
+    def _fit(self, fit: FitStage, name: str = "") -> None:
+        recipes = self.recipes
+        folder = recipes.fit_key(fit, name)
+        if self.lake.exists(f"{folder}/fit.json"):
+            return
+        if recipes.fit(fit, name) in self._versions_known(recipes.fit_name(fit, name)):
+            raise NotComputableError(f"{folder} is gone from the lake")
+        self._same_code("fits", fit)
+        if fit is stages.METRIC_FIT and self._metric(name)["needs"] != "embedding":
+            raise NotComputableError(f"{fit.asset}/{name} is not stored, and it reads the text")
+        recipe = recipes.fit_recipe(fit, name)
+        with self.lake.fill_folder(folder, "fit.json") as aside:
+            writer = FitWriter(aside)
+            facts = _fit_maker(fit, name)(recipes, writer)
+            stated = {"version": recipes.fit(fit, name), "recipe": recipe, "facts": facts}
+            writer.lake.replace_json("fit.json", stated)
+
+    def _versions_known(self, folder: str) -> set[str]:
+        """Versions of frozen fits that a manifest names: they are read, never made again."""
+        frozen = {fit.name for fit in stages.FROZEN}
+        if folder not in frozen and not folder.startswith(stages.METRIC_FIT.name):
+            return set()
+        return {known["versions"].get(folder, "") for known in self.recipes.state.refit}
+
+    def _same_code(self, kind: str, stage: Stage | FitStage) -> None:
+        """Refuse to make by this code what another version of it made.
+
+        Raises:
+            NotComputableError: The state has another version of the stage's code.
+        """
+        wanted = self.recipes.state.code[kind].get(stage.name, stage.version)
+        if wanted != stage.version:
+            raise NotComputableError(
+                f"{stage.asset} was made by version {wanted} of its code, and this is version "
+                f"{stage.version}"
+            )
+
+
+def _fit_maker(fit: FitStage, name: str) -> Any:
+    from samplemix_dagster.engine import beta, diversity_fits
+
+    if fit is stages.METRIC_FIT:
+        return diversity_fits.metric_fit_maker(name)
+    return {
+        stages.CORPUS: make_corpus,
+        stages.CALIBRATION: diversity_fits.make_calibration,
+        stages.CLUSTER_FIT: diversity_fits.make_clusters,
+        stages.NGRAM_INDEX: diversity_fits.make_ngram_index,
+        stages.TOPIC_FIT: diversity_fits.make_topics,
+        stages.DIVERSITY_CALIBRATION: diversity_fits.make_diversity_calibration,
+        stages.BETA: beta.make_beta,
+    }[fit]

@@ -1,0 +1,227 @@
+"""A project on S3 is the project on disk: same versions, same bytes, nothing done twice."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samplemix_dagster.engine.explain import explain_document
+from samplemix_dagster.engine.exporting import export_version
+from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.engine.status import project_status
+from samplemix_dagster.engine.versions import list_versions
+from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.dbt_project import build_report, report_reason
+from samplemix_dagster.storage.exports import read_back
+from samplemix_dagster.storage.query import query
+from samplemix_dagster.storage.s3 import Bucket
+from samplemix_dagster.storage.s3_errors import SOURCE
+from tests import s3_faults
+from tests.engine.runs import ledgers, rows
+from tests.projects import (
+    finished_project,
+    needs_encoder,
+    open_project,
+    read_settings,
+    reference_folder,
+    write_settings,
+)
+from tests.s3_faults import Fault, Proxy
+
+pytestmark = [needs_encoder, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        s3_faults.use_credentials(patch)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def proxy(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    with s3_faults.proxy_before(s3_faults.moto_server()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bucket(proxy: Proxy) -> Bucket:
+    """A bucket that holds the corpus of the finished project."""
+    name = s3_faults.new_bucket(s3_faults.moto_server())
+    made = Bucket(s3_faults.connect(proxy.url), name, SOURCE)
+    data = finished_project() / "data"
+    for path in sorted(data.rglob("*")):
+        if path.is_file():
+            made.put(f"data/{path.relative_to(data).as_posix()}", path.read_bytes())
+    return made
+
+
+def on_s3(root: Path, bucket: Bucket, url: str) -> Path:
+    """Write the finished project's configuration, with sources and lake in a bucket."""
+    root.mkdir()
+    settings = read_settings(finished_project())
+    for name, source in settings["corpus"]["sources"].items():
+        source["path"] = bucket.url(f"data/{name}/*")
+    settings["references"]["main"]["model"] = str(reference_folder())
+    settings["lake"] = bucket.url("lake")
+    settings["s3"] = {"endpoint": url, "region": "us-east-1", "max_attempts": 4}
+    write_settings(root, settings)
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, bucket: Bucket, proxy: Proxy) -> Path:
+    """The project on S3 after one run, during which things went wrong. Nobody changes it."""
+    made = on_s3(tmp_path_factory.mktemp("s3") / "project", bucket, proxy.url)
+    proxy.faults = [
+        Fault("GET", "/data/news", times=2, cut_answer=900),
+        Fault("PUT", "/lake/features", times=2, cut_request=300),
+        Fault("GET", "list-type", times=2, status=503, code="SlowDown"),
+        Fault("PUT", "/lake/fits", times=1, status=500, code="InternalError"),
+    ]
+    run_project(open_project(made))
+    assert not any(fault.times for fault in proxy.faults)
+    return made
+
+
+def test_a_corpus_has_the_same_versions_and_ledgers_as_on_disk(root: Path) -> None:
+    assert ledgers(root) == ledgers(finished_project())
+
+
+def test_a_second_run_does_nothing_and_asks_little(
+    root: Path, proxy: Proxy, bucket: Bucket
+) -> None:
+    proxy.requests.clear()
+    assert Planner(open_project(root)).plan().is_empty
+    num_requests = len(proxy.requests)
+    assert run_project(open_project(root)) == []
+    assert proxy.count("GET", r"/data/[a-z]+/part") == 0
+    # Three sources of two shards each, sixteen stages: it is folders that are listed.
+    assert num_requests <= 60
+
+
+def test_another_machine_sees_the_same(
+    root: Path, tmp_path: Path, bucket: Bucket, proxy: Proxy
+) -> None:
+    elsewhere = on_s3(tmp_path / "elsewhere", bucket, proxy.url)
+    assert Planner(open_project(elsewhere)).plan().is_empty
+    sql = "select doc_id, source, row, quality, diversity, copies from ledger order by all"
+    assert rows(elsewhere, sql) == rows(root, sql) == rows(finished_project(), sql)
+    assert not list((elsewhere / ".samplemix").rglob("part-*"))  # no text is kept
+
+
+def test_the_looks_of_a_person_work(root: Path) -> None:
+    project = open_project(root)
+    assert {entry["state"] for entry in project_status(project)["assets"]} == {"current"}
+    assert {entry["name"] for entry in list_versions(project)} == {"default", "flat"}
+    [first] = query(project.lake, "select * from documents order by doc_id limit 1").to_pylist()
+    assert first["shard"].startswith("s3://")
+    found = explain_document(project, first["doc_id"], None)
+    here = explain_document(open_project(finished_project()), first["doc_id"], None)
+    assert (found["text"], found["scores"]["quality"]) == (here["text"], here["scores"]["quality"])
+
+
+def test_an_export_goes_to_s3_and_reads_back(root: Path, bucket: Bucket, tmp_path: Path) -> None:
+    project = open_project(root)
+    version = str(project.lake.read_json("mixtures/flat/current.json")["version"])
+    url = bucket.url("out/flat")
+    options = {"form": "parquet", "num_files": 2, "folder": url}
+    manifest = export_version(project, "flat", version, **options)  # type: ignore[arg-type]
+    names = [file["name"] for file in manifest["files"]]
+    assert [entry.key for entry in bucket.below("out/flat/")] == sorted(
+        f"out/flat/{name}" for name in [*names, "manifest.json"]
+    )
+    for name in names:
+        bucket.fetch(f"out/flat/{name}", tmp_path / name)
+    found = list(read_back(tmp_path, names))
+    assert sum(row["num_tokens"] for row in found) == manifest["num_tokens"]
+    assert export_version(project, "flat", version, **options) == manifest  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="holds another export"):
+        export_version(project, "flat", version, **{**options, "num_files": 3})  # type: ignore[arg-type]
+
+
+def test_the_export_of_a_run_stands_in_the_lake(root: Path, bucket: Bucket) -> None:
+    local = {
+        path.name: path.read_bytes()
+        for path in (finished_project() / ".samplemix/lake/exports/default").rglob("part-*")
+    }
+    sent = {
+        entry.key.rsplit("/", 1)[-1]: bucket.read(entry.key)
+        for entry in bucket.below("lake/exports/default/")
+        if "/part-" in entry.key
+    }
+    assert sent == local
+
+
+def test_the_report_is_published_to_s3(root: Path, bucket: Bucket) -> None:
+    project = open_project(root)
+    build_report(project.lake, project.home)
+    assert report_reason(project.lake) == ""
+    assert "lake/reports/mixture_totals.parquet" in {e.key for e in bucket.below("lake/reports/")}
+    totals = query(project.lake, "select distinct mixture from mixture_totals").to_pylist()
+    assert {row["mixture"] for row in totals} == {"default", "flat"}
+
+
+def test_no_credential_is_in_any_file(root: Path, bucket: Bucket) -> None:
+    secrets = (s3_faults.ACCESS_KEY.encode(), s3_faults.SECRET_KEY.encode())
+    contents = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
+    contents += [bucket.read(entry.key) or b"" for entry in bucket.below("lake/")]
+    assert len(contents) > 200
+    assert not [content for content in contents for secret in secrets if secret in content]
+
+
+def test_a_lake_elsewhere_than_folder_and_s3_is_refused(root: Path, tmp_path: Path) -> None:
+    settings = read_settings(root)
+    settings["lake"] = "gs://bucket/lake"
+    write_settings(tmp_path, settings)
+    with pytest.raises(ConfigError, match="neither a local folder nor s3://bucket/prefix"):
+        open_project(tmp_path)
+
+
+def test_a_vanished_source_is_a_problem_and_the_others_go_on(
+    root: Path, tmp_path: Path, bucket: Bucket, proxy: Proxy
+) -> None:
+    made = on_s3(tmp_path / "project", bucket, proxy.url)
+    settings = read_settings(made)
+    settings["lake"] = "lake"
+    write_settings(made, settings)
+    proxy.faults = [Fault("GET", "/data/web/part-1", times=9, status=404, code="NoSuchKey")]
+    plan = Planner(open_project(made)).plan(["raw_shards"])
+    proxy.faults = []
+    assert list(plan.problems) == ["web"]
+    assert "data/web/part-1.jsonl.gz: the object is gone" in plan.problems["web"]
+    assert {task.partition for task in plan.tasks} == {"news", "letters"}
+
+
+def test_the_command_line_and_dagster_give_the_same(
+    tmp_path: Path, bucket: Bucket, proxy: Proxy
+) -> None:
+    made = on_s3(tmp_path / "project", bucket, proxy.url)
+    settings = read_settings(made)
+    settings["lake"] = bucket.url("lake-of-dagster")
+    write_settings(made, settings)
+
+    def samplemix(*words: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "samplemix_dagster.cli", *words, "--json"],
+            cwd=made,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        for secret in (s3_faults.ACCESS_KEY, s3_faults.SECRET_KEY):
+            assert secret.encode() not in done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    assert samplemix("run")["succeeded"]
+    assert ledgers(made) == ledgers(finished_project())
+    assert samplemix("run")["stages"] == []
+    assert samplemix("export", "flat", "--to", bucket.url("cli/flat"))["num_draws"] > 0
+    assert bucket.head("cli/flat/manifest.json") is not None

@@ -1,0 +1,26 @@
+"""A run that is killed loses nothing: the next one goes on to the same bytes.
+
+The long form, 100 kills of the whole command, is ``benchmarks/kill_campaign.py``.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.changes import settings_changed
+from tests.kills import campaign
+from tests.projects import make_project, needs_encoder, reference_folder
+
+pytestmark = needs_encoder
+
+
+@pytest.mark.parametrize(("through", "count"), [("plain", 8), ("cli", 2)])
+def test_a_killed_run_goes_on_to_the_same_ledger(through: str, count: int, tmp_path: Path) -> None:
+    fresh = make_project(tmp_path / "fresh", reference_folder())
+    settings_changed("compute", "workers", to=2)(fresh)
+    _, *kills = campaign(tmp_path, fresh, count, 1, through=through)
+    assert len(kills) == count
+    for kill in kills:
+        assert kill["is_good"], kill
+    assert sum(bool(kill["was_killed"]) for kill in kills) >= count // 2
+    assert sum(bool(kill["tables_kept"]) for kill in kills) >= 1
