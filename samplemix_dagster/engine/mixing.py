@@ -72,6 +72,8 @@ _SCORE_COLUMNS = (
     "ngram_overlap",
     "ngram_ownership",
 )
+_MOST_KEPT_DOCUMENTS = 1_000_000
+"""Documents that are kept in memory from pass to pass, some 200 bytes each; more are read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +102,26 @@ class Draw:
             plane=self.plane, law=load_law(recipes), options=recipes.project.mixture_config(name)
         )
         self.strategy: Strategy = make_strategy(self.settings.strategy, inputs)
+        self._kept: list[_Part] | None = None
 
     def parts(self) -> Iterator[_Part]:
-        """Yield every shard with its documents' weights and luck."""
+        """Yield every shard with its documents' weights and luck; a small corpus is read once."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[_Part] = []
+        num_documents = 0
+        for part in self._read_parts():
+            num_documents += part.table.num_rows
+            if num_documents <= _MOST_KEPT_DOCUMENTS:
+                kept.append(part)
+            else:
+                kept.clear()
+            yield part
+        if num_documents <= _MOST_KEPT_DOCUMENTS:
+            self._kept = kept
+
+    def _read_parts(self) -> Iterator[_Part]:
         for shard, table, is_duplicate in counted_shards(self.recipes, *_SCORE_COLUMNS):
             tokens = table.column("num_tokens").to_numpy()
             columns = ScoreColumns(

@@ -12,9 +12,11 @@ from tests.engine.changes import (
     rename_a_shard,
     rewrite_one_document,
     settings_changed,
+    turn_a_dial,
 )
 from tests.engine.runs import ledgers, run, run_changed
 from tests.projects import (
+    copy_project,
     make_project,
     needs_encoder,
     read_settings,
@@ -97,3 +99,17 @@ def test_the_seed_alone_decides_luck_not_the_name_of_the_mixture(root: Path) -> 
     run(root)
     found = ledgers(root)
     assert found["another-name"] == found["flat"]
+
+
+def test_what_is_kept_in_memory_does_not_matter(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samplemix_dagster.engine import mixing
+
+    other = copy_project(root, tmp_path / "other")
+    for project in (root, other):
+        turn_a_dial(project)
+    run(root)
+    monkeypatch.setattr(mixing, "_MOST_KEPT_DOCUMENTS", 30)
+    run(other)
+    assert ledgers(other) == ledgers(root)
