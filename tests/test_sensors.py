@@ -234,9 +234,9 @@ def flaky(errors: list[Exception]) -> tuple[dg.AssetsDefinition, list[int]]:
 
     @dg.asset
     def thing(context: dg.AssetExecutionContext, project: ProjectResource) -> None:
-        begin(context, project)
+        opened = begin(context, project)
         tries.append(context.retry_number)
-        with retries(context):
+        with retries(context, opened):
             if errors:
                 raise errors.pop(0)
 

@@ -24,15 +24,6 @@ from samplemix_dagster.storage.shards import REASONS, Document, read_shard
 
 _HEX = frozenset("0123456789abcdef")
 _TEXT_CHARACTERS = 2000
-_SCORED = (
-    stages.PERPLEXITY,
-    stages.TOKENS,
-    stages.QUALITY,
-    stages.CLUSTERS,
-    stages.OWNERSHIP,
-    stages.TOPICS,
-    stages.DIVERSITY,
-)
 
 
 def explain_document(project: Project, doc_id: str, mixture: str | None) -> dict[str, Any]:
@@ -72,7 +63,7 @@ def explain_document(project: Project, doc_id: str, mixture: str | None) -> dict
         "scores": scores[0] if scores else None,
         "recipes": {
             stage.asset: recipe
-            for stage in _SCORED
+            for stage in stages.SCORED
             if (recipe := last_recipe(project, stage, found[0]["source"])) is not None
         },
         "mixtures": [

@@ -23,16 +23,6 @@ SCHEMA = 2
 
 _LEFT_OUT = {"lake", "export", "schedule", "sensor", "hooks", "s3"}
 """Sections of the configuration that cannot change a result."""
-SINGLE_FITS = (
-    stages.CORPUS,
-    stages.CALIBRATION,
-    stages.CLUSTER_FIT,
-    stages.NGRAM_INDEX,
-    stages.TOPIC_FIT,
-    stages.DIVERSITY_CALIBRATION,
-    stages.BETA,
-)
-"""Fits of which a project has one."""
 
 
 class _Part(BaseModel):
@@ -214,7 +204,7 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
 def fit_asset(name: str) -> str:
     """Return the asset of a fit, by its folder in the lake."""
     kind, _, label = name.partition("-")
-    every = (*SINGLE_FITS, stages.REFERENCE, stages.METRIC_FIT)
+    every = (*stages.SINGLE_FITS, stages.REFERENCE, stages.METRIC_FIT)
     asset = next(fit.asset for fit in every if fit.name == kind)
     return f"{asset}/{label}" if label else asset
 
@@ -268,7 +258,7 @@ def _every_fit(recipes: Recipes) -> list[tuple[FitStage, str]]:
         if metric_is_fitted(target, recipes.project.root)
     ]
     return [
-        *((fit, "") for fit in SINGLE_FITS),
+        *((fit, "") for fit in stages.SINGLE_FITS),
         *((stages.REFERENCE, name) for name in used),
         *((stages.METRIC_FIT, name) for name in metrics),
     ]

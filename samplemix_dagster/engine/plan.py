@@ -341,15 +341,7 @@ def _count(number: int, noun: str, rest: str = "") -> str:
 
 def _fit_asset(folder: str) -> str:
     """Return the asset that a fit's folder belongs to."""
-    for fit in (
-        stages.CORPUS,
-        stages.CALIBRATION,
-        stages.CLUSTER_FIT,
-        stages.NGRAM_INDEX,
-        stages.TOPIC_FIT,
-        stages.DIVERSITY_CALIBRATION,
-        stages.BETA,
-    ):
+    for fit in stages.SINGLE_FITS:
         if folder == fit.name:
             return fit.asset
     kind, _, name = folder.partition("-")

@@ -267,15 +267,7 @@ def scores_maker(recipes: Recipes) -> Maker:
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, stages.DOCUMENTS, shard, "doc_id", "row", "language")
         arrays: dict[str, Any] = {name: documents.column(name) for name in documents.column_names}
-        for stage in (
-            stages.PERPLEXITY,
-            stages.TOKENS,
-            stages.QUALITY,
-            stages.CLUSTERS,
-            stages.OWNERSHIP,
-            stages.TOPICS,
-            stages.DIVERSITY,
-        ):
+        for stage in stages.SCORED:
             table = read(recipes, stage, shard)
             arrays |= {name: table.column(name) for name in table.column_names[1:]}
         for name in metrics:

@@ -47,6 +47,8 @@ CLUSTERS = Stage("clusters", "cluster_diversity", "diversity", tables.CLUSTERS)
 OWNERSHIP = Stage("ownership", "ngram_ownership", "diversity", tables.OWNERSHIP)
 TOPICS = Stage("topics", "topic_distribution", "diversity", tables.TOPICS)
 DIVERSITY = Stage("diversity", "diversity_scores", "diversity", tables.DIVERSITY)
+SCORED = (PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
+"""Stages whose columns the wide table of scores lays side by side, in this order."""
 SCORES = Stage("scores", "document_scores", "beta", tables.scores_table())
 
 CORPUS = FitStage("corpus", "corpus", "shards", is_frozen=False)
@@ -59,6 +61,17 @@ METRIC_FIT = FitStage("metric_fit", "metric_fit", "diversity")
 DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration", "diversity")
 BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
 MIXTURE = FitStage("mixture", "mixture", "mixture", is_frozen=False)
+
+SINGLE_FITS = (
+    CORPUS,
+    CALIBRATION,
+    CLUSTER_FIT,
+    NGRAM_INDEX,
+    TOPIC_FIT,
+    DIVERSITY_CALIBRATION,
+    BETA,
+)
+"""Fits of which a project has one."""
 
 FROZEN = (CALIBRATION, CLUSTER_FIT, NGRAM_INDEX, TOPIC_FIT, DIVERSITY_CALIBRATION)
 """Fits of which there is one, and which are kept until the corpus has drifted."""
