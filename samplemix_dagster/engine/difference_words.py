@@ -112,10 +112,13 @@ def _data_words(project: Project, a: Mapping[str, Any], b: Mapping[str, Any]) ->
             f"{_shards(found['rewritten'])} rewritten: of its texts {len(after - before):,} came, "
             f"{len(before - after):,} went and {len(after & before):,} stayed"
         )
-    return [
-        *words,
-        *_changes(_flat(a["project"]["corpus"]), _flat(b["project"]["corpus"]), "corpus."),
-    ]
+    return [*words, *_changes(_reading(a), _reading(b), "corpus.")]
+
+
+def _reading(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How the corpus is read. Where it lies is no part of it: a moved shard is the same shard."""
+    found = _flat(manifest["project"]["corpus"])
+    return {key: value for key, value in found.items() if not key.endswith((".path", ".parts"))}
 
 
 def _shards(shards: Sequence[Mapping[str, Any]]) -> str:

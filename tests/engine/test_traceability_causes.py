@@ -234,6 +234,13 @@ def test_a_renamed_shard_is_no_change(after: After) -> None:
     assert found["causes"] == []
 
 
+def test_where_shards_lie_is_no_part_of_what_changed(root: Path) -> None:
+    moved = settings_changed("corpus", "sources", "news", "path", to="./data/../data/news/*")
+    words = " ".join(changed(root, moved, add_a_shard)["words"])
+    assert "1 shard (data/news/part-2.jsonl) added" in words.replace("data/../data", "data")
+    assert ".path" not in words
+
+
 def test_what_traces_changes_nothing_in_the_project(root: Path) -> None:
     before = version(root)
     rewrite_one_document(root)
