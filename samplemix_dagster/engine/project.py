@@ -113,7 +113,8 @@ class Project:
         return self.files.at(shard.path, shard.seen if shard.etag else None)
 
     def refresh(self) -> None:
-        """Forget every scan: files are looked at again."""
+        """Forget every scan: files are looked at again, those of the lake too."""
+        self.lake.refresh()
         self._scans.clear()
 
     def take_only_settled(self, only: bool) -> None:

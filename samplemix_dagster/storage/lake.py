@@ -72,6 +72,9 @@ class Lake:
         """Return a context for those who only look: where looking costs, it is done once."""
         return contextlib.nullcontext()
 
+    def refresh(self) -> None:
+        """Forget what was seen of the lake, where that is remembered at all."""
+
     def exists(self, key: str) -> bool:
         """Whether the file is there (and so is complete)."""
         return self.path(key).is_file()

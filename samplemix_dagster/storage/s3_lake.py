@@ -61,7 +61,7 @@ class S3Lake(Lake):
         return self.bucket.url(self.prefix + key)
 
     def exists(self, key: str) -> bool:
-        """Whether the object is there; one that was seen once stays, since none is removed."""
+        """Whether the object is there; one that was seen stays so until :meth:`refresh`."""
         if key in self._seen:
             return True
         if self._snapshot is not None:
@@ -71,6 +71,10 @@ class S3Lake(Lake):
         if is_there and not self._is_replaced(key):
             self._seen.add(key)
         return is_there
+
+    def refresh(self) -> None:
+        """Forget which objects were seen: somebody else may have removed some."""
+        self._seen.clear()
 
     def names(self, folder: str) -> set[str]:
         """Return the names directly below a folder: one paged listing."""
@@ -212,10 +216,16 @@ class S3Lake(Lake):
         (self.root / key).unlink(missing_ok=True)
 
     def remove_folder(self, key: str) -> None:
-        """Remove every object below a prefix, and the copies."""
-        for entry in list(self.bucket.below(f"{self.prefix}{key}/")):
-            self.bucket.delete(entry.key)
-            self._forget(entry.key.removeprefix(self.prefix))
+        """Remove every object below a prefix, and the copies.
+
+        JSON files directly below go first: markers are among them, and without its marker a folder
+        that is half removed is not there.
+        """
+        below = f"{self.prefix}{key}/"
+        inner = [entry.key.removeprefix(below) for entry in self.bucket.below(below)]
+        for name in sorted(inner, key=lambda name: ("/" in name, not name.endswith(".json"), name)):
+            self._forget(f"{key}/{name}")
+            self.bucket.delete(below + name)
         remove_folder(self.root / key)
 
     def walk(self) -> Iterator[StoredFile]:

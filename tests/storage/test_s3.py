@@ -24,6 +24,7 @@ from samplemix_dagster.errors import (
     TransientError,
     UnreachableInputError,
 )
+from samplemix_dagster.init import describe
 from samplemix_dagster.storage.files import Files, matches
 from samplemix_dagster.storage.manifest import scan
 from samplemix_dagster.storage.rows import ReadRules
@@ -513,3 +514,26 @@ def test_credentials_are_in_no_log_and_no_error(
 
 def test_the_section_s3_holds_no_secret() -> None:
     assert not re.search("secret|token|key", json.dumps(S3().model_dump()))
+
+
+# -- looking into a prefix -------------------------------------------------------------------------
+
+
+def test_a_prefix_is_looked_into_as_a_folder_is(
+    bucket: Bucket, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"content": f"some text {number}", "uuid": number} for number in range(9000)]
+    for name in ("data/web/a.jsonl", "data/web/b.jsonl", "data/books/x/c.parquet", "data/d.txt"):
+        content = parquet(rows) if name.endswith("parquet") else jsonl(rows)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        bucket.put(name, content)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+    before = proxy.num_bytes
+    there = describe(bucket.url("data"), tmp_path)
+    assert proxy.num_bytes - before < 900_000
+    here = describe(str(tmp_path / "data"), tmp_path)
+    assert sorted((s.name, s.format, s.text, s.id, s.num_files, s.num_bytes) for s in there) == (
+        sorted((s.name, s.format, s.text, s.id, s.num_files, s.num_bytes) for s in here)
+    )
+    assert {s.path for s in there} == {bucket.url(s.path) for s in here}

@@ -253,3 +253,25 @@ def test_a_damaged_object_is_noted_and_can_be_made_again(machine: MakeLake) -> N
     assert not copies(there)
     write(there)
     assert machine("third").read_table(KEY).equals(numbers(9))
+
+
+def test_a_folder_that_is_half_removed_is_not_there(machine: MakeLake, proxy: Proxy) -> None:
+    here = machine("here")
+    with here.fill_folder("fits/x/1", "fit.json") as aside:
+        for name in ("a.parquet", "fit.json"):
+            (aside / name).write_text(name)
+    proxy.faults = [Fault("DELETE", "a.parquet", times=9, status=403, code="AccessDenied")]
+    with pytest.raises(LakeError, match="access is denied"):
+        here.remove_folder("fits/x/1")
+    assert here.names("fits/x/1") == {"a.parquet"}
+    assert not here.exists("fits/x/1/fit.json")
+
+
+def test_what_others_removed_is_noticed_after_a_refresh(machine: MakeLake) -> None:
+    here = machine("here")
+    write(here)
+    machine("there").remove(KEY)
+    here.refresh()
+    assert not here.exists(KEY)
+    write(here)
+    assert machine("elsewhere").read_table(KEY).num_rows == 9
