@@ -7,7 +7,6 @@ instance. A partition's failure leaves the others done; what depends on it is no
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -86,7 +85,7 @@ def run_stale(
     every = build_steps(project)
     chosen = every if steps is None else steps
     for attempt in range(MOST_REPAIRS + 1):
-        with contextlib.suppress(DamagedError), _noticing_signals() as runner.stop_if_told:
+        with contextlib.suppress(DamagedError):  # the lake has noted it
             for _, group in groupby(chosen, key=lambda step: step.phase):
                 runner.run_phase(list(group), every)
         if not project.lake.damaged:
@@ -109,34 +108,6 @@ def _tell(project: Project, runner: "_Runner") -> None:
     where = runner.tags.get("samplemix/job", "samplemix run")
     for problem in tell_failure(project, report.failures, ids, where):
         runner.on_event(problem)
-
-
-@contextlib.contextmanager
-def _noticing_signals() -> Iterator[Callable[[], None]]:
-    """Yield what raises KeyboardInterrupt if a signal to stop came meanwhile.
-
-    Dagster takes signals while a step runs, and one that comes between two of its checks is lost.
-    The wake-up descriptor is told of every signal, whoever handles it.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    before: int | None = None
-    with contextlib.suppress(ValueError):  # outside of the main thread signals are not ours
-        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def stop_if_told() -> None:
-        with contextlib.suppress(BlockingIOError):
-            if {signal.SIGINT, signal.SIGTERM} & set(os.read(reader, 512)):
-                raise KeyboardInterrupt
-
-    try:
-        yield stop_if_told
-    finally:
-        if before is not None:
-            signal.set_wakeup_fd(before)
-        os.close(reader)
-        os.close(writer)
 
 
 def _ignore(sentence: str) -> None:
@@ -163,7 +134,6 @@ class _Runner:
         self.tags = {**process_tags(), REPORTS_TO_TAG: "command line", **tags}
         self.report = RunReport()
         self.broken: set[str] = set()
-        self.stop_if_told: Callable[[], None] = lambda: None
 
     def start_over(self, repairs: list[str], *, is_last: bool) -> None:
         """Forget what failed for damaged files, which are removed by now; it is tried again."""
@@ -226,7 +196,6 @@ class _Runner:
         )
         self.report.run_ids.append(result.run_id)
         _stop_if_interrupted(result)
-        self.stop_if_told()
         seconds = _seconds(result)
         for task in tasks:
             key = asset_key(task.step.asset)

@@ -237,9 +237,12 @@ def test_init_writes_a_configuration_that_plans(project: Path) -> None:
     "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
 def test_a_run_that_is_stopped_says_so_and_goes_on_later(
-    project: Path, tmp_path: Path, stop: signal.Signals
+    project: Path, tmp_path: Path, stop: signal.Signals, request: pytest.FixtureRequest
 ) -> None:
     make_project(tmp_path, project / "reference")
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     command = [sys.executable, "-m", "samplemix_dagster.cli", "run", "--select", "quality"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None

@@ -7,7 +7,8 @@ or digest. Whether each thing is still in the lake is looked up; nothing is comp
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, fit_asset, read_traced
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, read_traced
 from samplemix_dagster.engine.pinned import scratch_over
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.rescoring import found_models
@@ -93,7 +94,7 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
                 name=name,
                 version=version,
                 place=f"fits/{name}/{version}",
-                asset=fit_asset(name),
+                asset=stages.fit_asset(name),
                 is_there=project.lake.exists(f"fits/{name}/{version}/fit.json"),
                 inputs=inputs,
             )

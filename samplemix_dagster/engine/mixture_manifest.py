@@ -201,14 +201,6 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
     }
 
 
-def fit_asset(name: str) -> str:
-    """Return the asset of a fit, by its folder in the lake."""
-    kind, _, label = name.partition("-")
-    every = (*stages.SINGLE_FITS, stages.REFERENCE, stages.METRIC_FIT)
-    asset = next(fit.asset for fit in every if fit.name == kind)
-    return f"{asset}/{label}" if label else asset
-
-
 def feature_stages(metrics: Any) -> tuple[Stage, ...]:
     """Return every per-shard stage, in an order that respects what each depends on."""
     return (

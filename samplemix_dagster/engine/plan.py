@@ -256,7 +256,7 @@ class Planner:
         return ", ".join(part for part in parts if part)
 
     def _unknown_reason(self, error: NotFittedError) -> str:
-        return f"after {_fit_asset(error.fit)}"
+        return f"after {stages.fit_asset(error.fit)}"
 
     # -- fits -------------------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ class Planner:
         try:
             version = self.recipes.wanted_fit(step.fit, step.name)
         except NotFittedError as error:
-            return f"after {_fit_asset(error.fit)}"
+            return f"after {stages.fit_asset(error.fit)}"
         if step.fit is stages.MIXTURE:
             folder, marker = f"mixtures/{step.name}", "manifest.json"
         else:
@@ -337,16 +337,6 @@ def _count(number: int, noun: str, rest: str = "") -> str:
     if number == 0:
         return ""
     return f"{number} {noun}{'s' if number > 1 else ''} {rest}".strip()
-
-
-def _fit_asset(folder: str) -> str:
-    """Return the asset that a fit's folder belongs to."""
-    for fit in stages.SINGLE_FITS:
-        if folder == fit.name:
-            return fit.asset
-    kind, _, name = folder.partition("-")
-    assets = {"reference": "reference_model", "metric_fit": "metric_fit", "mixture": "mixture"}
-    return f"{assets.get(kind, kind)}/{name}"
 
 
 def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, Any] | None:

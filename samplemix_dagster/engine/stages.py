@@ -88,3 +88,11 @@ COMPONENT_STAGES = {"cluster": CLUSTERS, "ngram": OWNERSHIP, "topic": TOPICS}
 def metric_stage(name: str) -> Stage:
     """Return the stage of a user's own component."""
     return Stage(f"metric-{name}", f"metric_{name}", "diversity", tables.METRIC, carries_over=True)
+
+
+def fit_asset(folder: str) -> str:
+    """Return the asset of a fit, by its folder in the lake: ``reference-main``, ``topic_fit``."""
+    kind, _, name = folder.partition("-")
+    every = (*SINGLE_FITS, REFERENCE, METRIC_FIT, MIXTURE)
+    asset = next(fit.asset for fit in every if fit.name == kind)
+    return f"{asset}/{name}" if name else asset

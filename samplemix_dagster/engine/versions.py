@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.difference_words import CAUSES, MEANING
-from samplemix_dagster.engine.mixture_manifest import fit_asset, read_traced
+from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.pinned import state_of
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
@@ -106,7 +107,7 @@ def summary(manifest: dict[str, Any]) -> dict[str, Any]:
 def version_inputs(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the inputs of a version: ``asset``, ``version`` (or digest) and ``what`` it is."""
     rows = [
-        {"asset": fit_asset(name), "version": manifest["fits"][name], "what": "fit"}
+        {"asset": stages.fit_asset(name), "version": manifest["fits"][name], "what": "fit"}
         for name in manifest["fit_recipes"]
     ]
     by_asset: dict[str, dict[str, list[str]]] = {}
