@@ -11,6 +11,7 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -28,6 +29,8 @@ _THREAD_VARIABLES = (
 _WORTH_A_POOL = 3
 """Chunks that are worth the seconds in which worker processes start and load a model."""
 _pools: dict[int, concurrent.futures.ProcessPoolExecutor] = {}
+_pools_lock = threading.Lock()
+"""Two runs in one process share its workers; environment variables are the process's too."""
 
 
 def map_chunks(
@@ -75,25 +78,29 @@ def map_chunks(
 
 
 def _pool(num_workers: int) -> concurrent.futures.ProcessPoolExecutor:
-    pool = _pools.get(num_workers)
-    if pool is None:
-        # Spawned, not forked: a fork would inherit half of a threaded library's state.
-        context = multiprocessing.get_context("spawn")
-        pool = concurrent.futures.ProcessPoolExecutor(
-            num_workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-        )
-        _pools[num_workers] = pool
-        saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-        try:
-            # All start now, while the variables stand: libraries read them when they load.
-            list(pool.map(_ready, range(num_workers)))
-        finally:
-            for name, value in saved.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+    with _pools_lock:
+        if num_workers not in _pools:
+            _pools[num_workers] = _start_pool(num_workers)
+        return _pools[num_workers]
+
+
+def _start_pool(num_workers: int) -> concurrent.futures.ProcessPoolExecutor:
+    # Spawned, not forked: a fork would inherit half of a threaded library's state.
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+    )
+    saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        # All start now, while the variables stand: libraries read them when they load.
+        list(pool.map(_ready, range(num_workers)))
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
     return pool
 
 
@@ -103,7 +110,6 @@ def _ready(number: int) -> int:
 
 def _start_worker(parent: int) -> None:
     import signal
-    import threading
     import time
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from samplemix_dagster.core.model_lock import MODEL_LOCK
 from samplemix_dagster.errors import ConfigError, ModelError
 from samplemix_dagster.storage.model_files import (
     FOLDS,
@@ -206,7 +207,8 @@ def load_encoder(folder: Path, device: str, dtype: str = "float32") -> Any:
     Raises:
         ModelError: It is not an encoder, wants its own code, or its weights are pickles.
     """
-    from sentence_transformers import SentenceTransformer
+    with MODEL_LOCK:
+        from sentence_transformers import SentenceTransformer
 
     require_safetensors(folder)
     modules = folder / "modules.json"
@@ -216,31 +218,34 @@ def load_encoder(folder: Path, device: str, dtype: str = "float32") -> Any:
     if foreign:
         raise ModelError(f"{modules} asks to run its own code, {foreign[0]}; it is not run")
     try:
-        return SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "torch_dtype": dtype},
-        )
+        with MODEL_LOCK:
+            return SentenceTransformer(
+                str(folder),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True, "torch_dtype": dtype},
+            )
     except Exception as error:  # each architecture fails in its own way
         raise ModelError(f"{folder} cannot be loaded as an encoder: {error}") from error
 
 
 def _load_causal(folder: Path, device: str, dtype: str) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
+    with MODEL_LOCK:
+        import torch
+        from transformers import AutoModelForCausalLM
 
     require_safetensors(folder)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            torch_dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with MODEL_LOCK:
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                torch_dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except Exception as error:  # each architecture fails in its own way
         msg = f"{folder} cannot be loaded as a causal language model: {error}"
         raise ModelError(msg) from error

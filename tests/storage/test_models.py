@@ -1,8 +1,10 @@
+import concurrent.futures
 import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,23 @@ def test_a_loaded_reference_says_what_it_is(trained: tuple, folder: Path) -> Non
 
 def test_a_dtype_is_the_one_asked_for(folder: Path) -> None:
     assert load_reference(folder, "cpu", "bfloat16").models[0].dtype == torch.bfloat16
+
+
+def test_models_loaded_by_many_threads_at_once_are_whole(trained: tuple, folder: Path) -> None:
+    num_threads = 8
+    together = threading.Barrier(num_threads)
+
+    def load(_: int) -> np.ndarray:
+        together.wait()
+        loaded = [load_reference(folder, "cpu", dtype) for dtype in ("bfloat16", "float32")]
+        return losses(loaded[1].models[0], loaded[1].tokenizer)
+
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+        for found in pool.map(load, range(num_threads)):
+            np.testing.assert_array_equal(found, losses(*trained))
+    assert torch.get_default_dtype() == torch.float32
+    # What a load puts in place of its own functions would else stay for every later one.
+    assert load_reference(folder, "cpu", "float32").num_parameters == count_parameters(folder)
 
 
 def test_transformers_reads_a_saved_reference(trained: tuple, folder: Path) -> None:

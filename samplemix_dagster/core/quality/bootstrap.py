@@ -23,6 +23,7 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from samplemix_dagster.core.hashing import doc_id, id_words, keyed_hashes
+from samplemix_dagster.core.model_lock import MODEL_LOCK
 from samplemix_dagster.core.quality.bootstrap_recipe import (
     BootstrapRecipe,
     check_vocabulary,
@@ -141,7 +142,7 @@ def train_reference(
             "context_tokens"
         )
         raise InputError(msg)
-    with torch.random.fork_rng(devices=[]):
+    with MODEL_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model: Any = LlamaForCausalLM(_model_config(recipe, tokenizer, separator_id))
     model.to(device).train()
