@@ -9,7 +9,7 @@
         {% for node in graph.nodes.values() %}
             {% if
                 node.resource_type == 'model'
-                and node.config.materialized == 'view'
+                and node.config.materialized in ('view', 'table')
                 and node.unique_id not in selected_resources
             %}
                 {% do run_query(

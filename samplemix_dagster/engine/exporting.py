@@ -7,6 +7,7 @@ export is called done.
 
 import collections
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.storage.exports import Spill, file_name, read_back, write_files
 from samplemix_dagster.storage.lake import Lake, digest_file, remove_folder
-from samplemix_dagster.storage.manifest import ledger_file
+from samplemix_dagster.storage.manifest import Shard, ledger_file
 from samplemix_dagster.storage.models import load_tokenizer
 from samplemix_dagster.storage.rows import Openable
 from samplemix_dagster.storage.s3 import SCHEME
@@ -267,9 +268,12 @@ def _spill(
     """Read each shard with draws once and set its draws aside; return the tokens counted."""
     project = recipes.project
     tokenizer = load_tokenizer(recipes.tokenizer_folder)
+    placed = {(one.source, one.digest): one.shard for one in project.all_shards()}
     counted = 0
+    by_shard = np.argsort(draws.shard, kind="stable")
+    bounds = np.searchsorted(draws.shard[by_shard], np.arange(len(mixture["shards"]) + 1))
     for number, shard in enumerate(mixture["shards"]):
-        chosen = np.flatnonzero(draws.shard == number)
+        chosen = by_shard[bounds[number] : bounds[number + 1]]
         if chosen.size == 0:
             continue
         by_row: dict[int, list[int]] = collections.defaultdict(list)
@@ -280,7 +284,7 @@ def _spill(
         ids = dict(
             zip(ledger.column("row").to_pylist(), ledger.column("doc_id").to_pylist(), strict=True)
         )
-        file = _shard_file(project, shard)
+        file = _shard_file(project, shard, placed)
         # The ledger says which rows are documents, also where the rules have moved on since.
         rules = replace(
             project.rules(_partition(project, shard["source"])),
@@ -337,15 +341,17 @@ def _partition(project: Project, source: str) -> str:
     return next(p for p in project.partitions if p == source or p.startswith(f"{source}:"))
 
 
-def _shard_file(project: Project, shard: dict[str, Any]) -> Openable:
+def _shard_file(
+    project: Project, shard: dict[str, Any], placed: Mapping[tuple[str, str], Shard]
+) -> Openable:
     """Return where a shard's bytes are today.
 
     Raises:
         InputError: They are gone.
     """
-    for placed in project.all_shards():
-        if (placed.source, placed.digest) == (shard["source"], shard["digest"]):
-            return project.open_shard(placed.shard)
+    here = placed.get((shard["source"], shard["digest"]))
+    if here is not None:
+        return project.open_shard(here)
     file = project.files.at(shard["path"])
     if file.is_file() and digest_file(file) == shard["digest"]:
         return file

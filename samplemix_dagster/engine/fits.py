@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster import tables
-from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
+from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.hash_sample import HashSample
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
@@ -134,7 +135,7 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     sample_size = recipes.fit_recipe(stages.CORPUS)["sample"]
     counts: dict[str, dict[str, int]] = {}
     languages: dict[str, int] = {}
-    sample = tables.SAMPLE.schema.empty_table()
+    sample = HashSample(sample_size)
     for shard in shards:
         documents = lake.read_table(
             recipes.feature_key(stages.DOCUMENTS, shard), ["doc_id", "row", "num_bytes", "language"]
@@ -148,7 +149,7 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         count["rejected"] += lake.num_rows(recipes.rejections_key(shard))
         for entry in documents.column("language").value_counts().to_pylist():
             languages[entry["values"]] = languages.get(entry["values"], 0) + entry["counts"]
-        sample = smallest_hashes(sample, _as_sample(documents, shard), sample_size)
+        sample.add(shard, documents)
     num_documents = sum(count["documents"] for count in counts.values())
     if num_documents == 0:
         rejected = sum(count["rejected"] for count in counts.values())
@@ -159,7 +160,7 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         )
     duplicates = find_duplicates(recipes, shards)
     recipe = recipes.fit_recipe(stages.CORPUS)
-    writer.lake.write_table("sample.parquet", sample, tables.SAMPLE, recipe)
+    writer.lake.write_table("sample.parquet", sample.table(), tables.SAMPLE, recipe)
     writer.lake.write_table("duplicates.parquet", duplicates, tables.DUPLICATES, recipe)
     return {
         "num_documents": num_documents,
@@ -167,44 +168,6 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         "sources": counts,
         "languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
     }
-
-
-def _as_sample(documents: pa.Table, shard: PlacedShard) -> pa.Table:
-    num = documents.num_rows
-    return tables.SAMPLE.make(
-        doc_id=documents.column("doc_id"),
-        source=[shard.source] * num,
-        shard=[shard.digest] * num,
-        row=documents.column("row"),
-        num_bytes=documents.column("num_bytes"),
-    )
-
-
-def sample_luck(ids: pa.ChunkedArray, purpose: str = "sample") -> npt.NDArray[np.float64]:
-    """Return each document's luck for being in a sample."""
-    return uniforms(id_words(ids.to_numpy(zero_copy_only=False).astype("S32")), 0, purpose)
-
-
-def smallest_hashes(
-    sample: pa.Table, more: pa.Table, size: int, purpose: str = "sample"
-) -> pa.Table:
-    """Merge two samples into the ``size`` documents with the smallest hashes, a text once."""
-    joined = pa.concat_tables([sample, more])
-    if joined.num_rows == 0:
-        return joined
-    luck = sample_luck(joined.column("doc_id"), purpose)
-    order = np.lexsort(
-        (
-            joined.column("row").to_numpy(),
-            joined.column("shard").to_numpy(zero_copy_only=False).astype("S32"),
-            joined.column("source").to_numpy(zero_copy_only=False).astype(str),
-            luck,
-        )
-    )
-    ids = joined.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = ids[1:] != ids[:-1]
-    return joined.take(pa.array(order[is_first][:size]))
 
 
 def find_duplicates(recipes: Recipes, shards: list[PlacedShard]) -> pa.Table:

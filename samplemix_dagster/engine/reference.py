@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from samplemix_dagster import tables
 from samplemix_dagster.config import Bootstrap
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.fits import FitWriter, smallest_hashes
+from samplemix_dagster.engine.fits import FitWriter
+from samplemix_dagster.engine.hash_sample import HashSample
 from samplemix_dagster.engine.maps import read_documents
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import InputError
@@ -179,23 +179,12 @@ def _variance(values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64]) -
 
 def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], list[str], list[str]]:
     """Return ids, sources and texts to train on, smallest hash first, with more to test on."""
-    sample = tables.SAMPLE.schema.empty_table()
-    shards = [
-        shard
-        for shard in recipes.project.all_shards()
-        if bootstrap.sources is None or shard.source in bootstrap.sources
-    ]
-    for shard in shards:
-        key = recipes.feature_key(stages.DOCUMENTS, shard)
-        documents = recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"])
-        more = tables.SAMPLE.make(
-            doc_id=documents.column("doc_id"),
-            source=[shard.source] * documents.num_rows,
-            shard=[shard.digest] * documents.num_rows,
-            row=documents.column("row"),
-            num_bytes=documents.column("num_bytes"),
-        )
-        sample = smallest_hashes(sample, more, _SAMPLE_LIMIT, "reference")
+    gathered = HashSample(_SAMPLE_LIMIT, "reference")
+    for shard in recipes.project.all_shards():
+        if bootstrap.sources is None or shard.source in bootstrap.sources:
+            key = recipes.feature_key(stages.DOCUMENTS, shard)
+            gathered.add(shard, recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"]))
+    sample = gathered.table()
     if sample.num_rows == 0:
         raise InputError("a reference cannot be trained: the sources it names have no document.")
     total = np.cumsum(sample.column("num_bytes").to_numpy())

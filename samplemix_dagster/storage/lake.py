@@ -119,12 +119,9 @@ class Lake:
             DamagedError: It is not what was written.
         """
         try:
-            return pq.read_table(
-                self.path(key),
-                columns=columns,
-                memory_map=False,
-                page_checksum_verification=True,
-            )
+            # A file by itself opens in half the time of a data set of one file.
+            with pq.ParquetFile(self.path(key), page_checksum_verification=True) as file:
+                return file.read(columns)
         except FileNotFoundError:
             raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
         except (pa.ArrowException, OSError) as error:

@@ -239,15 +239,26 @@ def _duplicates(lake: Lake) -> str:
 
 
 def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
+    """Select the ledgers of versions, each row with its source, shard digest and former path."""
     parts = []
     for entry in current:
         folder = f"mixtures/{entry['name']}/{entry['version']}"
-        keys = [f"{folder}/{ledger_file(s['source'], s['digest'])}" for s in entry["shards"]]
-        for shard, path in zip(entry["shards"], lake.paths(keys), strict=True):
+        by_source: dict[str, list[dict[str, Any]]] = {}
+        for shard in entry["shards"]:
+            by_source.setdefault(shard["source"], []).append(shard)
+        for source, shards in sorted(by_source.items()):
+            keys = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
+            paths = lake.paths(keys)
+            rows = [
+                (path.name, shard["digest"], shard["path"])
+                for path, shard in zip(paths, shards, strict=True)
+            ]
+            files = _files([str(path) for path in paths])
             parts.append(
                 f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
-                f"{_text(shard['source'])} as source, {_text(shard['digest'])} as digest, "
-                f"{_text(shard['path'])} as path, * from read_parquet({_text(str(path))})"
+                f"{_text(source)} as source, f.digest, f.path, l.* exclude (filename) "
+                f"from {files} as l inner join {_values(rows)} as f (name, digest, path) "
+                "on parse_filename(l.filename) = f.name"
             )
     head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
     return _union(parts, f"{head}, {_LEDGER_COLUMNS}")
@@ -255,7 +266,7 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
 
 def _files(files: Sequence[str]) -> str:
     listed = ", ".join(_text(file) for file in files)
-    return f"read_parquet([{listed}], filename = true, union_by_name = true)"
+    return f"read_parquet([{listed}], filename = true)"
 
 
 def _union(parts: Sequence[str], columns: str) -> str:
@@ -278,8 +289,12 @@ def _table(name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -
         f"cast({column.split(' ')[0]} as {column.split(' ')[1]}) as {column.split(' ')[0]}"
         for column in columns
     )
-    values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-    return f"create or replace view {name} as select {casts} from (values {values}) as t ({names})"
+    return f"create or replace view {name} as select {casts} from {_values(rows)} as t ({names})"
+
+
+def _values(rows: Sequence[tuple[Any, ...]]) -> str:
+    listed = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+    return f"(values {listed})"
 
 
 def _literal(value: Any) -> str:
