@@ -2,18 +2,22 @@
 
 From version A one input after the other is replaced with version B's, in the order of the pipeline,
 and each time the mixture is drawn from stored features. What a step changes is what its cause
-contributes, so the contributions add up to the whole difference. A state that cannot be drawn from
-what is stored joins its step to the next one. The words are in ``difference_words.py``.
+contributes, so the contributions add up to the whole difference. Where a model was replaced too,
+data is replaced in two parts: what went before the models, what came after them. A state that still
+cannot be drawn from what is stored joins its step to the next one. The words are in
+``difference_words.py``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from samplemix_dagster.engine.common_texts import CommonTexts
 from samplemix_dagster.engine.difference_words import CAUSES, cause_words, headline
 from samplemix_dagster.engine.measures import (
     KINDS,
     Measures,
+    add,
     common_draws,
     measure,
     subtract,
@@ -23,6 +27,7 @@ from samplemix_dagster.engine.mixing import Draw, draw_ledger
 from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.pinned import (
     NotComputableError,
+    PinnedRecipes,
     State,
     pinned,
     scratch_over,
@@ -40,6 +45,7 @@ from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.overlay import OverlayLake
 
 UNEXPLAINED = "unexplained"
+_MODELS = ("reference", "tokenizer", "encoder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,7 @@ def difference(project: Project, first: tuple[str, str], second: tuple[str, str]
                     "causes": list(step.causes),
                     "change": step.change.totals,
                     "joined_because": step.joined_because,
-                    "what": cause_words(project, a, b, step.causes),
+                    "what": [*cause_words(project, a, b, step.causes), *chain.in_parts(step)],
                 }
                 for step in steps
             ],
@@ -150,6 +156,7 @@ class _Chain:
         )
         self.matches: dict[str, bool | None] = {"a": None, "b": None}
         """Whether A and B, drawn again, are their stored ledgers; None: not computable."""
+        self._parted_because = ""
 
     def steps(self) -> list[Step]:
         """Return the steps that change something, in order."""
@@ -163,9 +170,9 @@ class _Chain:
         measured = self._first(state, found)
         version, why = self.a["version"], ""
         pending: list[str] = []
-        for cause in CAUSES:
+        for cause, value in self._moves(state, goal):
             # Before its own step a refit may only give fits that were not there at all.
-            candidate = replace(state, **{cause: getattr(goal, cause)})
+            candidate = replace(state, **{cause: value})
             if candidate == state:
                 continue
             state = candidate
@@ -174,7 +181,8 @@ class _Chain:
                 if address == version:
                     continue
                 version = address
-                pending.append(cause)
+                if cause not in pending:
+                    pending.append(cause)
                 drawn, digests = self._drawn(state)
             except NotComputableError as error:
                 if cause not in pending:
@@ -185,12 +193,50 @@ class _Chain:
             measured, pending, why = drawn, [], ""
             if address == self.b["version"]:
                 self.matches["b"] = digests == self.b["ledger"]
-        if pending:
-            found.append(_step(pending, subtract(self.stored[1], measured), why))
-        elif measured != self.stored[1]:
+        if pending or measured != self.stored[1]:
             rest = subtract(self.stored[1], measured)
-            found.append(Step(causes=(UNEXPLAINED,), change=rest))
-        return found
+            found.append(_step(pending or [UNEXPLAINED], rest, why))
+        return _merged(found)
+
+    def in_parts(self, step: Step) -> list[str]:
+        """Say why a step was taken in two parts, if it was."""
+        if step.causes != ("data",) or not self._parted_because:
+            return []
+        return [
+            "what went was taken out before the models were replaced, and what came was put in "
+            f"after, since {self._parted_because}"
+        ]
+
+    def _moves(self, start: State, goal: State) -> list[tuple[str, Any]]:
+        """Return the inputs to replace, in order, each with its value."""
+        moves = [(cause, getattr(goal, cause)) for cause in CAUSES]
+        new_data = replace(start, data=goal.data)
+        new_models = {cause: getattr(goal, cause) for cause in _MODELS}
+        if replace(start, **new_models) == start:
+            return moves
+        try:
+            StateMaker(self._pinned(new_data)).require_base()
+        except NotComputableError as error:
+            why = str(error)
+        else:
+            return moves
+        common = CommonTexts(start, goal)
+        try:
+            data = common.data(self._pinned(new_data))
+            if not data["shards"]:
+                return moves
+            between = replace(start, data=data)
+            for state in (between, replace(between, **new_models)):
+                common.fill(self._pinned(state))
+                StateMaker(self._pinned(state)).require_base()
+        except NotComputableError:
+            return moves
+        self._parted_because = why
+        rest = [move for move in moves if move[0] not in {"data", *_MODELS}]
+        return [("data", data), *new_models.items(), ("data", goal.data), *rest]
+
+    def _pinned(self, state: State) -> PinnedRecipes:
+        return pinned(self.project, state, self.lake)
 
     def _first(self, state: State, found: list[Step]) -> Measures:
         """Draw A itself: a ledger that does not come out again is part of what is unexplained."""
@@ -206,7 +252,7 @@ class _Chain:
 
     def _address(self, state: State) -> str:
         try:
-            return pinned(self.project, state, self.lake).mixture_version("pinned")
+            return self._pinned(state).mixture_version("pinned")
         except KeyError as error:
             raise NotComputableError(f"its settings do not go together: {error}") from None
 
@@ -216,7 +262,7 @@ class _Chain:
         Raises:
             NotComputableError: It cannot be drawn from what is stored, or no such mixture exists.
         """
-        recipes = pinned(self.project, state, self.lake)
+        recipes = self._pinned(state)
         self.number += 1
         folder = f"states/{self.number}"
         try:
@@ -234,3 +280,13 @@ class _Chain:
 def _step(pending: list[str], change: Measures, why: str) -> Step:
     joined = why if len(pending) > 1 else ""
     return Step(causes=tuple(pending), change=change, joined_because=joined)
+
+
+def _merged(steps: list[Step]) -> list[Step]:
+    """Add up the parts of one cause, at the place of the first."""
+    merged: dict[tuple[str, ...], Step] = {}
+    for step in steps:
+        former = merged.get(step.causes)
+        change = step.change if former is None else add(former.change, step.change)
+        merged[step.causes] = replace(former or step, change=change)
+    return list(merged.values())

@@ -309,7 +309,7 @@ def _because(cause: Mapping[str, Any]) -> str:
     name = cause_name(cause["causes"])
     line = (
         f"{name[0].upper()}{name[1:]}: {change['tokens']:+,} tokens, {change['draws']:+,} draws, "
-        f"quality {change['mean_quality']:+.4f}, diversity {change['mean_diversity']:+.4f}"
+        f"quality {change['mean_quality']:+z.4f}, diversity {change['mean_diversity']:+z.4f}"
     )
     if cause["what"]:
         line += f". {'; '.join(cause['what'])}"

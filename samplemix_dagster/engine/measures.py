@@ -121,15 +121,24 @@ def _add(
 
 def subtract(later: Measures, earlier: Measures) -> Measures:
     """Return later less earlier; a group that one of them lacks has zeros there."""
-    totals = {name: later.totals[name] - earlier.totals[name] for name in (*COUNTS, *MEANS)}
+    return _combined(later, earlier, -1)
+
+
+def add(first: Measures, second: Measures) -> Measures:
+    """Return the sum of two changes; a group that one of them lacks has zeros there."""
+    return _combined(first, second, 1)
+
+
+def _combined(first: Measures, second: Measures, sign: int) -> Measures:
+    totals = {name: first.totals[name] + sign * second.totals[name] for name in (*COUNTS, *MEANS)}
     groups: dict[str, dict[str, dict[str, int]]] = {}
     for kind in KINDS:
-        if kind in {*later.absent, *earlier.absent}:
+        if kind in {*first.absent, *second.absent}:
             continue
-        names = sorted({*later.groups.get(kind, {}), *earlier.groups.get(kind, {})})
+        names = sorted({*first.groups.get(kind, {}), *second.groups.get(kind, {})})
         groups[kind] = {
             name: {
-                unit: later.group(kind, name)[unit] - earlier.group(kind, name)[unit]
+                unit: first.group(kind, name)[unit] + sign * second.group(kind, name)[unit]
                 for unit in ("draws", "tokens")
             }
             for name in names

@@ -137,18 +137,20 @@ class PinnedProject(Project):
 
     @cached_property
     def _placed(self) -> list[PlacedShard]:
-        placed = []
-        for entry in self.state.data["shards"]:
-            shard = Shard(
-                path=entry["path"],
-                digest=entry["digest"],
-                size=entry["size_bytes"],
-                mtime_ns=0,
-                previous=entry["previous"],
-            )
-            rules = self.rules(entry["source"])
-            placed.append(PlacedShard(partition=entry["partition"], shard=shard, rules=rules))
+        placed = [self.placed(entry) for entry in self.state.data["shards"]]
         return sorted(placed, key=lambda one: (one.source, one.digest))
+
+    def placed(self, entry: Mapping[str, Any]) -> PlacedShard:
+        """Return a shard of a manifest, with the rules by which the state reads it."""
+        shard = Shard(
+            path=entry["path"],
+            digest=entry["digest"],
+            size=entry["size_bytes"],
+            mtime_ns=0,
+            previous=entry["previous"],
+        )
+        rules = self.rules(entry["source"])
+        return PlacedShard(partition=entry["partition"], shard=shard, rules=rules)
 
 
 def _config(state: State, name: str) -> Config:

@@ -22,6 +22,11 @@ class Stage:
     carries_over: bool = False
     """Whether a rewritten shard keeps the rows of documents that it had before."""
 
+    @property
+    def title(self) -> str:
+        """What people call it: its asset, with its own name where that is another one."""
+        return self.asset if self.name == self.asset else f"{self.asset} ({self.name})"
+
 
 @dataclass(frozen=True, slots=True)
 class FitStage:

@@ -31,8 +31,7 @@ class StateMaker:
             NotComputableError: Something that only text or a model could give is not stored.
         """
         config = self.recipes.config
-        for stage in BASE_STAGES:
-            self._require(stage)
+        self.require_base()
         self._fit(stages.CORPUS)
         for fit in (stages.CALIBRATION, stages.CLUSTER_FIT, stages.NGRAM_INDEX, stages.TOPIC_FIT):
             self._fit(fit)
@@ -48,6 +47,15 @@ class StateMaker:
         self._tables(stages.SCORES)
         self._fit(stages.BETA)
         self.require_same_draw()
+
+    def require_base(self) -> None:
+        """Refuse a state of which text or a model would have to be read.
+
+        Raises:
+            NotComputableError: What a text or a model gave for a shard is not stored.
+        """
+        for stage in BASE_STAGES:
+            self._require(stage)
 
     def require_same_draw(self) -> None:
         """Refuse to draw by this code what another version of it drew.
@@ -73,9 +81,7 @@ class StateMaker:
             return
         shown = ", ".join(shard.shard.path for shard in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise NotComputableError(
-            f"{stage.asset} ({stage.name}) of {shown}{more} is not stored for these inputs"
-        )
+        raise NotComputableError(f"{stage.title} of {shown}{more} is not stored for these inputs")
 
     def _tables(self, stage: Stage) -> None:
         missing = self._missing(stage)

@@ -107,7 +107,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], colours: Sequence[str], kind: str) 
     """Draw each group's contributions: losses to the left of zero, gains to the right."""
     low = min(0, *(sum(min(0, p["tokens"]) for p in row["by_cause"]) for row in rows))
     high = max(0, *(sum(max(0, p["tokens"]) for p in row["by_cause"]) for row in rows))
-    scale = (_WIDTH - _LABEL - 130) / max(1, high - low)
+    scale = (_WIDTH - _LABEL - 155) / max(1, high - low)
     zero = _LABEL + 65 - low * scale
     height = _ROW * len(rows) + 8
     parts = [

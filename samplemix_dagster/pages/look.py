@@ -102,7 +102,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any, right: bool) -> str:
     if right:
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:z,.4f}"
         return f'<td class="number">{shown}</td>'
     text = str(value)
     is_digest = len(text) >= 24 and " " not in text

@@ -29,7 +29,14 @@ from tests.engine.changes import (
     turn_a_dial,
 )
 from tests.engine.runs import Run, manifest, run, version
-from tests.projects import needs_encoder, open_project, read_settings, write_settings
+from tests.projects import (
+    needs_encoder,
+    open_project,
+    read_settings,
+    shard_rows,
+    write_settings,
+    write_shard,
+)
 
 pytestmark = needs_encoder
 After = Callable[[str], Run]
@@ -195,10 +202,45 @@ def test_with_refit_always_the_words_say_that_the_data_made_the_fits(root: Path)
 
 
 def test_causes_that_stored_features_cannot_tell_apart_stand_together(root: Path) -> None:
-    found = changed(root, add_a_shard, shorten_embeddings)
-    assert causes(found) == [("data", "encoder")]
-    assert "embeddings" in found["causes"][0]["joined_because"]
+    longer = settings_changed("corpus", "min_characters", to=400)
+    found = changed(root, longer, another_overlap)
+    assert causes(found) == [("data", "reference")]
+    assert "perplexity" in found["causes"][0]["joined_because"]
     assert any("cannot be told apart" in line for line in found["words"])
+    assert_adds_up(found)
+
+
+def test_data_is_told_from_a_model_that_never_saw_it(root: Path) -> None:
+    found = changed(root, add_a_shard, shorten_embeddings)
+    assert causes(found) == [("encoder",), ("data",)]
+    assert "put in after" in " ".join(found["causes"][1]["what"])
+    assert found["drawn_states_match"] == {"a": True, "b": True}
+    assert_adds_up(found)
+
+
+def test_a_fixed_shard_another_reference_and_a_dial_are_three_causes(
+    root: Path, tmp_path: Path
+) -> None:
+    """The reference contributes what runs on the texts that both versions have say it does."""
+    old, mixtures = tmp_path / "old", read_settings(root)["mixtures"]
+    shutil.copytree(root, old)
+    found = changed(root, rewrite_one_document, another_reference, turn_a_dial)
+    assert causes(found) == [("data",), ("reference",), ("dials",)]
+    assert found["drawn_states_match"] == {"a": True, "b": True}
+    assert_adds_up(found)
+
+    write_settings(root, {**read_settings(root), "mixtures": mixtures})
+    rows = shard_rows("news", 0)
+    del rows[7]
+    reports = []
+    for folder in (old, root):
+        write_shard(folder, "news", 0, rows)
+        run(folder)
+        reports.append(manifest(folder)["report"])
+    data, reference, _ = (cause["change"] for cause in found["causes"])
+    for ours, theirs in (("tokens", "realised_tokens"), ("draws", "num_draws")):
+        assert reference[ours] == reports[1][theirs] - reports[0][theirs]
+    assert data["documents"] == reference["documents"] == 0
 
 
 def test_new_code_of_the_draw_is_a_cause(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,135 @@
+"""The texts that two versions have in common: data between the data of A and that of B.
+
+Texts that came with B were never seen by A's models, nor those that went by B's. What both versions
+have is stored for the models of both. So the models can be replaced on these texts alone, after
+what went is taken out and before what came is put in, and no text is scored for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine.mixture_manifest import BASE_STAGES
+from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes, State
+from samplemix_dagster.engine.stages import DOCUMENTS, Stage, metric_stage
+from samplemix_dagster.errors import LakeError
+
+Entry = Mapping[str, Any]
+
+
+class CommonTexts:
+    """Data with B's shards, of which those that A does not have keep A's texts only.
+
+    Such a part of a shard stands in the lake like a shard of its own, in the scratch folder.
+    """
+
+    def __init__(self, a: State, b: State) -> None:
+        """Take the states of both versions."""
+        self.corpus = b.data["corpus"]
+        known = {_place(entry) for entry in a.data["shards"]}
+        kept = {_place(entry) for entry in b.data["shards"]}
+        self._shared = [entry for entry in b.data["shards"] if _place(entry) in known]
+        self._new = [entry for entry in b.data["shards"] if _place(entry) not in known]
+        self._gone = [entry for entry in a.data["shards"] if _place(entry) not in kept]
+        self._parts = [self._part(entry) for entry in self._new if self._former(entry)]
+
+    def data(self, recipes: PinnedRecipes) -> dict[str, Any]:
+        """Return the data; a part without a text is left out.
+
+        Args:
+            recipes: Addresses of a state that reads the corpus as B does.
+
+        Raises:
+            NotComputableError: The documents of a shard are not stored as they are read there.
+        """
+        parts = [part for part in self._parts if self._rows(recipes, part).size]
+        return {"shards": [*self._shared, *parts], "corpus": self.corpus}
+
+    def fill(self, recipes: PinnedRecipes) -> None:
+        """Write what texts and models gave for the parts, from what is stored for whole shards.
+
+        Raises:
+            NotComputableError: It is stored neither for A's shards nor for B's.
+        """
+        for part in self._parts:
+            rows = self._rows(recipes, part)
+            if not rows.size:
+                continue
+            placed = recipes.project.placed(part)
+            for stage in _stages(recipes):
+                key = recipes.feature_key(stage, placed)
+                if recipes.lake.exists(key):
+                    continue
+                found = self._taken(recipes, stage, part, rows)
+                contract = stage.table
+                if stage.name == "embeddings":
+                    width = found.schema.field(tables.EMBEDDING).type.list_size
+                    contract = tables.embeddings_table(width)
+                recipe = recipes.recipe(stage, part["source"])
+                recipes.lake.write_table(key, found, contract, recipe)
+            nothing = tables.REJECTIONS.schema.empty_table()
+            key = recipes.rejections_key(placed)
+            recipe = recipes.recipe(DOCUMENTS, part["source"])
+            recipes.lake.write_table(key, nothing, tables.REJECTIONS, recipe)
+
+    def _former(self, entry: Entry) -> list[Entry]:
+        """Return A's shards of the same source that B does not have."""
+        return [gone for gone in self._gone if gone["source"] == entry["source"]]
+
+    def _part(self, entry: Entry) -> dict[str, Any]:
+        former = sorted(gone["digest"] for gone in self._former(entry))
+        digest = fingerprint(["texts in common", entry["digest"], former])
+        return {**entry, "digest": digest, "whole": entry["digest"]}
+
+    def _rows(self, recipes: PinnedRecipes, part: Entry) -> npt.NDArray[np.int64]:
+        """Return the rows of a new shard's tables whose texts A's shards have too."""
+        ids = _table(recipes, DOCUMENTS, {**part, "digest": part["whole"]}).column("doc_id")
+        former = _joined(recipes, DOCUMENTS, self._former(part)).column("doc_id")
+        is_common = pc.is_in(ids.combine_chunks(), value_set=former.combine_chunks())
+        return np.flatnonzero(is_common.to_numpy(zero_copy_only=False))
+
+    def _taken(
+        self, recipes: PinnedRecipes, stage: Stage, part: Entry, rows: npt.NDArray[np.int64]
+    ) -> pa.Table:
+        """Return the rows of a stage's table: of the new shard, else of A's shards by text."""
+        whole = {**part, "digest": part["whole"]}
+        try:
+            return _table(recipes, stage, whole).take(pa.array(rows))
+        except NotComputableError:
+            pass
+        former = _joined(recipes, stage, self._former(part))
+        ids = _table(recipes, DOCUMENTS, whole).column("doc_id").take(pa.array(rows))
+        places = pc.index_in(
+            ids.combine_chunks(), value_set=former.column("doc_id").combine_chunks()
+        )
+        return former.take(places)
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return entry["source"], entry["digest"]
+
+
+def _stages(recipes: PinnedRecipes) -> list[Stage]:
+    """Return the stages that read text or run a model."""
+    metrics = recipes.state.settings["metrics"]
+    own = [name for name, identity in metrics.items() if identity["needs"] != "embedding"]
+    return [*BASE_STAGES, *map(metric_stage, own)]
+
+
+def _table(recipes: PinnedRecipes, stage: Stage, entry: Entry) -> pa.Table:
+    try:
+        return recipes.lake.read_table(recipes.feature_key(stage, recipes.project.placed(entry)))
+    except LakeError as error:
+        raise NotComputableError(
+            f"{stage.title} of {entry['path']} is not stored for these inputs"
+        ) from error
+
+
+def _joined(recipes: PinnedRecipes, stage: Stage, entries: Sequence[Entry]) -> pa.Table:
+    return pa.concat_tables([_table(recipes, stage, entry) for entry in entries])
