@@ -455,6 +455,12 @@ def collect(
         f"{len(found.keys):,} files ({size(found.num_bytes)}) {verb}; "
         f"{len(found.kept_versions)} mixture versions kept with all they need."
     )
+    if found.copies:
+        num_bytes = sum(copy.size for copy in found.copies)
+        say(
+            f"{len(found.copies):,} copies ({size(num_bytes)}) on this machine {verb}: the lake "
+            f"{'would no longer have' if dry_run else 'no longer has'} what they are copies of."
+        )
 
 
 @app.command()

@@ -3,7 +3,8 @@
 Kept is what a kept mixture version was made from (its manifest names it), and what the project as
 it is now would use: the tables of today's shards by today's recipes, the fits in use, and what the
 manifests in the lake call current. All else is garbage, and so is what killed runs left aside.
-Nothing younger than an hour is removed: somebody may be at work elsewhere.
+Nothing younger than an hour is removed: somebody may be at work elsewhere. Of a lake on S3, this
+machine's copies of what the lake does not hold, or not any more, go as well.
 """
 
 import re
@@ -20,6 +21,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.storage.lake import StoredFile
 from samplemix_dagster.storage.manifest import read_manifest, source_of
 
 GRACE_SECONDS = 3600.0
@@ -39,6 +41,8 @@ class Garbage:
     """Files and bytes by the first part of their keys; ``leftovers`` are of killed runs."""
     kept_versions: list[str] = field(default_factory=list)
     removed_versions: list[str] = field(default_factory=list)
+    copies: list[StoredFile] = field(default_factory=list)
+    """This machine's copies that go: of what is removed, and of what was removed elsewhere."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value, without the keys."""
@@ -48,6 +52,10 @@ class Garbage:
             "by_kind": self.by_kind,
             "kept_versions": self.kept_versions,
             "removed_versions": self.removed_versions,
+            "copies": {
+                "files": len(self.copies),
+                "bytes": sum(copy.size for copy in self.copies),
+            },
         }
 
 
@@ -77,6 +85,8 @@ def find_garbage(
         ],
     )
     newest = time.time() - grace_seconds
+    # Copies are looked at first: what is sent to S3 meanwhile is then no copy of nothing.
+    stale = {copy.key: copy for copy in project.lake.copies()}
     for file in project.lake.walk():
         kind = _kind(file.key, files, folders)
         if kind and file.modified < newest:
@@ -85,6 +95,14 @@ def find_garbage(
             entry = found.by_kind.setdefault(kind, {"files": 0, "bytes": 0})
             entry["files"] += 1
             entry["bytes"] += file.size
+        else:
+            stale.pop(file.key, None)
+    removed = set(found.keys)
+    found.copies = [
+        copy
+        for copy in stale.values()
+        if copy.key in removed or (copy.modified < newest and not _is_mark(copy.key))
+    ]
     # A folder is there when its marker is: that goes first, so that no half folder is ever read.
     found.keys.sort(key=lambda key: (not key.endswith(_MARKERS), key))
     return found
@@ -104,6 +122,8 @@ def collect_garbage(
         found = find_garbage(project, keep, grace_seconds)
         for key in found.keys:
             project.lake.remove(key)
+        for copy in found.copies:
+            project.lake.remove_copy(copy.key)
         project.lake.remove_empty_folders()
     return found
 
@@ -130,6 +150,12 @@ def _kind(key: str, files: set[str], folders: set[str]) -> str:
     if any("/".join(parts[:depth]) in folders for depth in range(2, len(parts))):
         return ""
     return head
+
+
+def _is_mark(key: str) -> bool:
+    """Whether a file beside copies is hidden and no leftover: it goes with what it speaks of."""
+    is_hidden = any(part.startswith(".") for part in key.split("/"))
+    return is_hidden and not _LEFTOVER.search(key)
 
 
 class _Reach:

@@ -2,7 +2,8 @@
 
 Every file but the shards' can be made again from what it was made from. A damaged one is removed
 with what belongs to it; then it is missing, and what is missing is planned. Tables carry checksums
-and are checked whenever they are read; fits and ledgers are known by digests.
+and are checked whenever they are read; fits and ledgers are known by digests. Where only this
+machine's copy of a file of S3 is damaged, it is fetched again, and the lake stays as it is.
 """
 
 import contextlib
@@ -28,6 +29,9 @@ def repair(project: Project) -> list[str]:
     for key in dict.fromkeys(lake.damaged):
         parts = key.split("/")
         depth = _FOLDER_DEPTH.get(parts[0], 0)
+        if lake.mend_copy(key):
+            sentences.append(f"{key} was damaged on this machine; it is fetched again.")
+            continue
         if depth and len(parts) > depth:
             folder = "/".join(parts[:depth])
             lake.remove_folder(folder)
@@ -49,8 +53,15 @@ def repair(project: Project) -> list[str]:
 def check_lake(project: Project) -> int:
     """Read every table, fit and ledger in use, so that damage is known; return how many are good.
 
-    What is damaged is noted by the lake, and the next run makes it again.
+    What is damaged is noted by the lake, and the next run makes it again. Of a lake on S3, the
+    objects are checked, not this machine's copies of them.
     """
+    project.lake.checked.clear()
+    with project.lake.afresh():
+        return _check_files(project)
+
+
+def _check_files(project: Project) -> int:
     recipes, lake, good = Recipes(project), project.lake, 0
     shards: list[PlacedShard] = []
     with contextlib.suppress(DamagedError):

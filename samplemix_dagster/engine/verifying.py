@@ -45,6 +45,8 @@ class Finding:
 def verify(project: Project, name: str, version: str, *, deep: int = 0) -> dict[str, Any]:
     """Return what holds of a version, what does not, and what could not be checked.
 
+    Of a lake on S3, the objects are checked, not this machine's copies of them.
+
     Args:
         project: The project.
         name: The mixture.
@@ -55,6 +57,11 @@ def verify(project: Project, name: str, version: str, *, deep: int = 0) -> dict[
         LakeError: There is no manifest, or it is damaged.
         CheckFailedError: The manifest does not have the published form.
     """
+    with project.lake.afresh():
+        return _verify(project, name, version, deep)
+
+
+def _verify(project: Project, name: str, version: str, deep: int) -> dict[str, Any]:
     manifest = read_traced(project, name, version)
     with scratch_over(project) as lake:
         findings = [

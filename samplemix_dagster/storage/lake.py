@@ -75,6 +75,13 @@ class Lake:
     def refresh(self) -> None:
         """Forget what was seen of the lake, where that is remembered at all."""
 
+    def afresh(self) -> "contextlib.AbstractContextManager[None]":
+        """Return a context for those who check: copies are compared with what they are copies of.
+
+        A lake on disk has no copies.
+        """
+        return contextlib.nullcontext()
+
     def exists(self, key: str) -> bool:
         """Whether the file is there (and so is complete)."""
         return self.path(key).is_file()
@@ -232,6 +239,18 @@ class Lake:
                     status = path.stat()
                     key = path.relative_to(self.root).as_posix()
                     yield StoredFile(key=key, size=status.st_size, modified=status.st_mtime)
+
+    def copies(self) -> Iterator[StoredFile]:
+        """Yield the copies of files that this machine keeps; a lake on disk has none."""
+        yield from ()
+
+    def remove_copy(self, key: str) -> None:
+        """Remove this machine's copy of a file, and never the file."""
+
+    def mend_copy(self, key: str) -> bool:
+        """Fetch a copy again; whether there was one and it was not what the lake holds."""
+        del key
+        return False
 
     def remove_empty_folders(self) -> None:
         """Remove folders in which nothing is left."""

@@ -4,10 +4,12 @@ The objects of a lake never change and are named by what they are, so a copy of 
 ever. Tables and models are therefore read as local files, by everything that reads them: a file is
 fetched when it is first asked for, and what is written here is kept too. Whether a file *is* there
 is asked of S3, never of the copies. Manifests (``current.json``, states, reports) are replaced, so
-they are asked for each time.
+they are asked for each time. Who checks a lake compares each copy with its object first
+(:meth:`S3Lake.afresh`): what is damaged on S3 is found where there is a good copy of it, too.
 """
 
 import contextlib
+import hashlib
 import json
 import threading
 import uuid
@@ -18,7 +20,14 @@ from typing import Any
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.lake import Lake, StoredFile, filled, remove_folder, written_aside
+from samplemix_dagster.storage.lake import (
+    Lake,
+    StoredFile,
+    digest_file,
+    filled,
+    remove_folder,
+    written_aside,
+)
 from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3_errors import LAKE
 
@@ -53,6 +62,7 @@ class S3Lake(Lake):
         self._keeps = keeps
         self._seen: set[str] = set()
         self._looks = threading.local()
+        self._compared: set[str] | None = None
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -100,6 +110,18 @@ class S3Lake(Lake):
         finally:
             self._looks.snapshot = outer
 
+    @contextlib.contextmanager
+    def afresh(self) -> Iterator[None]:
+        """Within it, a copy is compared with its object once, and is fetched again or removed."""
+        outer = self._compared
+        if outer is None:
+            self.refresh()
+            self._compared = set()
+        try:
+            yield
+        finally:
+            self._compared = outer
+
     @property
     def _snapshot(self) -> "_Snapshot | None":
         """What this thread has looked at within :meth:`snapshot`."""
@@ -116,8 +138,11 @@ class S3Lake(Lake):
         copy = self.root / key
         if self._is_replaced(key):
             return self._fetched_again(key, copy)
-        if not copy.exists():
+        compared = self._compared
+        if not copy.exists() or (compared is not None and key not in compared):
             self._fetch(key, copy)
+        if compared is not None:
+            compared.add(key)
         return copy
 
     def paths(self, keys: Sequence[str]) -> list[Path]:
@@ -128,7 +153,7 @@ class S3Lake(Lake):
     def folder(self, key: str) -> Path:
         """Return a local folder with every object below a prefix, fetched unless it is whole."""
         copy = self.root / key
-        if not (copy / _WHOLE).exists():
+        if not (copy / _WHOLE).exists() or self._compared is not None:
             below = f"{self.prefix}{key}/"
             keys = [entry.key.removeprefix(self.prefix) for entry in self.bucket.below(below)]
             self.paths([inner for inner in keys if not inner.endswith("/")])
@@ -137,10 +162,18 @@ class S3Lake(Lake):
         return copy
 
     def _fetch(self, key: str, copy: Path) -> None:
+        """Make a copy be the object's bytes; nothing travels where it is, and no object: no copy.
+
+        An object's ETag is the MD5 of its bytes, or, if it was sent in parts or encrypted with a
+        key, something else: then it travels.
+        """
+        known = _md5(copy)
         aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if self.bucket.fetch(self.prefix + key, aside) is not None:
+            if self.bucket.fetch(self.prefix + key, aside, known) is None:
+                self.remove_copy(key)
+            elif aside.exists():
                 aside.replace(copy)
         except OSError as error:
             raise LakeError(f"{copy}, a copy of {self.place(key)}: {error.strerror}") from error
@@ -149,14 +182,14 @@ class S3Lake(Lake):
 
     def _fetched_again(self, key: str, copy: Path) -> Path:
         """Return the copy of an object that can be replaced, made again unless it is the same."""
-        mark = copy.with_name(f".{copy.name}.etag")
+        mark = _etag_mark(copy)
         known = mark.read_text(encoding="utf-8") if copy.exists() and mark.exists() else ""
         aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             etag = self.bucket.fetch(self.prefix + key, aside, known)
             if etag is None:
-                copy.unlink(missing_ok=True)
+                self.remove_copy(key)
             elif aside.exists():
                 mark.unlink(missing_ok=True)
                 aside.replace(copy)
@@ -213,7 +246,7 @@ class S3Lake(Lake):
         """Remove an object; nothing happens when there is none."""
         self.bucket.delete(self.prefix + key)
         self._forget(key)
-        (self.root / key).unlink(missing_ok=True)
+        self.remove_copy(key)
 
     def remove_folder(self, key: str) -> None:
         """Remove every object below a prefix, and the copies.
@@ -233,6 +266,29 @@ class S3Lake(Lake):
         for entry in self.bucket.below(self.prefix):
             key = entry.key.removeprefix(self.prefix)
             yield StoredFile(key=key, size=entry.size, modified=entry.modified)
+
+    # -- copies -----------------------------------------------------------------------------------
+
+    def copies(self) -> Iterator[StoredFile]:
+        """Yield every file of this machine's folder, also marks and what killed runs left aside."""
+        yield from super().walk()
+
+    def remove_copy(self, key: str) -> None:
+        """Remove a copy, and the marks that speak of it. Who has it open reads on."""
+        copy = self.root / key
+        copy.unlink(missing_ok=True)
+        _etag_mark(copy).unlink(missing_ok=True)
+        for folder in copy.relative_to(self.root).parents:
+            (self.root / folder / _WHOLE).unlink(missing_ok=True)
+
+    def mend_copy(self, key: str) -> bool:
+        """Fetch a copy again; whether there was one and it was not the object's bytes."""
+        copy = self.root / key
+        if self._is_replaced(key) or not copy.exists():
+            return False
+        before = digest_file(copy)
+        self._fetch(key, copy)
+        return copy.exists() and digest_file(copy) != before
 
     def _forget(self, key: str) -> None:
         """Take nothing for granted about a key that was written or removed."""
@@ -262,6 +318,19 @@ class S3Lake(Lake):
             remove_folder(copy)
         for name in inner:
             self._forget(f"{key}/{name}")
+
+
+def _etag_mark(copy: Path) -> Path:
+    return copy.with_name(f".{copy.name}.etag")
+
+
+def _md5(path: Path) -> str:
+    """Return the MD5 of a file's bytes, which S3 may have as their ETag; empty without a file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return digest.hexdigest()
 
 
 class _Snapshot:

@@ -21,7 +21,6 @@ from samplemix_dagster.storage.dbt_project import build_report, report_reason
 from samplemix_dagster.storage.exports import read_back
 from samplemix_dagster.storage.query import query
 from samplemix_dagster.storage.s3 import Bucket
-from samplemix_dagster.storage.s3_errors import SOURCE
 from tests import s3_faults
 from tests.engine.runs import ledgers, rows
 from tests.projects import (
@@ -29,10 +28,10 @@ from tests.projects import (
     needs_encoder,
     open_project,
     read_settings,
-    reference_folder,
     write_settings,
 )
 from tests.s3_faults import Fault, Proxy
+from tests.s3_projects import corpus_bucket, on_s3
 
 pytestmark = [needs_encoder, pytest.mark.slow]
 
@@ -53,26 +52,7 @@ def proxy(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def bucket(proxy: Proxy) -> Bucket:
     """A bucket that holds the corpus of the finished project."""
-    name = s3_faults.new_bucket(s3_faults.moto_server())
-    made = Bucket(s3_faults.connect(proxy.url), name, SOURCE)
-    data = finished_project() / "data"
-    for path in sorted(data.rglob("*")):
-        if path.is_file():
-            made.put(f"data/{path.relative_to(data).as_posix()}", path.read_bytes())
-    return made
-
-
-def on_s3(root: Path, bucket: Bucket, url: str) -> Path:
-    """Write the finished project's configuration, with sources and lake in a bucket."""
-    root.mkdir()
-    settings = read_settings(finished_project())
-    for name, source in settings["corpus"]["sources"].items():
-        source["path"] = bucket.url(f"data/{name}/*")
-    settings["references"]["main"]["model"] = str(reference_folder())
-    settings["lake"] = bucket.url("lake")
-    settings["s3"] = {"endpoint": url, "region": "us-east-1", "max_attempts": 4}
-    write_settings(root, settings)
-    return root
+    return corpus_bucket(proxy.url)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import pytest
 
 from samplemix_dagster.errors import DamagedError, LakeError, TransientError
 from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.s3 import Bucket
+from samplemix_dagster.storage.s3_errors import LAKE
 from samplemix_dagster.storage.s3_lake import S3Lake, s3_lake
 from samplemix_dagster.tables import Column, Table
 from tests import s3_faults
@@ -90,6 +92,62 @@ def test_a_file_is_fetched_once(machine: MakeLake, proxy: Proxy) -> None:
         there.read_table(KEY)
     assert proxy.count("GET", "a.parquet") == 1
     assert copies(there) == {KEY}
+
+
+def test_who_checks_reads_the_object_where_there_is_a_copy(machine: MakeLake, proxy: Proxy) -> None:
+    here, there = machine("here"), machine("there")
+    write(here)
+    fill(here, "fits/x/1")
+    there.remove(KEY)
+    there.bucket.put(there.prefix + "fits/x/1/a", b"other")
+    proxy.requests.clear()
+    assert here.read_table(KEY).num_rows == 9
+    with here.afresh():
+        for _ in range(2):
+            with pytest.raises(LakeError, match="the lake has no"):
+                here.read_table(KEY)
+            assert here.path("fits/x/1/a").read_bytes() == b"other"
+            assert here.path("fits/x/1/b").read_bytes() == b"b"
+    sent = [(one.target.rsplit("/", 1)[-1], one.num_bytes) for one in proxy.requests]
+    assert sent[1:] == [("a", 5), ("b", 0), sent[0]]  # nothing travels of what is the same
+    assert copies(here) == {"fits/x/1/a", "fits/x/1/b", "fits/x/1/done"}
+
+
+def test_a_copy_is_mended_only_where_it_is_not_the_object(machine: MakeLake) -> None:
+    here = machine("here")
+    # What was sent in parts has another ETag than the MD5 of its bytes.
+    in_parts = Bucket(here.bucket.connection, here.bucket.name, LAKE, multipart_bytes=1)
+    for bucket in (here.bucket, in_parts):
+        here.path(KEY).unlink(missing_ok=True)
+        assert not here.mend_copy(KEY)
+        here.path(KEY).with_name("local").write_bytes(b"content")
+        bucket.upload(here.root / "features/numbers/1/local", here.prefix + KEY)
+        assert here.path(KEY).read_bytes() == b"content"
+        assert not here.mend_copy(KEY)
+        here.path(KEY).write_bytes(b"cont")
+        assert here.mend_copy(KEY)
+        assert here.path(KEY).read_bytes() == b"content"
+
+
+def test_a_copy_that_is_removed_is_read_on_and_fetched_again(machine: MakeLake) -> None:
+    here = machine("here")
+    fill(here, "fits/x/1")
+    with here.path("fits/x/1/a").open() as file:
+        here.remove_copy("fits/x/1/a")
+        assert file.read() == "a"
+    assert copies(here) == {"fits/x/1/b", "fits/x/1/done"}
+    assert {path.name for path in here.folder("fits/x/1").glob("[!.]*")} == {"a", "b", "done"}
+
+
+def test_a_folder_that_was_removed_file_by_file_is_fetched_when_it_is_there_again(
+    machine: MakeLake,
+) -> None:
+    here, there = machine("here"), machine("there")
+    fill(here, "fits/x/1")
+    for name in ("done", "a", "b"):
+        here.remove(f"fits/x/1/{name}")
+    fill(there, "fits/x/1")
+    assert {path.name for path in here.folder("fits/x/1").glob("[!.]*")} == {"a", "b", "done"}
 
 
 def test_a_file_that_stands_is_not_sent_again(machine: MakeLake, proxy: Proxy) -> None:
