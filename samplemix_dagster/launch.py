@@ -7,6 +7,7 @@ instance. A partition's failure leaves the others done; what depends on it is no
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -238,6 +239,7 @@ class _Runner:
         if report_is_current(self.project):
             return
         self.on_event("report")
+        began = time.perf_counter()
         result = self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
@@ -257,7 +259,7 @@ class _Runner:
                     "num_shards": 0,
                     "num_documents": 0,
                     "why": "what it reports on changed",
-                    "seconds": 0.0,
+                    "seconds": round(time.perf_counter() - began, 3),
                 }
             )
 
