@@ -35,3 +35,8 @@ def shared_corpus() -> Path:
 def python() -> str:
     """The interpreter that runs the tests."""
     return sys.executable
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes minutes: it would be alone at the end."""
+    items.sort(key=lambda item: item.path.name != "test_kills.py")

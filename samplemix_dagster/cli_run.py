@@ -1,0 +1,160 @@
+"""The command ``samplemix run``: what is to run, and what to say when it has.
+
+It knows without Dagster when there is nothing to do.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.errors import ConfigError, DamagedError
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
+
+def run(
+    config: ConfigOption = CONFIG,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(help="Stages to bring up to date, with what they need (repeatable)."),
+    ] = None,
+    mixture: Annotated[
+        list[str] | None, typer.Option(help="Mixtures to make (repeatable); all when absent.")
+    ] = None,
+    refit: Annotated[
+        list[str] | None,
+        typer.Option(help="Fits to make again whatever their drift (repeatable); `all` of them."),
+    ] = None,
+    check_lake: Annotated[
+        bool,
+        typer.Option("--check-lake", help="Read every file in use first; remake damaged ones."),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run what is stale, in the project's Dagster instance."""
+    from samplemix_dagster.presentation import say
+
+    project = open_project(config)
+    _check_selection(project, select, mixture)
+    project.refits = _fits_to_remake(project, refit)
+    if check_lake:
+        from samplemix_dagster.engine.repair import check_lake as look
+
+        say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
+    if _is_current(project, select, mixture):
+        _show_run(
+            {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
+            json=json,
+        )
+        say("Everything is current: nothing to do.")
+        return
+    from samplemix_dagster.session import run_in_instance
+
+    report = run_in_instance(project, select, mixture, verbose=verbose)
+    _show_run(
+        {
+            "stages": report.done,
+            "succeeded": report.succeeded,
+            "failures": report.failures,
+            "repairs": report.repairs,
+            "run_ids": report.run_ids,
+        },
+        json=json,
+    )
+    if not report.succeeded:
+        for failure in report.failures:
+            sys.stderr.write(f"samplemix: {failure}\n")
+        raise typer.Exit(1)
+    if not json:
+        made = {entry["asset"] for entry in report.done}
+        _show_mixtures(project, [n for n in project.config.mixtures if f"mixture/{n}" in made])
+        say(f"Open the Dagster UI on this project with `samplemix ui --config {config}`.")
+
+
+def _is_current(project: "Project", select: list[str] | None, mixture: list[str] | None) -> bool:
+    """Whether there is nothing to do: found without Dagster."""
+    from samplemix_dagster.engine.flow import select_steps
+    from samplemix_dagster.engine.plan import Planner
+    from samplemix_dagster.storage.dbt_project import report_reason
+
+    planner = Planner(project)
+    steps = select_steps(planner.steps, select, mixture)
+    is_report_wanted = select is None or "report" in select
+    try:
+        plan = planner.plan([step.asset for step in steps])
+    except DamagedError:
+        return False
+    if project.lake.damaged or not plan.is_empty:
+        return False
+    return not is_report_wanted or not report_reason(project.lake)
+
+
+def _check_selection(
+    project: "Project", groups: list[str] | None, mixtures: list[str] | None
+) -> None:
+    from samplemix_dagster.engine.flow import GROUPS
+
+    for group in groups or []:
+        if group not in GROUPS:
+            raise ConfigError(f"--select: no stage {group!r}; there are {', '.join(GROUPS)}.")
+    for name in mixtures or []:
+        if name not in project.config.mixtures:
+            there = ", ".join(project.config.mixtures)
+            raise ConfigError(f"--mixture: no mixture {name!r}; there are {there}.")
+
+
+def _fits_to_remake(project: "Project", words: list[str] | None) -> set[str]:
+    """Return the assets of frozen fits that were named."""
+    from samplemix_dagster.engine.flow import build_steps
+
+    steps = build_steps(project)
+    known = {step.asset for step in steps if step.fit is not None and step.fit.is_frozen}
+    known -= {
+        f"reference_model/{name}"
+        for name, reference in project.config.references.items()
+        if reference.bootstrap is None
+    }
+    if words and "all" in words:
+        return known
+    for word in words or []:
+        if word not in known:
+            raise ConfigError(f"--refit: no fit {word!r}; there are {', '.join(sorted(known))}.")
+    return set(words or [])
+
+
+def _show_run(value: dict[str, Any], *, json: bool) -> None:
+    from samplemix_dagster.presentation import duration, print_json, print_table
+
+    if json:
+        print_json(value)
+    elif value["stages"]:
+        print_table(
+            ["stage", "asset", "shards", "documents", "took", "why"],
+            [
+                (
+                    entry["stage"],
+                    entry["asset"],
+                    entry["num_shards"],
+                    entry["num_documents"],
+                    duration(entry["seconds"]),
+                    entry["why"],
+                )
+                for entry in value["stages"]
+            ],
+        )
+
+
+def _show_mixtures(project: "Project", names: Iterable[str]) -> None:
+    """Show what the current versions of some mixtures are."""
+    from samplemix_dagster.engine.versions import current_manifest
+    from samplemix_dagster.presentation import mixture_lines, print_lines
+
+    for name in names:
+        manifest = current_manifest(project, name)
+        if manifest is not None:
+            print_lines(["", *mixture_lines(manifest)])
