@@ -5,7 +5,9 @@ have is stored for the models of both. So the models can be replaced on these te
 what went is taken out and before what came is put in, and no text is scored for it.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,9 @@ class CommonTexts:
         self._shared = [entry for entry in b.data["shards"] if _place(entry) in known]
         self._new = [entry for entry in b.data["shards"] if _place(entry) not in known]
         self._gone = [entry for entry in a.data["shards"] if _place(entry) not in kept]
-        self._parts = [self._part(entry) for entry in self._new if self._former(entry)]
+        self._parts = [self._part(entry) for entry in self._new if self._former(entry["source"])]
+        self._texts: dict[str, _Texts] = {}
+        self._shares: dict[str, _Share] = {}
 
     def data(self, recipes: PinnedRecipes) -> dict[str, Any]:
         """Return the data; a part without a text is left out.
@@ -48,7 +52,7 @@ class CommonTexts:
         Raises:
             NotComputableError: The documents of a shard are not stored as they are read there.
         """
-        parts = [part for part in self._parts if self._rows(recipes, part).size]
+        parts = [part for part in self._parts if self._share(recipes, part).rows]
         return {"shards": [*self._shared, *parts], "corpus": self.corpus}
 
     def fill(self, recipes: PinnedRecipes) -> None:
@@ -58,15 +62,15 @@ class CommonTexts:
             NotComputableError: It is stored neither for A's shards nor for B's.
         """
         for part in self._parts:
-            rows = self._rows(recipes, part)
-            if not rows.size:
+            share = self._share(recipes, part)
+            if not share.rows:
                 continue
             placed = recipes.project.placed(part)
             for stage in _stages(recipes):
                 key = recipes.feature_key(stage, placed)
                 if recipes.lake.exists(key):
                     continue
-                found = self._taken(recipes, stage, part, rows)
+                found = _taken(recipes, stage, part, share)
                 contract = stage.table
                 if stage.name == "embeddings":
                     width = found.schema.field(tables.EMBEDDING).type.list_size
@@ -78,37 +82,68 @@ class CommonTexts:
             recipe = recipes.recipe(DOCUMENTS, part["source"])
             recipes.lake.write_table(key, nothing, tables.REJECTIONS, recipe)
 
-    def _former(self, entry: Entry) -> list[Entry]:
-        """Return A's shards of the same source that B does not have."""
-        return [gone for gone in self._gone if gone["source"] == entry["source"]]
+    def _former(self, source: str) -> list[Entry]:
+        """Return A's shards of a source that B does not have."""
+        return [gone for gone in self._gone if gone["source"] == source]
 
     def _part(self, entry: Entry) -> dict[str, Any]:
-        former = sorted(gone["digest"] for gone in self._former(entry))
+        former = sorted(gone["digest"] for gone in self._former(entry["source"]))
         digest = fingerprint(["texts in common", entry["digest"], former])
         return {**entry, "digest": digest, "whole": entry["digest"]}
 
-    def _rows(self, recipes: PinnedRecipes, part: Entry) -> npt.NDArray[np.int64]:
-        """Return the rows of a new shard's tables whose texts A's shards have too."""
-        ids = _table(recipes, DOCUMENTS, {**part, "digest": part["whole"]}).column("doc_id")
-        former = _joined(recipes, DOCUMENTS, self._former(part)).column("doc_id")
-        is_common = pc.is_in(ids.combine_chunks(), value_set=former.combine_chunks())
-        return np.flatnonzero(is_common.to_numpy(zero_copy_only=False))
+    def _share(self, recipes: PinnedRecipes, part: Entry) -> "_Share":
+        """Return which texts of a new shard A's shards have too, and which of them."""
+        if part["digest"] not in self._shares:
+            known = self._known(recipes, part["source"])
+            ids = _table(recipes, DOCUMENTS, _whole(part)).column("doc_id").combine_chunks()
+            places = pc.index_in(ids, value_set=known.ids)
+            homes = known.shard[places.drop_null().to_numpy()]
+            former = self._former(part["source"])
+            self._shares[part["digest"]] = _Share(
+                rows=np.flatnonzero(places.is_valid()).tolist(),
+                former=[former[number] for number in np.unique(homes)],
+            )
+        return self._shares[part["digest"]]
 
-    def _taken(
-        self, recipes: PinnedRecipes, stage: Stage, part: Entry, rows: npt.NDArray[np.int64]
-    ) -> pa.Table:
-        """Return the rows of a stage's table: of the new shard, else of A's shards by text."""
-        whole = {**part, "digest": part["whole"]}
-        try:
-            return _table(recipes, stage, whole).take(pa.array(rows))
-        except NotComputableError:
-            pass
-        former = _joined(recipes, stage, self._former(part))
-        ids = _table(recipes, DOCUMENTS, whole).column("doc_id").take(pa.array(rows))
-        places = pc.index_in(
-            ids.combine_chunks(), value_set=former.column("doc_id").combine_chunks()
-        )
-        return former.take(places)
+    def _known(self, recipes: PinnedRecipes, source: str) -> "_Texts":
+        if source not in self._texts:
+            former = self._former(source)
+            found = [_table(recipes, DOCUMENTS, entry).column("doc_id") for entry in former]
+            self._texts[source] = _Texts(
+                ids=pa.chunked_array(found, pa.string()).combine_chunks(),
+                shard=np.repeat(np.arange(len(found)), [len(ids) for ids in found]),
+            )
+        return self._texts[source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Texts:
+    """The texts of A's shards of a source that B does not have, and the shard of each."""
+
+    ids: pa.Array
+    shard: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """What a new shard has in common with A: rows of its tables, and the shards that have them."""
+
+    rows: list[int]
+    former: list[Entry]
+
+
+def _taken(recipes: PinnedRecipes, stage: Stage, part: Entry, share: _Share) -> pa.Table:
+    """Return the rows of a stage's table: of the new shard, else of A's shards by text."""
+    with contextlib.suppress(NotComputableError):
+        return _table(recipes, stage, _whole(part)).take(share.rows)
+    former = pa.concat_tables([_table(recipes, stage, entry) for entry in share.former])
+    ids = _table(recipes, DOCUMENTS, _whole(part)).column("doc_id").take(share.rows)
+    known = former.column("doc_id").combine_chunks()
+    return former.take(pc.index_in(ids.combine_chunks(), value_set=known))
+
+
+def _whole(part: Entry) -> dict[str, Any]:
+    return {**part, "digest": part["whole"]}
 
 
 def _place(entry: Entry) -> tuple[str, str]:
@@ -129,7 +164,3 @@ def _table(recipes: PinnedRecipes, stage: Stage, entry: Entry) -> pa.Table:
         raise NotComputableError(
             f"{stage.title} of {entry['path']} is not stored for these inputs"
         ) from error
-
-
-def _joined(recipes: PinnedRecipes, stage: Stage, entries: Sequence[Entry]) -> pa.Table:
-    return pa.concat_tables([_table(recipes, stage, entry) for entry in entries])

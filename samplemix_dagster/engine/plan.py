@@ -77,6 +77,11 @@ class Plan:
         return [{**entry, "why": "; ".join(entry["why"])} for entry in found.values()]
 
 
+_MOST_COUNTED = 1 << 18
+_counted: dict[str, int] = {}
+"""Documents of shards by the address of their table: what is read, and how, is in it."""
+
+
 class Planner:
     """Compares addresses with the lake, step by step."""
 
@@ -216,10 +221,16 @@ class Planner:
         return sum(identity not in known for identity in ids)
 
     def _count_documents(self, shard: PlacedShard) -> int:
+        """Count the documents of a shard: once in a process, since a new one's text is read."""
         key = self.recipes.feature_key(stages.DOCUMENTS, shard)
-        if self.project.lake.exists(key):
-            return self.project.lake.num_rows(key)
-        return len(self._document_ids(shard))
+        if key not in _counted:
+            if len(_counted) >= _MOST_COUNTED:
+                _counted.clear()
+            if self.project.lake.exists(key):
+                _counted[key] = self.project.lake.num_rows(key)
+            else:
+                _counted[key] = sum(1 for _ in read_documents(self.project, shard))
+        return _counted[key]
 
     def _document_ids(self, shard: PlacedShard) -> list[str]:
         mark = (shard.source, shard.digest)

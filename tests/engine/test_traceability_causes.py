@@ -68,6 +68,13 @@ def another_reference(root: Path) -> None:
     write_settings(root, settings)
 
 
+def move_a_document(root: Path) -> None:
+    """Take a document out of ``news/part-0`` and put it into ``news/part-1``."""
+    first, second = shard_rows("news", 0), shard_rows("news", 1)
+    write_shard(root, "news", 1, [*second, first.pop(3)])
+    write_shard(root, "news", 0, first)
+
+
 SINGLE: dict[str, tuple[str, Change]] = {
     "a shard added": ("data", add_a_shard),
     "a shard removed": ("data", remove_a_shard),
@@ -95,6 +102,7 @@ TOGETHER: dict[str, tuple[Change, ...]] = {
     "data, settings, budget and seed": (add_a_shard, good_is_high, another_budget, another_seed),
     "data and encoder": (add_a_shard, shorten_embeddings),
     "removed data and reference": (remove_a_shard, another_overlap),
+    "a text moved, and reference": (move_a_document, another_overlap),
 }
 
 
