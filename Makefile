@@ -27,10 +27,10 @@ demo: $(STAMP) ## run the whole pipeline on text that is on every machine, in th
 	$(BIN)/samplemix demo demo
 
 test: $(STAMP) ## run the tests but the slow ones and those that need a GPU
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(STAMP) ## run every test that this machine can run
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## check style, types, layers, SQL and dependencies
 	$(BIN)/ruff format --check .

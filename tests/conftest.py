@@ -38,5 +38,5 @@ def python() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes minutes: it would be alone at the end."""
+    """Begin with the file that takes minutes: one worker would be alone with it at the end."""
     items.sort(key=lambda item: item.path.name != "test_kills.py")
