@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samplemix_dagster import __version__
+from samplemix_dagster.cli_config import config_app, init
 from samplemix_dagster.cli_mixture import mixture_app
-from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.cli_options import (
+    CONFIG,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    open_project,
+)
+from samplemix_dagster.cli_plan import plan, status
 from samplemix_dagster.cli_run import run
 from samplemix_dagster.errors import ConfigError, InputError, SampleMixError
+from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -25,12 +34,12 @@ app = typer.Typer(
     name="samplemix",
     help="Decide which documents to pre-train on, and how often.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(mixture_app, name="mixture")
+app.add_typer(config_app, name="config")
 
 _STOPPED = 130
 """What click gives back after Ctrl-C: 128 + SIGINT."""
@@ -69,103 +78,31 @@ def _leave(message: str, code: int, *, debug: bool) -> None:
     if debug:
         import traceback
 
-        traceback.print_exc()
-    sys.stderr.write(f"samplemix: {message}\n")
+        say(traceback.format_exc())
+    say(f"samplemix: {message}")
     sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from (with any command).")
+    ] = False,
 ) -> None:
     """Decide which documents to pre-train on, and how often."""
+    del debug  # `main` has taken it, wherever it stood
     if version:
         sys.stdout.write(f"samplemix {__version__}\n")
         raise typer.Exit
 
 
-@app.command()
-def init(
-    directory: Annotated[
-        str, typer.Argument(help="Folder of text, or s3://bucket/prefix, to look into.")
-    ] = ".",
-    config: ConfigOption = CONFIG,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-) -> None:
-    """Write a commented samplemix.yaml for a folder of text."""
-    from samplemix_dagster.init import describe, write_config
-    from samplemix_dagster.presentation import print_table, say
-
-    if config.exists() and not force:
-        raise ConfigError(f"{config} exists; --force replaces it, --config names another.")
-    found = describe(directory, config.resolve().parent)
-    write_config(found, config)
-    print_table(
-        ["source", "files", "format", "text field", "id field", "MB"],
-        [(s.name, s.num_files, s.format, s.text, s.id or "-", s.num_bytes / 1e6) for s in found],
-    )
-    say(f"Wrote {config}. Read it, then `samplemix plan` and `samplemix run`.")
-
-
-@app.command()
-def plan(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    """Say what would run and why; run nothing."""
-    from samplemix_dagster.engine.estimates import estimated
-    from samplemix_dagster.engine.plan import Planner
-    from samplemix_dagster.presentation import duration, print_json, print_table, say
-
-    project = open_project(config)
-    found = Planner(project).plan()
-    stages = estimated(project, found)
-    if json:
-        print_json({"stages": stages, "problems": found.problems})
-    elif found.is_empty:
-        say("Everything is current.")
-    else:
-        print_table(
-            ["stage", "asset", "shards", "documents", "about", "why"],
-            [
-                (
-                    entry["stage"],
-                    entry["asset"],
-                    entry["num_shards"],
-                    entry["num_documents"],
-                    duration(entry["seconds"]),
-                    entry["why"],
-                )
-                for entry in stages
-            ],
-        )
-    for problem in found.problems.values():
-        say(f"problem: {problem}")
-    if found.problems:
-        raise typer.Exit(1)
-
-
+app.command("init")(init)
+app.command("plan")(plan)
 app.command("run")(run)
 
 
-@app.command()
-def status(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    """Say for each asset whether it is current, stale and why, or failed."""
-    from samplemix_dagster.engine.status import project_status
-    from samplemix_dagster.presentation import print_json, print_table, say
-
-    found = project_status(open_project(config))
-    if json:
-        print_json(found)
-        return
-    print_table(
-        ["stage", "asset", "state", "drift", "why"],
-        [
-            (entry["stage"], entry["asset"], entry["state"], entry["drift"], entry["why"])
-            for entry in found["assets"]
-        ],
-    )
-    for failure in found["failures"]:
-        say(f"failed: {failure}")
-    for problem in found["problems"].values():
-        say(f"problem: {problem}")
+app.command("status")(status)
 
 
 @app.command()
@@ -185,18 +122,23 @@ def query(
     sql: Annotated[str, typer.Argument(help="One select over the lake's views.")],
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
-    limit: Annotated[int, typer.Option(help="Rows shown without --json.")] = 100,
+    limit: Annotated[int, typer.Option(help="Rows of a table; other forms have all.")] = 100,
+    form: FormatOption = "table",
 ) -> None:
     """Ask the lake in SQL (DuckDB, read-only)."""
-    from samplemix_dagster.presentation import print_json, print_table, say
+    from samplemix_dagster.printed_table import chosen_format, print_table, write_table
     from samplemix_dagster.storage.query import query as ask
 
+    form = chosen_format(form, json=json)
     table = ask(open_project(config).lake, sql)
-    if json:
+    if form == "json":
         print_json(table.to_pylist())
         return
-    rows = [list(row.values()) for row in table.slice(0, limit).to_pylist()]
-    print_table(table.column_names, rows)
+    if form != "table":
+        write_table(form, table)
+        return
+    columns = [column.to_pylist() for column in table.slice(0, limit).columns]
+    print_table(table.column_names, list(zip(*columns, strict=True)))
     if table.num_rows > limit:
         say(f"{table.num_rows - limit:,} more rows; --limit shows more.")
 
@@ -207,7 +149,6 @@ def scores(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Write one row per document with every score."""
-    from samplemix_dagster.presentation import say
     from samplemix_dagster.storage.tabular import check_ending, write_tabular
 
     check_ending(to)
@@ -236,7 +177,6 @@ def explain(
 ) -> None:
     """Show one document or row: text, scores and their recipes, weight, copies and why."""
     from samplemix_dagster.engine.explain import explain_document, explain_row, explanation_lines
-    from samplemix_dagster.presentation import print_json, print_lines
 
     look = explain_row if "#" in document else explain_document
     found = look(open_project(config), document, mixture)
@@ -258,9 +198,9 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write a mixture's draws as files for trainers."""
+    from samplemix_dagster.bars import Bars
     from samplemix_dagster.engine.exporting import export_version
     from samplemix_dagster.engine.versions import resolve_version
-    from samplemix_dagster.presentation import Bars, print_json, say
     from samplemix_dagster.storage.exports import FORMATS
 
     if form not in FORMATS:
@@ -298,7 +238,8 @@ def collect(
 ) -> None:
     """Remove from the lake what no kept mixture version and no current result needs."""
     from samplemix_dagster.engine.garbage import collect_garbage, find_garbage
-    from samplemix_dagster.presentation import print_json, print_table, say, size
+    from samplemix_dagster.presentation import size
+    from samplemix_dagster.printed_table import print_table
 
     project = open_project(config)
     found = (find_garbage if dry_run else collect_garbage)(project, keep)
@@ -332,7 +273,6 @@ def demo(
 ) -> None:
     """Make a project from text that is on every machine, and run the whole pipeline on it."""
     from samplemix_dagster.demo import make_demo
-    from samplemix_dagster.presentation import say
 
     config = make_demo(directory, documents)
     run(
@@ -352,7 +292,8 @@ def demo(
 def _show_demo(project: "Project") -> None:
     from samplemix_dagster.engine.exporting import export_key
     from samplemix_dagster.engine.versions import current_manifest
-    from samplemix_dagster.presentation import print_table, say, share
+    from samplemix_dagster.presentation import share
+    from samplemix_dagster.printed_table import print_table
 
     name = next(iter(project.config.mixtures))
     manifest = current_manifest(project, name)

@@ -9,8 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.cli_options import (
+    CONFIG,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    open_project,
+)
 from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.terminal import print_json, print_lines, say
 
 mixture_app = typer.Typer(
     help="Mixture versions: list, show, lineage, diff, verify.",
@@ -24,14 +31,20 @@ HtmlOption = Annotated[
 
 
 @mixture_app.command("list")
-def mixture_list(config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+def mixture_list(
+    config: ConfigOption = CONFIG, json: JsonOption = False, form: FormatOption = "table"
+) -> None:
     """List every mixture version; the current one of each is marked."""
     from samplemix_dagster.engine.versions import list_versions
-    from samplemix_dagster.presentation import print_json, print_table, say
+    from samplemix_dagster.printed_table import chosen_format, print_table, write_records
 
+    form = chosen_format(form, json=json)
     found = list_versions(open_project(config))
-    if json:
+    if form == "json":
         print_json(found)
+        return
+    if form != "table":
+        write_records(form, found)
         return
     print_table(
         ["", "name", "version", "made", "tokens", "budget"],
@@ -59,13 +72,8 @@ def mixture_show(
 ) -> None:
     """Show what a mixture version is."""
     from samplemix_dagster.engine.versions import load_manifest, resolve_version, summary
-    from samplemix_dagster.presentation import (
-        mixture_lines,
-        print_json,
-        print_lines,
-        print_table,
-        share,
-    )
+    from samplemix_dagster.presentation import mixture_lines, share
+    from samplemix_dagster.printed_table import print_table
 
     project = open_project(config)
     mixture, version = resolve_version(project, name)
@@ -97,7 +105,6 @@ def mixture_lineage(
     from samplemix_dagster.engine.lineage import lineage, lineage_lines
     from samplemix_dagster.engine.versions import resolve_version
     from samplemix_dagster.pages.lineage import lineage_page
-    from samplemix_dagster.presentation import print_json, print_lines
 
     project = open_project(config)
     found = lineage(project, *resolve_version(project, name))
@@ -122,7 +129,6 @@ def mixture_diff(
     from samplemix_dagster.engine.difference_words import cause_name
     from samplemix_dagster.engine.versions import resolve_version
     from samplemix_dagster.pages.difference import difference_page
-    from samplemix_dagster.presentation import print_json, print_lines, say
 
     project = open_project(config)
     say("Drawing what stands between the two, from stored features; the lake is only read.")
@@ -138,7 +144,7 @@ def mixture_diff(
 
 
 def _show_causes(found: Mapping[str, Any], names: list[str]) -> None:
-    from samplemix_dagster.presentation import print_lines, print_table
+    from samplemix_dagster.printed_table import print_table
 
     if not names:
         return
@@ -165,7 +171,6 @@ def mixture_verify(
     """Draw a version again from what is stored, and compare; exit code 3 when it does not hold."""
     from samplemix_dagster.engine.verifying import verify
     from samplemix_dagster.engine.versions import resolve_version
-    from samplemix_dagster.presentation import print_json, print_lines
 
     project = open_project(config)
     mixture, version = resolve_version(project, name)
@@ -191,13 +196,11 @@ def mixture_schema(json: JsonOption = True) -> None:
     """Print the JSON schema of a version's manifest: always one JSON value."""
     del json
     from samplemix_dagster.engine.mixture_manifest import manifest_schema
-    from samplemix_dagster.presentation import print_json
 
     print_json(manifest_schema())
 
 
 def _write(path: Path, text: str) -> None:
-    from samplemix_dagster.presentation import say
 
     try:
         path.write_text(text, encoding="utf-8")

@@ -12,6 +12,10 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The project's samplemix.yaml.", show_default=True)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else.")]
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", help="table, csv, json or parquet, on stdout.", show_default=True),
+]
 CONFIG = Path("samplemix.yaml")
 
 

@@ -3,7 +3,6 @@
 It knows without Dagster when there is nothing to do.
 """
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import ConfigError, DamagedError
+from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -37,7 +37,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
-    from samplemix_dagster.presentation import say
+    from samplemix_dagster.bars import waiting
 
     project = open_project(config)
     _check_selection(project, select, mixture)
@@ -46,14 +46,17 @@ def run(
         from samplemix_dagster.engine.repair import check_lake as look
 
         say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
-    if _is_current(project, select, mixture):
+    with waiting("Looking at the corpus and the lake"):
+        is_current = _is_current(project, select, mixture)
+    if is_current:
         _show_run(
             {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
             json=json,
         )
         say("Everything is current: nothing to do.")
         return
-    from samplemix_dagster.session import run_in_instance
+    with waiting("Starting Dagster"):
+        from samplemix_dagster.session import run_in_instance
 
     report = run_in_instance(project, select, mixture, verbose=verbose)
     _show_run(
@@ -68,7 +71,7 @@ def run(
     )
     if not report.succeeded:
         for failure in report.failures:
-            sys.stderr.write(f"samplemix: {failure}\n")
+            say(f"samplemix: {failure}")
         raise typer.Exit(1)
     if not json:
         made = {entry["asset"] for entry in report.done}
@@ -128,7 +131,8 @@ def _fits_to_remake(project: "Project", words: list[str] | None) -> set[str]:
 
 
 def _show_run(value: dict[str, Any], *, json: bool) -> None:
-    from samplemix_dagster.presentation import duration, print_json, print_table
+    from samplemix_dagster.presentation import duration
+    from samplemix_dagster.printed_table import print_table
 
     if json:
         print_json(value)
@@ -152,7 +156,7 @@ def _show_run(value: dict[str, Any], *, json: bool) -> None:
 def _show_mixtures(project: "Project", names: Iterable[str]) -> None:
     """Show what the current versions of some mixtures are."""
     from samplemix_dagster.engine.versions import current_manifest
-    from samplemix_dagster.presentation import mixture_lines, print_lines
+    from samplemix_dagster.presentation import mixture_lines
 
     for name in names:
         manifest = current_manifest(project, name)

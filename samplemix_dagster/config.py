@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Schedule, Sensor
-from samplemix_dagster.config_base import Section, Size, check_name
+from samplemix_dagster.config_base import Section, Seed, Size, check_name
 
 MAX_PARTITIONS = 99
 """Dagster loses track of staleness on an edge with 100 or more upstream partitions."""
@@ -72,13 +72,13 @@ class Bootstrap(Section):
     """Tokens of the corpus to train on, once each."""
     vocabulary: int = Field(default=4096, ge=300, le=65_536)
     """Size of the byte-level BPE vocabulary."""
-    layers: int = Field(default=2, ge=1)
+    layers: int = Field(default=2, ge=1, le=200)
     """Transformer layers."""
-    width: int = Field(default=128, ge=32)
+    width: int = Field(default=128, ge=32, le=16_384)
     """Model width; a multiple of 32."""
-    context: int = Field(default=256, ge=16)
+    context: int = Field(default=256, ge=16, le=131_072)
     """Context length in tokens."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights and of the order of training."""
     sources: list[str] | None = None
     """Sources to train on; all of them when absent. Quality then means "like those"."""
@@ -184,7 +184,7 @@ class Clusters(Section):
     """Micro-centroids that HDBSCAN sees."""
     min_cluster_size: int = Field(default=5, ge=2)
     """Fewest micro-centroids that make a cluster."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of k-means and UMAP."""
 
 
@@ -213,7 +213,7 @@ class Topics(Section):
     """Topics to fit."""
     sample: Size = Field(default=20_000, ge=10)
     """Documents (those with the smallest hashes) on which topics are fitted."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the topic model."""
 
 
@@ -285,7 +285,7 @@ class Mixture(Section):
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
     """Sources' shares: an outcome (``free``), or held at these."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
 

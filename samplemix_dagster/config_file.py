@@ -1,6 +1,7 @@
 """Read ``samplemix.yaml``: an error names the file, the line, the key and the nearest known key.
 
-What the keys are and mean is in ``config.py``.
+What the keys are and mean is in ``config.py``; how YAML is read within bounds, in
+``config_yaml.py``.
 """
 
 import difflib
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from samplemix_dagster.config import Config
 from samplemix_dagster.config_base import Section
+from samplemix_dagster.config_yaml import MOST_BYTES, read_yaml
 from samplemix_dagster.errors import ConfigError
 
 
@@ -23,49 +25,54 @@ def load_config(path: Path) -> Config:
             and key, and for an unknown key the nearest known one.
     """
     if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no file"
+        what = f"{path} is {kind}" if path.exists() else f"no configuration at {path}"
         raise ConfigError(
-            f"no configuration at {path}. Write one with `samplemix init`, "
-            "or name another with --config FILE."
+            f"{what}. Write one with `samplemix init`, or name another with --config FILE."
         )
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: this is not UTF-8: byte {content[error.start]:#04x} cannot stand here."
+        ) from None
     return parse_config(text, str(path))
 
 
 def parse_config(text: str, name: str = "samplemix.yaml") -> Config:
     """Check the text of a configuration; ``name`` is what errors call it."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}{line}: this is not YAML: {problem}") from None
-    if not isinstance(data, dict):
+    node, data = read_yaml(text, name)
+    if data is None:
         raise ConfigError(f"{name}: the file is empty; it needs at least `corpus` and `mixtures`.")
-    _refuse_repeated_keys(node, name)
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{name}:{node.start_mark.line + 1}: this is a {_kind(data)}; a configuration is keys "
+            "with values, at least `corpus` and `mixtures`."
+        )
     try:
         return Config.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_explain(error, node, name)) from None
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(
-                    f"{name}:{key.start_mark.line + 1}: {key.value!r} is there twice."
-                )
-            seen.add(key.value)
-            _refuse_repeated_keys(value, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated_keys(value, name)
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of ``samplemix.yaml``, for editors."""
+    schema = Config.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "samplemix.yaml",
+    }
+
+
+def _kind(value: object) -> str:
+    return "list" if isinstance(value, list) else "single value"
 
 
 def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:

@@ -1,166 +1,38 @@
-"""What the command line shows: tables, progress bars, sizes. All but data goes to stderr.
+"""Numbers in words: durations, shares, sizes, and a mixture's report in lines."""
 
-With ``--json`` stdout holds one JSON value and nothing else; people's words go to stderr.
-"""
-
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
+class Quantity(str):
+    """A number in words: in a table it stands to the right, as numbers do."""
+
+    __slots__ = ()
 
 
-def _plain(value: Any) -> Any:
-    """Return what JSON lacks a kind for: whole decimals (DuckDB's wide sums) stay numbers."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on stdout."""
-    for line in lines:
-        sys.stdout.write(line + "\n")
-
-
-def say(sentence: str) -> None:
-    """Tell a person something, on stderr."""
-    sys.stderr.write(sentence + "\n")
-    sys.stderr.flush()
-
-
-def number(value: float | None) -> str:
-    """Return a count with separators, or a dash."""
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> Quantity:
     """Return seconds as a person says them, or a dash."""
     if seconds is None:
-        return "-"
+        return Quantity("-")
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return Quantity(f"{seconds:.0f} s")
     if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+        return Quantity(f"{seconds / 60:.0f} min")
+    return Quantity(f"{seconds / 3600:.1f} h")
 
 
-def share(value: float) -> str:
+def share(value: float) -> Quantity:
     """Return a share as a percentage."""
-    return f"{value:.1%}"
+    return Quantity(f"{value:.1%}")
 
 
-def size(num_bytes: float) -> str:
+def size(num_bytes: float) -> Quantity:
     """Return a number of bytes as people write it, in powers of ten."""
     for unit in ("B", "kB", "MB", "GB"):
         if num_bytes < 1000:
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+            return Quantity(f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}")
         num_bytes /= 1000
-    return f"{num_bytes:.1f} TB"
-
-
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
-) -> None:
-    """Print a table on stdout; numbers to the right."""
-    if not rows:
-        print_lines([title] if title else [])
-        return
-    cells = [[_cell(value) for value in row] for row in rows]
-    is_number = [
-        all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        or all(cell[:1] in "-0123456789" for cell in (line[index] for line in cells) if cell)
-        for index in range(len(columns))
-    ]
-    widths = [
-        max(len(name), *(len(line[index]) for line in cells)) for index, name in enumerate(columns)
-    ]
-
-    def line_of(values: Sequence[str]) -> str:
-        parts = [
-            value.rjust(width) if right else value.ljust(width)
-            for value, width, right in zip(values, widths, is_number, strict=True)
-        ]
-        return "  ".join(parts).rstrip()
-
-    head = [title, ""] if title else []
-    print_lines([*head, line_of(columns), line_of(["-" * width for width in widths])])
-    print_lines(line_of(cell) for cell in cells)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:z,.4f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:,.0f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    text = str(value).replace("\n", " ")
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-class Bars:
-    """Progress bars on stderr, one a step; plain lines where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._tasks: dict[str, Any] = {}
-        self._is_live = self._console.is_terminal
-
-    def __enter__(self) -> Self:
-        """Start drawing."""
-        if self._is_live:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop drawing."""
-        if self._is_live:
-            self._progress.stop()
-
-    def update(self, asset: str, partition: str, done: int, total: int) -> None:
-        """Move a step's bar."""
-        if not self._is_live:
-            return
-        label = f"{asset} [{partition}]" if partition else asset
-        if label not in self._tasks:
-            for task in self._tasks.values():
-                self._progress.update(task, visible=False)
-            self._tasks[label] = self._progress.add_task(label, total=total or None)
-        self._progress.update(self._tasks[label], completed=done, total=total or None)
-
-    def note(self, sentence: str) -> None:
-        """Say what starts."""
-        if self._is_live:
-            self._progress.console.print(sentence, style="dim", highlight=False)
-        else:
-            say(sentence)
+    return Quantity(f"{num_bytes:.1f} TB")
 
 
 def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from samplemix_dagster.bars import Bars, waiting
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.flow import build_steps, select_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.launch import RunReport, run_stale
-from samplemix_dagster.presentation import Bars, say
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
+from samplemix_dagster.terminal import say
 
 _INSTANCE = """\
 telemetry:
@@ -56,7 +57,8 @@ def run_in_instance(
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
     steps = select_steps(build_steps(project), groups, mixtures)
     with_report = groups is None or "report" in groups
-    definitions = build_defs(project, with_report=with_report)
+    with waiting("Starting Dagster"):
+        definitions = build_defs(project, with_report=with_report)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
         dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,

@@ -243,7 +243,8 @@ def test_a_key_that_is_there_twice_is_refused(text: str, line: int, key: str) ->
         ("corpus: {sources: [\n", r"samplemix.yaml:2: this is not YAML"),
         ("a: b: c\n", "samplemix.yaml:1: this is not YAML"),
         ("", "samplemix.yaml: the file is empty"),
-        ("- a\n- b\n", "samplemix.yaml: "),
+        ("- a\n- b\n", "samplemix.yaml:1: this is a list"),
+        ("just words\n", "samplemix.yaml:1: this is a single value"),
     ],
 )
 def test_what_is_no_configuration_at_all_is_said(text: str, expected: str) -> None:

@@ -146,7 +146,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
             partition=partition,
             why=task.why,
             run_id=context.run.run_id,
-            progress=_both(context, current_progress()),
+            progress=_both(context, task, current_progress()),
         )
         with retries(context, opened):
             outcome = step.run(call)
@@ -236,11 +236,20 @@ def _publish(
     ]
 
 
-def _both(context: dg.AssetExecutionContext, listener: Callable[..., None]) -> Callable[..., None]:
-    """Report to the listener, and to Dagster's log every half minute."""
+def _both(
+    context: dg.AssetExecutionContext, task: Task, listener: Callable[..., None]
+) -> Callable[..., None]:
+    """Report to the listener, and to Dagster's log every half minute.
+
+    The listener hears of a step when it begins, since some have nothing to count; how many
+    documents there are is known from the plan where the step itself does not know.
+    """
     last = [time.monotonic()]
+    planned = task.num_documents if task.partition else 0
+    listener(task.step.asset, task.partition, 0, planned)
 
     def progress(asset: str, partition: str, done: int, total: int) -> None:
+        total = total or planned
         listener(asset, partition, done, total)
         if time.monotonic() - last[0] >= 30:
             last[0] = time.monotonic()

@@ -1,0 +1,85 @@
+"""The commands that look and change nothing: ``plan`` and ``status``."""
+
+import typer
+
+from samplemix_dagster.cli_options import (
+    CONFIG,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    open_project,
+)
+from samplemix_dagster.terminal import print_json, say
+
+
+def plan(
+    config: ConfigOption = CONFIG, json: JsonOption = False, form: FormatOption = "table"
+) -> None:
+    """Say what would run and why; run nothing."""
+    from samplemix_dagster.bars import waiting
+    from samplemix_dagster.engine.estimates import estimated
+    from samplemix_dagster.engine.plan import Planner
+    from samplemix_dagster.presentation import duration
+    from samplemix_dagster.printed_table import chosen_format, print_table, write_records
+
+    form = chosen_format(form, json=json)
+    project = open_project(config)
+    with waiting("Looking at the corpus and the lake"):
+        found = Planner(project).plan()
+        stages = estimated(project, found)
+    if form == "json":
+        print_json({"stages": stages, "problems": found.problems})
+    elif form != "table":
+        write_records(form, stages)
+    elif found.is_empty:
+        say("Everything is current.")
+    else:
+        print_table(
+            ["stage", "asset", "shards", "documents", "about", "why"],
+            [
+                (
+                    entry["stage"],
+                    entry["asset"],
+                    entry["num_shards"],
+                    entry["num_documents"],
+                    duration(entry["seconds"]),
+                    entry["why"],
+                )
+                for entry in stages
+            ],
+        )
+    for problem in found.problems.values():
+        say(f"problem: {problem}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def status(
+    config: ConfigOption = CONFIG, json: JsonOption = False, form: FormatOption = "table"
+) -> None:
+    """Say for each asset whether it is current, stale and why, or failed."""
+    from samplemix_dagster.bars import waiting
+    from samplemix_dagster.engine.status import project_status
+    from samplemix_dagster.printed_table import chosen_format, print_table, write_records
+
+    form = chosen_format(form, json=json)
+    project = open_project(config)
+    with waiting("Looking at the corpus and the lake"):
+        found = project_status(project)
+    if form == "json":
+        print_json(found)
+        return
+    if form != "table":
+        write_records(form, found["assets"])
+        return
+    print_table(
+        ["stage", "asset", "state", "drift", "why"],
+        [
+            (entry["stage"], entry["asset"], entry["state"], entry["drift"], entry["why"])
+            for entry in found["assets"]
+        ],
+    )
+    for failure in found["failures"]:
+        say(f"failed: {failure}")
+    for problem in found["problems"].values():
+        say(f"problem: {problem}")
