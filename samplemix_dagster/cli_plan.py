@@ -18,6 +18,7 @@ def plan(
     """Say what would run and why; run nothing."""
     from samplemix_dagster.bars import waiting
     from samplemix_dagster.engine.estimates import estimated
+    from samplemix_dagster.engine.foresight import refusals
     from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.presentation import duration
     from samplemix_dagster.printed_table import chosen_format, print_table, write_records
@@ -25,10 +26,12 @@ def plan(
     form = chosen_format(form, json=json)
     project = open_project(config)
     with waiting("Looking at the corpus and the lake"):
-        found = Planner(project).plan()
+        planner = Planner(project)
+        found = planner.plan()
         stages = estimated(project, found)
+        problems = {**found.problems, **refusals(planner.recipes, found)}
     if form == "json":
-        print_json({"stages": stages, "problems": found.problems})
+        print_json({"stages": stages, "problems": problems})
     elif form != "table":
         write_records(form, stages)
     elif found.is_empty:
@@ -48,10 +51,15 @@ def plan(
                 for entry in stages
             ],
         )
-    for problem in found.problems.values():
+    for problem in _sentences(problems):
         say(f"problem: {problem}")
-    if found.problems:
+    if problems:
         raise typer.Exit(1)
+
+
+def _sentences(problems: dict[str, str]) -> list[str]:
+    """Return problems as sentences: of a source as they are, of an asset with its name."""
+    return [f"{key}: {words}" if "/" in key else words for key, words in problems.items()]
 
 
 def status(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
-from samplemix_dagster.errors import ConfigError, DamagedError
+from samplemix_dagster.errors import ConfigError, DamagedError, InfeasibleMixtureError
 from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
@@ -47,7 +47,17 @@ def run(
 
         say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
     with waiting("Looking at the corpus and the lake"):
-        is_current = _is_current(project, select, mixture)
+        is_current, refused = _look(project, select, mixture)
+    if refused:
+        # Before anything is paid for: all scores would be made first.
+        raise InfeasibleMixtureError(
+            "\n".join(
+                [
+                    *(f"{asset}: {words}" for asset, words in refused.items()),
+                    "Nothing was run; --mixture NAME runs the mixtures that can be made.",
+                ]
+            )
+        )
     if is_current:
         _show_run(
             {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
@@ -79,9 +89,12 @@ def run(
         say(f"Open the Dagster UI on this project with `samplemix ui --config {config}`.")
 
 
-def _is_current(project: "Project", select: list[str] | None, mixture: list[str] | None) -> bool:
-    """Whether there is nothing to do: found without Dagster."""
+def _look(
+    project: "Project", select: list[str] | None, mixture: list[str] | None
+) -> tuple[bool, dict[str, str]]:
+    """Return (whether there is nothing to do, what cannot be made): found without Dagster."""
     from samplemix_dagster.engine.flow import select_steps
+    from samplemix_dagster.engine.foresight import refusals
     from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.storage.dbt_project import report_reason
 
@@ -90,11 +103,12 @@ def _is_current(project: "Project", select: list[str] | None, mixture: list[str]
     is_report_wanted = select is None or "report" in select
     try:
         plan = planner.plan([step.asset for step in steps])
+        refused = refusals(planner.recipes, plan)
     except DamagedError:
-        return False
+        return False, {}
     if project.lake.damaged or not plan.is_empty:
-        return False
-    return not is_report_wanted or not report_reason(project.lake)
+        return False, refused
+    return not is_report_wanted or not report_reason(project.lake), refused
 
 
 def _check_selection(

@@ -4,12 +4,14 @@ How the file is read, and how an error finds its line, is in ``config_file.py``.
 model name stands for is found out by ``storage``; nothing here opens anything.
 """
 
+import math
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Schedule, Sensor
 from samplemix_dagster.config_base import Section, Seed, Size, check_name
+from samplemix_dagster.core.limits import MAX_DIAL, SHARES_TOLERANCE
 
 MAX_PARTITIONS = 99
 """Dagster loses track of staleness on an edge with 100 or more upstream partitions."""
@@ -78,7 +80,7 @@ class Bootstrap(Section):
     """Model width; a multiple of 32."""
     context: int = Field(default=256, ge=16, le=131_072)
     """Context length in tokens."""
-    seed: Seed = 0
+    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
     """Seed of the weights and of the order of training."""
     sources: list[str] | None = None
     """Sources to train on; all of them when absent. Quality then means "like those"."""
@@ -266,9 +268,9 @@ class Diversity(Section):
 class Balance(Section):
     """The two dials."""
 
-    quality: float = 1.0
+    quality: float = Field(default=1.0, ge=-MAX_DIAL, le=MAX_DIAL)
     """Exponent of quality in the target: 0 leaves the corpus as it is."""
-    diversity: float = 1.0
+    diversity: float = Field(default=1.0, ge=-MAX_DIAL, le=MAX_DIAL)
     """Exponent of diversity in the target."""
 
 
@@ -285,8 +287,20 @@ class Mixture(Section):
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
     """Sources' shares: an outcome (``free``), or held at these."""
-    seed: Seed = 0
+    seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_sum_to_1(cls, shares: str | dict[str, float]) -> str | dict[str, float]:
+        if isinstance(shares, dict):
+            for name, share in shares.items():
+                if not 0.0 <= share <= 1.0:
+                    raise ValueError(f"a share lies in [0, 1]; that of {name} is {share}")
+            total = math.fsum(shares.values())
+            if abs(total - 1.0) > SHARES_TOLERANCE:
+                raise ValueError(f"shares sum to 1; these sum to {total:.6g}")
+        return shares
 
 
 class Config(Section):

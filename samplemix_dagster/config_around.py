@@ -4,10 +4,12 @@ Nothing here changes a result, so none of it is part of a recipe or of a version
 """
 
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from samplemix_dagster.config_base import Section
+from samplemix_dagster.config_cron import check_cron
 
 
 class Export(Section):
@@ -26,6 +28,23 @@ class Schedule(Section):
     """Cron line of the nightly run."""
     timezone: str = "UTC"
     """Time zone of the cron line."""
+
+    @field_validator("rescore")
+    @classmethod
+    def _is_cron(cls, rescore: str) -> str:
+        check_cron(rescore)
+        return rescore
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"no time zone {timezone!r} is known here; one is called UTC or Europe/Berlin"
+            ) from None
+        return timezone
 
 
 class Sensor(Section):

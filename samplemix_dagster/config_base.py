@@ -39,7 +39,7 @@ Size = Annotated[
     WithJsonSchema({"type": ["integer", "string"], "pattern": _SIZE.pattern}),
 ]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
-"""What every generator takes for a seed."""
+"""What generators of fits take for a seed."""
 
 
 class Section(BaseModel):

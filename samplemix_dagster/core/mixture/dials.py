@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import NUM_BINS, Plane
+from samplemix_dagster.core.limits import MAX_DIAL
 from samplemix_dagster.errors import ConfigError, DegenerateSampleError
 
 Floats = npt.NDArray[np.float64]
 
-MAX_DIAL = 50.0
 _NUM_NODES = 8
 _MAX_POWER = 20.0
 _MAX_STEPS = 100

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from samplemix_dagster.core.limits import SHARES_TOLERANCE
 from samplemix_dagster.core.mixture.activation import (
     ActivationHistogram,
     Activations,
@@ -20,8 +21,6 @@ from samplemix_dagster.core.mixture.settle import Scale, cut
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 
 Shares = Literal["free", "proportional", "uniform"] | Mapping[str, float]
-
-SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def _given_shares(shares: Mapping[str, float], names: Sequence[str]) -> dict[str
             msg = f"a share lies in [0, 1]; shares.{name} is {share}"
             raise ConfigError(msg)
     total = sum((Fraction(share) for share in shares.values()), Fraction(0))
-    if abs(total - 1) > SUM_TOLERANCE:
+    if abs(total - 1) > SHARES_TOLERANCE:
         msg = f"shares sum to 1; these sum to {float(total):.6f}"
         raise ConfigError(msg)
     return {name: Fraction(shares.get(name, 0.0)) / total for name in names}
