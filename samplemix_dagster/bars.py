@@ -55,6 +55,7 @@ class Bars:
         self._task: Any = None
         self._step = ("", "")
         self._began = self._said = 0.0
+        self._done = 0
 
     def __enter__(self) -> Self:
         """Start drawing."""
@@ -69,8 +70,10 @@ class Bars:
 
     def update(self, asset: str, partition: str, done: int, total: int) -> None:
         """Say how far a step is; 0 in all is not known. A new step takes the line over."""
-        if (asset, partition) != self._step:
+        # What counts from the start again (a second model of two) has a pace of its own.
+        if (asset, partition) != self._step or done < self._done:
             self._begin(asset, partition)
+        self._done = done
         seconds = self._clock() - self._began
         counted = _COUNTED.get(asset.partition("/")[0], "documents")
         if not self._is_live:

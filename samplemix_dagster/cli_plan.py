@@ -20,7 +20,7 @@ def plan(
     from samplemix_dagster.engine.estimates import estimated
     from samplemix_dagster.engine.foresight import refusals
     from samplemix_dagster.engine.plan import Planner
-    from samplemix_dagster.presentation import duration
+    from samplemix_dagster.presentation import about, in_all
     from samplemix_dagster.printed_table import chosen_format, print_table, write_records
 
     form = chosen_format(form, json=json)
@@ -28,7 +28,7 @@ def plan(
     with waiting("Looking at the corpus and the lake"):
         planner = Planner(project)
         found = planner.plan()
-        stages = estimated(project, found)
+        stages = estimated(project, found, guesses=True)
         problems = {**found.problems, **refusals(planner.recipes, found)}
     if form == "json":
         print_json({"stages": stages, "problems": problems})
@@ -45,12 +45,13 @@ def plan(
                     entry["asset"],
                     entry["num_shards"],
                     entry["num_documents"],
-                    duration(entry["seconds"]),
+                    about(entry["seconds"], is_guess=entry["is_guess"]),
                     entry["why"],
                 )
                 for entry in stages
             ],
         )
+        say(in_all(stages))
     for problem in _sentences(problems):
         say(f"problem: {problem}")
     if problems:

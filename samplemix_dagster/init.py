@@ -5,6 +5,7 @@ text and id fields are read off the first rows. A prefix on S3 is looked into as
 listed, and of one object of each source the beginning is read.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,8 @@ from samplemix_dagster.storage.s3 import SCHEME, Connection
 
 _TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
 _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
+SCHEMA_FILE = ".samplemix/samplemix.schema.json"
+"""Where the schema of the configuration lies, beside it: `samplemix config schema` prints it."""
 _LOOKED_AT = 50
 _TEXT_FILES = ".jsonl, .parquet, .csv, .txt, also .gz and .zst"
 _BYTES_PER_TOKEN = 4
@@ -163,13 +166,28 @@ def _rows(path: Openable) -> Iterator[dict[str, Any]]:
 
 
 def write_config(found: list[FoundSource], target: Path) -> None:
-    """Write a commented configuration; it is checked before it is written."""
-    from samplemix_dagster.config_file import parse_config
+    """Write a commented configuration, and the schema by which an editor checks it.
+
+    The text is checked before it is written.
+    """
+    from samplemix_dagster.config_file import config_schema, parse_config
 
     text = config_text(found)
     parse_config(text, str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    schema = target.parent / SCHEMA_FILE
+    schema.parent.mkdir(parents=True, exist_ok=True)
+    schema.write_text(json.dumps(config_schema(), indent=1) + "\n", encoding="utf-8")
     target.write_text(text, encoding="utf-8")
+
+
+def reference_tokens(corpus_tokens: float) -> int:
+    """Return how many tokens train a reference on a corpus of so many tokens.
+
+    A fifth of a small corpus, up to 2M; a hundredth of a large one, so that training (6 operations
+    a parameter) stays near 3 % of the cost of scoring (2).
+    """
+    wanted = max(min(corpus_tokens / 5, 2e6), corpus_tokens / 100)
+    return max(20_000, round(min(wanted, 1e9), -4))
 
 
 def config_text(found: list[FoundSource]) -> str:
@@ -178,8 +196,13 @@ def config_text(found: list[FoundSource]) -> str:
         source.num_bytes * (3 if source.format.endswith(("gz", "zst", "parquet")) else 1)
         for source in found
     )
-    budget = max(10_000, round(total / _BYTES_PER_TOKEN * _BUDGET_SHARE, -3))
-    lines = ["# What is mixed. Paths are relative to this file; ** crosses folders.", "corpus:"]
+    corpus_tokens = total / _BYTES_PER_TOKEN
+    budget = max(10_000, round(corpus_tokens * _BUDGET_SHARE, -3))
+    lines = [
+        f"# yaml-language-server: $schema={SCHEMA_FILE}",
+        "# What is mixed. Paths are relative to this file; ** crosses folders.",
+        "corpus:",
+    ]
     lines.append("  sources:")
     for source in found:
         words = [f"path: {_quoted(source.path)}"]
@@ -196,7 +219,7 @@ def config_text(found: list[FoundSource]) -> str:
         "#   main: {model: path/to/folder}",
         "#   main: {model: org/name, revision: COMMIT}",
         "references:",
-        "  main: {bootstrap: {tokens: 2M}}",
+        f"  main: {{bootstrap: {{tokens: {reference_tokens(corpus_tokens)}}}}}",
         "tokenizer: {reference: main}  # what counts the budget",
         "",
         "# The sentence-embedding model: a hub name with its revision, a folder, or",

@@ -1,6 +1,6 @@
 """Numbers in words: durations, shares, sizes, and a mixture's report in lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -19,6 +19,20 @@ def duration(seconds: float | None) -> Quantity:
     if seconds < 5400:
         return Quantity(f"{seconds / 60:.0f} min")
     return Quantity(f"{seconds / 3600:.1f} h")
+
+
+def about(seconds: float | None, *, is_guess: bool) -> Quantity:
+    """Return a time that was foreseen; a guess has a mark in front."""
+    return Quantity(f"~{duration(seconds)}") if is_guess else duration(seconds)
+
+
+def in_all(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Return in a sentence how long a plan takes."""
+    known = [entry["seconds"] for entry in stages if entry["seconds"] is not None]
+    words = f"In all about {duration(sum(known))}"
+    if any(entry["is_guess"] for entry in stages):
+        words += "; times with ~ are a first guess, from bytes and a trial of this machine"
+    return f"{words}."
 
 
 def share(value: float) -> Quantity:

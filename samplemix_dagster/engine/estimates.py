@@ -2,7 +2,7 @@
 
 Each asset keeps its newest measurements (documents, seconds) beside the lake, never in it: no
 result depends on them. From these the time of a run is a start-up and a time for each document. An
-asset that has never run has no estimate.
+asset that has never run has no estimate, but a guess where one is asked for (``first_guess.py``).
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from samplemix_dagster.engine.first_guess import FirstGuess
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Plan, Task
 from samplemix_dagster.engine.project import Project
@@ -75,18 +76,35 @@ def foreseen(project: Project, task: Task) -> dict[str, float | None]:
     return {"seconds": None if seconds is None else round(seconds, 2), "flops": flops}
 
 
-def estimated(project: Project, plan: Plan) -> list[dict[str, Any]]:
+def estimated(project: Project, plan: Plan, *, guesses: bool = False) -> list[dict[str, Any]]:
     """Return the plan's assets with seconds and FLOPs: None where nothing is known.
 
     FLOPs of scoring are 2 x parameters x tokens (Kaplan et al. 2001.08361, section 2.1), with the
     tokens a document had so far, and four bytes a token before any were counted.
+
+    Args:
+        project: The project.
+        plan: What is to run.
+        guesses: Try this machine for two seconds and guess the time of what was never measured;
+            ``is_guess`` says of which assets.
     """
     found: dict[str, dict[str, list[float | None]]] = {}
+    guessed: set[str] = set()
+    guess: FirstGuess | None = None
     for task in plan.tasks:
-        for kind, value in foreseen(project, task).items():
+        expected = foreseen(project, task)
+        if guesses and expected["seconds"] is None:
+            guess = guess or FirstGuess(project)
+            expected["seconds"] = guess.seconds(task)
+            guessed.add(task.step.asset)
+        for kind, value in expected.items():
             found.setdefault(task.step.asset, {}).setdefault(kind, []).append(value)
     return [
-        {**entry, **{kind: _sum(values) for kind, values in found[entry["asset"]].items()}}
+        {
+            **entry,
+            **{kind: _sum(values) for kind, values in found[entry["asset"]].items()},
+            "is_guess": entry["asset"] in guessed,
+        }
         for entry in plan.by_asset()
     ]
 
