@@ -1,5 +1,7 @@
 """The commands that look and change nothing: ``plan`` and ``status``."""
 
+from collections.abc import Collection
+
 import typer
 
 from samplemix_dagster.cli_options import (
@@ -18,7 +20,7 @@ def plan(
     """Say what would run and why; run nothing."""
     from samplemix_dagster.bars import waiting
     from samplemix_dagster.engine.estimates import estimated
-    from samplemix_dagster.engine.foresight import refusals
+    from samplemix_dagster.engine.foresight import notes, refusals
     from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.presentation import about, in_all
     from samplemix_dagster.printed_table import chosen_format, print_table, write_records
@@ -30,8 +32,9 @@ def plan(
         found = planner.plan()
         stages = estimated(project, found, guesses=True)
         problems = {**found.problems, **refusals(planner.recipes, found)}
+        warnings = notes(planner.recipes, found)
     if form == "json":
-        print_json({"stages": stages, "problems": problems})
+        print_json({"stages": stages, "problems": problems, "warnings": warnings})
     elif form != "table":
         write_records(form, stages)
     elif found.is_empty:
@@ -52,15 +55,17 @@ def plan(
             ],
         )
         say(in_all(stages))
-    for problem in _sentences(problems):
+    for warning in warnings:
+        say(f"warning: {warning}")
+    for problem in _sentences(problems, {step.asset for step in planner.steps}):
         say(f"problem: {problem}")
     if problems:
         raise typer.Exit(1)
 
 
-def _sentences(problems: dict[str, str]) -> list[str]:
+def _sentences(problems: dict[str, str], assets: Collection[str]) -> list[str]:
     """Return problems as sentences: of a source as they are, of an asset with its name."""
-    return [f"{key}: {words}" if "/" in key else words for key, words in problems.items()]
+    return [f"{key}: {words}" if key in assets else words for key, words in problems.items()]
 
 
 def status(

@@ -1,11 +1,11 @@
-"""What a run would refuse, found before anything is paid for: budgets and dials that cannot be.
+"""What a run would refuse, found before anything is paid for: budgets, dials, broken models.
 
 A budget is held against what the corpus can give at ``max_copies``: its tokens where they are
 counted, and else its bytes, since no token is shorter than a byte. What cannot be known yet (dials
 before the law is fitted, a packed corpus that was not read) is not refused here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +18,19 @@ from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Plan
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.errors import ConfigError, InputError, LakeError
+from samplemix_dagster.errors import (
+    ConfigError,
+    InputError,
+    LakeError,
+    ModelError,
+    TransientError,
+)
+from samplemix_dagster.storage.model_checks import (
+    check_encoder,
+    check_reference,
+    check_tokenizer,
+    encoder_limit,
+)
 
 _PLAIN_TEXT = (".jsonl", ".ndjson", ".json", ".jsonlines", ".jl", ".csv", ".tsv", ".txt", ".md")
 """Endings of files whose texts are no longer than the file."""
@@ -39,7 +51,45 @@ def refusals(recipes: Recipes, plan: Plan) -> dict[str, str]:
     What is current is not looked at: it was made.
     """
     names = [task.step.name for task in plan.tasks if task.step.fit is stages.MIXTURE]
-    return {f"mixture/{name}": words for name, words in _mixtures(recipes, names).items()}
+    found = {f"mixture/{name}": words for name, words in _mixtures(recipes, names).items()}
+    for asset, check in _model_checks(recipes, {task.step.asset for task in plan.tasks}).items():
+        try:
+            check()
+        except (ModelError, ConfigError) as error:
+            found[asset] = str(error)
+    return found
+
+
+def notes(recipes: Recipes, plan: Plan) -> list[str]:
+    """Return what is done otherwise than asked for, in sentences."""
+    if not any(task.step.asset == "embeddings" for task in plan.tasks):
+        return []
+    wanted = recipes.config.encoder.max_tokens
+    try:
+        limit = encoder_limit(recipes.encoder_folder)
+    except (ModelError, TransientError):
+        return []
+    if limit is None or limit >= wanted:
+        return []
+    return [
+        f"encoder.max_tokens is {wanted}, and this encoder reads {limit} tokens: {limit} are read."
+    ]
+
+
+def _model_checks(recipes: Recipes, assets: Collection[str]) -> dict[str, Callable[[], None]]:
+    """Return what is to be looked at of models that the stale assets use, by asset."""
+    config = recipes.config
+    checks: dict[str, Callable[[], None]] = {}
+    scoring = config.references[config.quality.reference]
+    if "perplexity" in assets and scoring.model is not None:
+        checks["perplexity"] = lambda: check_reference(
+            recipes.reference_folder(config.quality.reference)
+        )
+    if "token_counts" in assets and config.tokenizer.reference is None:
+        checks["token_counts"] = lambda: check_tokenizer(recipes.tokenizer_folder)
+    if "embeddings" in assets:
+        checks["embeddings"] = lambda: check_encoder(recipes.encoder_folder)
+    return checks
 
 
 def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, round_significant
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.model_checks import is_panic
 from samplemix_dagster.storage.model_files import digest_model, digest_tokenizer
 
 _LANGUAGE_CHARACTERS = 2000
@@ -192,13 +193,46 @@ class ChunkResult:
 
 
 def work(chunk: Chunk) -> ChunkResult:
-    """Do every task of a chunk."""
+    """Do every task of a chunk.
+
+    Raises:
+        ModelError: A tokenizer panicked; the message names the first document on which it does.
+    """
     return ChunkResult(
         shard=chunk.shard,
         num_documents=len(chunk.texts),
-        tables={name: task.run(chunk.doc_ids, chunk.texts) for name, task in chunk.tasks.items()},
+        tables={name: _done(name, task, chunk) for name, task in chunk.tasks.items()},
         languages=identify_languages(chunk.texts) if chunk.detect_language else [],
     )
+
+
+def _done(name: str, task: Task, chunk: Chunk) -> pa.Table:
+    """Do one task; a panic of a library, which would pass every handler, becomes an error."""
+    try:
+        return task.run(chunk.doc_ids, chunk.texts)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        where = getattr(task, "folder", None) or getattr(task, "tokenizer", name)
+        document = _first_that_panics(task, chunk)
+        words = str(error).splitlines()[0][:200] if str(error) else "a panic"
+        msg = (
+            f"{where}: the tokenizer breaks on document {document} ({words}). Its tokenizer.json "
+            "has a rule that cannot be carried out on such a text; name another model, or leave "
+            "the document out."
+        )
+        raise ModelError(msg) from None
+
+
+def _first_that_panics(task: Task, chunk: Chunk) -> str:
+    for identity, text in zip(chunk.doc_ids, chunk.texts, strict=True):
+        try:
+            task.run([identity], [text])
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            return identity
+    return "of this chunk"
 
 
 def identify_languages(texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from a model's folder is ever run, and loading opens no connection. Torch and tr
 imported by the functions that need them.
 """
 
-import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.core.model_lock import MODEL_LOCK
 from samplemix_dagster.errors import ConfigError, ModelError
+from samplemix_dagster.storage.model_checks import (
+    CONTEXT_KEYS,
+    SHORTEST_CONTEXT,
+    as_model_errors,
+    check_encoder,
+    check_weights,
+    start_token_names,
+)
 from samplemix_dagster.storage.model_files import (
     FOLDS,
     count_parameters,
     digest_model,
     digest_tokenizer,
     first_fold,
-    require_safetensors,
     resolve_model,
     resolve_tokenizer,
 )
@@ -43,7 +49,6 @@ __all__ = [
     "save_reference",
 ]
 
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -130,8 +135,10 @@ def load_reference(
     if len({tokenizer.to_str() for tokenizer in tokenizers}) > 1:
         raise ModelError(f"the folds of {folder} have different tokenizers; train them again")
     config = models[0].config.get_text_config()
-    contexts = [getattr(config, key, None) for key in _CONTEXT_KEYS]
+    contexts = [getattr(config, key, None) for key in CONTEXT_KEYS]
     known = [length for length in contexts if isinstance(length, int)]
+    if known and known[0] < SHORTEST_CONTEXT:
+        raise ModelError(f"{folder}: the model reads {known[0]} tokens at once; too few to score")
     return LoadedReference(
         models=models,
         tokenizer=tokenizers[0],
@@ -185,11 +192,9 @@ def load_tokenizer(path: Path) -> "Tokenizer":
 
     folder = first_fold(path)
     file = folder if folder.is_file() else folder / "tokenizer.json"
-    try:
+    with as_model_errors(f"{path} holds no fast tokenizer that can be read"):
         is_fast = file.is_file()
         tokenizer = Tokenizer.from_file(str(file)) if is_fast else _convert_tokenizer(folder)
-    except Exception as error:  # the library raises the bare class
-        raise ModelError(f"{path} holds no fast tokenizer that can be read: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
@@ -210,13 +215,7 @@ def load_encoder(folder: Path, device: str, dtype: str = "float32") -> Any:
     with MODEL_LOCK:
         from sentence_transformers import SentenceTransformer
 
-    require_safetensors(folder)
-    modules = folder / "modules.json"
-    # Some releases run a module's code from a local folder without asking.
-    kinds = [entry["type"] for entry in _read_json(modules, [])]
-    foreign = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
-    if foreign:
-        raise ModelError(f"{modules} asks to run its own code, {foreign[0]}; it is not run")
+    check_encoder(folder)
     try:
         with MODEL_LOCK:
             return SentenceTransformer(
@@ -235,7 +234,7 @@ def _load_causal(folder: Path, device: str, dtype: str) -> Any:
         import torch
         from transformers import AutoModelForCausalLM
 
-    require_safetensors(folder)
+    check_weights(folder)
     try:
         with MODEL_LOCK:
             model, info = AutoModelForCausalLM.from_pretrained(
@@ -261,10 +260,7 @@ def _load_causal(folder: Path, device: str, dtype: str) -> Any:
 
 def _start_token(folder: Path, config: Any, tokenizer: "Tokenizer") -> int | None:
     """Return the id that begins a document: BOS before EOS, the tokenizer's before the model's."""
-    settings = _read_json(folder / "tokenizer_config.json", {})
-    for kind in ("bos_token", "eos_token"):
-        named = settings.get(kind)
-        token = named.get("content") if isinstance(named, dict) else named
+    for kind, token in start_token_names(folder).items():
         of_tokenizer = None if token is None else tokenizer.token_to_id(token)
         of_model = getattr(config, f"{kind}_id", None)
         if isinstance(of_model, list):
@@ -284,10 +280,6 @@ def _convert_tokenizer(folder: Path) -> "Tokenizer":
     )
     backend: Tokenizer = loaded.backend_tokenizer
     return backend
-
-
-def _read_json(file: Path, default: Any) -> Any:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else default
 
 
 def _cpu_has_bfloat16() -> bool:

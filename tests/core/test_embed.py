@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from samplemix_dagster.core.diversity.embed import embed_texts
+from samplemix_dagster.core.diversity.embed import embed_texts, tokens_read
+from samplemix_dagster.core.quality.bootstrap import train_tokenizer
 
 TEXTS = [
     "The cat sat on the mat and looked at the rain.",
@@ -90,7 +92,43 @@ def test_no_texts_give_no_rows_of_the_encoders_width(encoder: Any) -> None:
     assert embed_texts(encoder, []).shape == (0, 384)
 
 
-@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"max_tokens": 10_000}, {"batch_size": 0}])
-def test_refuses_what_the_encoder_cannot_read(encoder: Any, wrong: dict[str, int]) -> None:
+def test_no_more_is_read_than_the_encoder_can_read(encoder: Any) -> None:
+    assert tokens_read(encoder, 100) == 100
+    assert tokens_read(encoder, 10_000) == 256
+    long = [" ".join(f"word{number}" for number in range(2000))]
+    np.testing.assert_array_equal(
+        embed_texts(encoder, long, max_tokens=10_000), embed_texts(encoder, long, max_tokens=256)
+    )
+
+
+@pytest.fixture(scope="module")
+def static() -> Any:
+    """An encoder without layers: a mean over the vectors of a text's tokens."""
+    pytest.importorskip("sentence_transformers")
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(TEXTS, 400)
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=24)], device="cpu")
+
+
+def test_a_static_encoder_gives_the_mean_of_its_token_vectors(static: Any) -> None:
+    embeddings_NE = embed_texts(static, [*TEXTS, ""], max_tokens=2000, batch_size=2)
+    expected_NE = static.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(embeddings_NE[:-1], expected_NE, atol=ATOL)
+    assert not embeddings_NE[-1].any()
+
+
+def test_a_static_encoder_reads_as_many_tokens_as_asked_for(static: Any) -> None:
+    assert tokens_read(static, 10_000) == 10_000
+    ids = static[0].tokenizer.encode(TEXTS[2], add_special_tokens=False).ids[:5]
+    mean_E = static[0].embedding.weight[ids].mean(dim=0).detach().numpy()
+    (row_E,) = embed_texts(static, [TEXTS[2]], max_tokens=5)
+    np.testing.assert_allclose(row_E, mean_E / np.linalg.norm(mean_E), atol=ATOL)
+
+
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"batch_size": 0}])
+def test_refuses_numbers_below_1(encoder: Any, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         embed_texts(encoder, TEXTS, **wrong)

@@ -28,7 +28,8 @@ def embed_texts(
     """Return one unit vector for each text: shape (N, E), pooled as the encoder's modules say.
 
     No prompt is put before the text.
-    Only the first ``max_tokens`` tokens of a text are read, special tokens included. Before the
+    Only the first ``max_tokens`` tokens of a text are read, special tokens included, and no more
+    than the encoder can read at once (see :func:`tokens_read`). Before the
     tokenizer sees it a text is cut to 12 characters for each of them, about three times what prose
     needs: it can matter only where tokens are longer than that on average, as in runs of blanks.
 
@@ -47,30 +48,22 @@ def embed_texts(
         zeros, so its cosine with everything is 0.
 
     Raises:
-        ValueError: ``max_tokens`` is below 1 or beyond what the encoder can read, ``batch_size`` is
-            below 1, or an embedding is not finite.
+        ValueError: ``max_tokens`` or ``batch_size`` is below 1, or an embedding is not finite.
     """
     import torch
 
-    _check(encoder, max_tokens, batch_size)
+    max_tokens = tokens_read(encoder, max_tokens)
+    if batch_size < 1:
+        msg = f"batch_size must be at least 1, not {batch_size}"
+        raise ValueError(msg)
     embeddings_NE = np.zeros((len(texts), _width(encoder)), dtype=np.float16)
     filled = [i for i, text in enumerate(texts) if text and not text.isspace()]
     if not filled:
         return embeddings_NE
-    tokenizer = encoder.tokenizer
-    encoded = tokenizer(
-        [texts[i][: max_tokens * _CHARACTERS_PER_TOKEN] for i in filled],
-        truncation=True,
-        max_length=max_tokens,
-    )
+    shown = [texts[i][: max_tokens * _CHARACTERS_PER_TOKEN] for i in filled]
+    make = _static_inputs if _is_static(encoder) else _padded_inputs
     with torch.inference_mode():
-        for batch in _batches([len(ids) for ids in encoded["input_ids"]], batch_size):
-            features = tokenizer.pad(
-                {name: [encoded[name][i] for i in batch] for name in encoded},
-                padding="longest",
-                pad_to_multiple_of=_LENGTH_STEP,
-                return_tensors="pt",
-            )
+        for batch, features in make(encoder, shown, max_tokens, batch_size):
             inputs = {name: tensor.to(encoder.device) for name, tensor in features.items()}
             pooled_BE = encoder(inputs)["sentence_embedding"].float()
             unit_BE = torch.nn.functional.normalize(pooled_BE, dim=1)
@@ -82,16 +75,69 @@ def embed_texts(
     return embeddings_NE
 
 
-def _check(encoder: Any, max_tokens: int, batch_size: int) -> None:
-    limit = int(encoder.tokenizer.model_max_length)
+def tokens_read(encoder: Any, max_tokens: int) -> int:
+    """Return how many tokens of a text are read: as asked for, or what the encoder can read.
+
+    A static encoder (a mean over the vectors of its tokens) reads as many as it is given.
+
+    Raises:
+        ValueError: ``max_tokens`` is below 1.
+    """
+    if max_tokens < 1:
+        msg = f"max_tokens must be at least 1, not {max_tokens}"
+        raise ValueError(msg)
+    if _is_static(encoder):
+        return max_tokens
     config = getattr(getattr(encoder[0], "auto_model", None), "config", None)
-    limit = min(limit, int(getattr(config, "max_position_embeddings", limit)))
-    if not 1 <= max_tokens <= limit:
-        msg = f"max_tokens must lie in 1..{limit} for this encoder, not {max_tokens}"
-        raise ValueError(msg)
-    if batch_size < 1:
-        msg = f"batch_size must be at least 1, not {batch_size}"
-        raise ValueError(msg)
+    limits = (
+        getattr(encoder.tokenizer, "model_max_length", None),
+        getattr(config, "max_position_embeddings", None),
+    )
+    return min([max_tokens, *(int(limit) for limit in limits if limit is not None and limit > 0)])
+
+
+def _is_static(encoder: Any) -> bool:
+    return type(encoder[0]).__name__ == "StaticEmbedding"
+
+
+_Inputs = Iterator[tuple[list[int], dict[str, Any]]]
+"""Positions of a batch's texts, and the tensors that the encoder takes for them."""
+
+
+def _padded_inputs(encoder: Any, texts: list[str], max_tokens: int, batch_size: int) -> _Inputs:
+    tokenizer = encoder.tokenizer
+    encoded = tokenizer(texts, truncation=True, max_length=max_tokens)
+    for batch in _batches([len(ids) for ids in encoded["input_ids"]], batch_size):
+        yield (
+            batch,
+            tokenizer.pad(
+                {name: [encoded[name][i] for i in batch] for name in encoded},
+                padding="longest",
+                pad_to_multiple_of=_LENGTH_STEP,
+                return_tensors="pt",
+            ),
+        )
+
+
+def _static_inputs(encoder: Any, texts: list[str], max_tokens: int, batch_size: int) -> _Inputs:
+    """A static encoder takes all ids in one row, and where each text begins in it."""
+    import torch
+
+    tokenizer = encoder[0].tokenizer
+    ids = [
+        encoding.ids[:max_tokens]
+        for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)
+    ]
+    for first in range(0, len(ids), batch_size):
+        chosen = ids[first : first + batch_size]
+        offsets = np.cumsum([0, *(len(own) for own in chosen[:-1])])
+        yield (
+            list(range(first, first + len(chosen))),
+            {
+                "input_ids": torch.tensor([i for own in chosen for i in own], dtype=torch.long),
+                "offsets": torch.from_numpy(offsets),
+            },
+        )
 
 
 def _width(encoder: Any) -> int:
