@@ -148,6 +148,20 @@ def fit_calibration(
     return Calibration(groups={name: fit(name) for name in sorted(pools)}, parents=parent_of)
 
 
+def neutral_calibration(histograms: GroupHistograms) -> Calibration:
+    """Return a calibration that tells no document from another, where none can be fitted.
+
+    Its one group has the pool's median and a scale of 1: where all documents score the same to
+    within a bin, every robust z is near 0.
+    """
+    pool = _sum_by_name(histograms, {name: [POOLED] for name in histograms.groups})
+    found = pool.get(POOLED, _nothing(histograms))
+    edges = np.linspace(histograms.lower, histograms.upper, histograms.num_bins + 1)
+    median = _median_and_scale(found.weights, edges)[0] if found.weights.sum() else 0.0
+    group = GroupCalibration(median=median, scale=1.0, num_documents=found.num_documents)
+    return Calibration(groups={POOLED: group}, parents={})
+
+
 def _resolve_parents(groups: Mapping[str, Histogram], parents: Parents | None) -> dict[str, str]:
     """Return the parent of each named group and of its ancestors, up to the pool."""
     parent_of: dict[str, str] = {}

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from samplemix_dagster.core.beta.fit import LawFit, fit_law
+from samplemix_dagster.core.beta.fit import LawFit, fit_law, uniform_law
 from samplemix_dagster.core.beta.goodness import goodness_of_fit, warnings
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, merge, plane_of
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.fits import FitWriter, duplicate_rows
+from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, duplicate_rows
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats, read, strings
@@ -57,13 +57,20 @@ def make_beta(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
             chosen = own & (languages == language)
             _gather(parts, f"language/{language}", _plane(table, chosen))
     planes = {name: merge(found) for name, found in parts.items()}
-    fit = fit_law(planes[""])
+    neutral = None
+    try:
+        fit = fit_law(planes[""])
+    except DegenerateSampleError as error:
+        fit = uniform_law(planes[""])
+        neutral = f"No law can be fitted to this corpus, so the uniform one stands in: {error}."
     writer.lake.write_arrays("plane.safetensors", planes[""].to_arrays())
     for name, plane in planes.items():
         kind, _, label = name.partition("/")
         if kind == "source":
             writer.lake.write_arrays(f"planes/{label}.safetensors", plane.to_arrays())
     facts = _facts(planes[""], fit)
+    if neutral is not None:
+        facts |= {NEUTRAL: neutral, "warnings": [neutral]}
     facts["by_group"] = {
         name: group
         for name, plane in sorted(planes.items())

@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from samplemix_dagster.core.calibration import GroupHistograms, fit_calibration, group_histograms
+from samplemix_dagster.core.calibration import (
+    GroupHistograms,
+    fit_calibration,
+    group_histograms,
+    neutral_calibration,
+)
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.fits import FitWriter, sample_of, sample_rows
+from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, sample_of, sample_rows
 from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
 from samplemix_dagster.engine.maps import batches, read_documents
 from samplemix_dagster.engine.metrics import load_metric
@@ -27,6 +32,7 @@ from samplemix_dagster.engine.scoring import (
     strings,
 )
 from samplemix_dagster.engine.tasks import embeddings_of_table
+from samplemix_dagster.errors import DegenerateSampleError
 
 _NEAR_DUPLICATE_NOVELTY = 0.7
 _TELLING_DOCUMENTS = 5_000
@@ -49,7 +55,7 @@ def make_calibration(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
                 upper=16.0,
             )
         )
-    return _write_calibration(parts, writer)
+    return _write_calibration(parts, writer, "quality")
 
 
 def make_diversity_calibration(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
@@ -69,11 +75,19 @@ def make_diversity_calibration(recipes: Recipes, writer: FitWriter) -> dict[str,
                 upper=16.0,
             )
         )
-    return _write_calibration(parts, writer)
+    return _write_calibration(parts, writer, "diversity")
 
 
-def _write_calibration(parts: list[GroupHistograms], writer: FitWriter) -> dict[str, Any]:
-    calibration = fit_calibration(parts[0].merge(*parts[1:]))
+def _write_calibration(
+    parts: list[GroupHistograms], writer: FitWriter, scores: str
+) -> dict[str, Any]:
+    merged = parts[0].merge(*parts[1:])
+    neutral = {}
+    try:
+        calibration = fit_calibration(merged)
+    except DegenerateSampleError as error:
+        calibration = neutral_calibration(merged)
+        neutral = {NEUTRAL: f"All documents have one {scores}: {error}"}
     stated = calibration.to_json()
     writer.lake.replace_json("calibration.json", stated)
     groups = {name or "all": group for name, group in calibration.groups.items()}
@@ -85,7 +99,8 @@ def _write_calibration(parts: list[GroupHistograms], writer: FitWriter) -> dict[
                 "num_documents": group.num_documents,
             }
             for name, group in groups.items()
-        }
+        },
+        **neutral,
     }
 
 
@@ -106,7 +121,13 @@ def make_clusters(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         "min_cluster_size": settings.min_cluster_size,
         "seed": settings.seed,
     }
-    model = fit_clusters(embeddings_NE, **options)
+    neutral = {}
+    try:
+        model = fit_clusters(embeddings_NE, **options)
+    except DegenerateSampleError as error:
+        # One direction stands for all, so that each document is as far from it as any other.
+        model = fit_clusters(np.eye(1, embeddings_NE.shape[1]), **options)
+        neutral = {NEUTRAL: f"Everything is one cluster: {error}."}
     scores = apply_clusters(embeddings_NE, model)
     sizes = np.bincount(scores.cluster, minlength=model.num_clusters)
     names = _cluster_names(recipes, sample, scores.cluster, model.num_clusters)
@@ -130,6 +151,7 @@ def make_clusters(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
             for identity, name, size in zip(groups.ids, groups.names, sizes, strict=True)
         ],
         **({"matched": matched} if matched is not None else {}),
+        **neutral,
     }
 
 
@@ -199,7 +221,7 @@ def make_ngram_index(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
 def make_topics(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
     """Fit topics on the hash sample without near-duplicates."""
     from samplemix_dagster.core.diversity.ownership import GramIndex, gram_scores
-    from samplemix_dagster.core.diversity.topics import fit_topics
+    from samplemix_dagster.core.diversity.topics import fit_topics, one_topic
 
     settings = recipes.config.diversity.topics
     sample = sample_of(recipes, settings.sample)
@@ -215,12 +237,17 @@ def make_topics(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         is_new = np.ones(sample.num_rows, dtype=bool)
     chosen = sample.filter(pa.array(is_new))
     words = sample_rows(recipes, stages.WORDS, chosen, ["words", "counts"])
-    model = fit_topics(
-        words.column("words").to_pylist(),
-        words.column("counts").to_pylist(),
-        num_topics=settings.count,
-        seed=settings.seed,
-    )
+    neutral = {}
+    try:
+        model = fit_topics(
+            words.column("words").to_pylist(),
+            words.column("counts").to_pylist(),
+            num_topics=settings.count,
+            seed=settings.seed,
+        )
+    except DegenerateSampleError as error:
+        model = one_topic()
+        neutral = {NEUTRAL: f"Everything is one topic, and none is rare: {error}."}
     writer.lake.write_arrays("topics.safetensors", model.to_arrays())
     writer.lake.replace_json("vocabulary.json", list(model.vocabulary))
     names = [" ".join(words) for words in model.top_words(_TOP_WORDS)]
@@ -238,6 +265,7 @@ def make_topics(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
             for identity, name, share in zip(groups.ids, groups.names, model.shares, strict=True)
         ],
         **({"matched": matched} if matched is not None else {}),
+        **neutral,
     }
 
 

@@ -6,6 +6,7 @@ which one is in use. The corpus itself (its set of shards, duplicates and sample
 reference, the diversity fits and the beta fit have modules of their own.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake, digest_file
 
+NEUTRAL = "neutral"
+"""Fact of a fit that could not be made and stands in as neutral: why, in a sentence."""
 _BASIS = 2048
 
 
@@ -63,7 +66,7 @@ def run_fit(
     if not lake.exists(f"{folder}/{version}/fit.json"):
         with lake.fill_folder(f"{folder}/{version}", "fit.json") as aside:
             writer = FitWriter(aside)
-            facts = make(recipes, writer)
+            facts = _finite(make(recipes, writer))
             writer.lake.replace_json(
                 "fit.json",
                 {
@@ -96,6 +99,15 @@ def run_fit(
         seconds=time.perf_counter() - began,
         facts=facts,
     )
+
+
+def _finite(value: Any) -> Any:
+    """Return facts with None for a number that is none: nothing could be measured."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _file_digests(folder: Path) -> dict[str, str]:

@@ -14,12 +14,20 @@ from samplemix_dagster.config import Mixture
 from samplemix_dagster.core.mixture.report import Grouping, LedgerColumns, MixtureReport
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import load_plane
+from samplemix_dagster.engine.fits import NEUTRAL
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats, strings
 
 NEAR_DUPLICATE_OVERLAP = 0.7
 NEAR_DUPLICATE_OWNERSHIP = 0.3
 """A near-duplicate: most of its n-grams stand in other documents too, and few are its own."""
+_TOLD_FITS = (
+    stages.CALIBRATION,
+    stages.CLUSTER_FIT,
+    stages.TOPIC_FIT,
+    stages.DIVERSITY_CALIBRATION,
+    stages.BETA,
+)
 _STRONG_KL_NATS = 0.1
 _LARGE_BUDGET_SHARE = 0.2
 
@@ -66,7 +74,7 @@ def mixture_report(
     """Return what a mixture reports, as JSON values."""
     corpus_tokens = load_plane(recipes).num_tokens
     budget_share = settings.budget_tokens / corpus_tokens
-    warnings = []
+    warnings = _neutral_fits(recipes)
     if budget_share > _LARGE_BUDGET_SHARE and report.kl_nats > _STRONG_KL_NATS:
         warnings.append(
             f"The budget is {budget_share:.0%} of the corpus and the mixture leans strongly "
@@ -109,6 +117,16 @@ def mixture_report(
         "copies": histogram,
         "warnings": warnings,
     }
+
+
+def _neutral_fits(recipes: Recipes) -> list[str]:
+    """Return why fits of this mixture are neutral: nothing could be told apart by them."""
+    found = []
+    for fit in _TOLD_FITS:
+        stated = recipes.lake.read_json(f"{recipes.fit_key(fit)}/fit.json", {})
+        if words := stated.get("facts", {}).get(NEUTRAL):
+            found.append(str(words))
+    return found
 
 
 def _profile(profile: Any) -> dict[str, float]:

@@ -100,6 +100,22 @@ def fit_law(plane: Plane) -> LawFit:
     )
 
 
+def uniform_law(plane: Plane) -> LawFit:
+    """Return the law that says nothing, for a corpus to which none can be fitted.
+
+    Both marginals are Beta(1, 1), independent: so a dial lies above -1. Weights do not depend on
+    the law (docs/decisions/0005).
+    """
+    law = BivariateBeta(a_quality=1.0, b_quality=1.0, a_diversity=1.0, b_diversity=1.0, rho=0.0)
+    return LawFit(
+        law=law,
+        standard_errors={},
+        num_documents=plane.num_documents,
+        effective_sample_size=plane.effective_sample_size if plane.num_tokens else 0.0,
+        num_squeezed=plane.num_squeezed,
+    )
+
+
 def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS - 1}e}")
 

@@ -156,6 +156,11 @@ def fit_topics(
     )
 
 
+def one_topic() -> TopicModel:
+    """Return the model of a corpus without topics: everything is one topic, and no rarity."""
+    return TopicModel(vocabulary=(), components_KV=np.zeros((1, 0)), shares=np.ones(1))
+
+
 def apply_topics(
     words_per_document: Sequence[Sequence[str]],
     counts_per_document: Sequence[Sequence[int]],
