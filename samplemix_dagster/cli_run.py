@@ -3,6 +3,7 @@
 It knows without Dagster when there is nothing to do.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
-from samplemix_dagster.errors import ConfigError, DamagedError
+from samplemix_dagster.errors import ConfigError, DamagedError, LakeError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -47,6 +48,9 @@ def run(
 
         say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
     if _is_current(project, select, mixture):
+        # A lake made before there were markers gets its own, where it can be written at all.
+        with contextlib.suppress(LakeError), project.at_work():
+            pass
         _show_run(
             {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
             json=json,

@@ -60,11 +60,9 @@ def run_in_instance(
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
         dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,
-        project.claim("run") as is_free,
+        project.at_work(say),
         Bars() as bars,
     ):
-        if not is_free:
-            say("Another run is at work on this project; both will end with the same bytes.")
         report_progress_to(bars.update)
         report = run_stale(
             project,
