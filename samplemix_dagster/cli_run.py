@@ -3,13 +3,14 @@
 It knows without Dagster when there is nothing to do.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
-from samplemix_dagster.errors import ConfigError, DamagedError, InfeasibleMixtureError
+from samplemix_dagster.errors import ConfigError, DamagedError, InfeasibleMixtureError, LakeError
 from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def run(
             )
         )
     if is_current:
+        # A lake made before there were markers gets its own, where it can be written at all.
+        with contextlib.suppress(LakeError), project.at_work():
+            pass
         _show_run(
             {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
             json=json,

@@ -36,8 +36,7 @@ def build_defs(
     """
     if project is None:
         project = open_project(config or config_path())
-    else:
-        adopt_project(project)
+    adopt_project(project)
     steps = build_steps(project)
     looks = _looks(project, steps)
     assets: list[dg.AssetsDefinition] = [
@@ -46,7 +45,7 @@ def build_defs(
     s3 = ProjectS3.of(project.config.s3)
     resources: dict[str, object] = {
         "project": ProjectResource(config_file=str(project.config_path), s3=s3),
-        "s3": s3,
+        "s3": dg.ResourceDefinition.hardcoded_resource(s3),
     }
     if with_report:
         from samplemix_dagster.assets.report import build_report_assets

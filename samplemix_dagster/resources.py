@@ -3,7 +3,9 @@
 Nothing is opened on import. Business code gets a :class:`Project`; it never sees Dagster.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from dagster_aws.s3 import S3Resource
 from samplemix_dagster.config_around import S3
 from samplemix_dagster.engine.maps import Progress, no_progress
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.s3 import make_client
 
 CONFIG_VARIABLE = "SAMPLEMIX_CONFIG"
 DEFAULT_CONFIG = "samplemix.yaml"
 _projects: dict[str, Project] = {}
+_defined: set[str] = set()
+"""Configurations whose definitions were built in this process: a run takes no other."""
 _progress: list[Progress] = [no_progress]
 
 
@@ -35,8 +40,10 @@ def open_project(path: Path) -> Project:
 
 
 def adopt_project(project: Project) -> None:
-    """Make a project that is already open the process's project for its configuration."""
-    _projects[str(project.config_path.resolve())] = project
+    """Make an open project the process's own: runs of this process take it, and no other file."""
+    key = str(project.config_path.resolve())
+    _projects[key] = project
+    _defined.add(key)
 
 
 def report_progress_to(progress: Progress) -> None:
@@ -68,6 +75,10 @@ class ProjectS3(S3Resource):
             max_attempts=settings.max_attempts,
         )
 
+    def stated(self) -> dict[str, Any]:
+        """Return every field, those for keys too: they are empty, and are to stay so."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
     def get_client(self) -> Any:
         """Return a boto3 client, made as everywhere else."""
         return make_client(
@@ -88,6 +99,42 @@ class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     config_file: str
     s3: ProjectS3
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["ProjectResource"]:
+        """Hold the claim on the project while a run is at work; a look of a sensor holds none."""
+        with contextlib.ExitStack() as stack:
+            if context.run is not None:
+                self._refuse_another(context.run.run_config)
+                say = context.log.info if context.log else None
+                stack.enter_context(self.open().at_work(say))
+            yield self
+
+    def _refuse_another(self, run_config: Mapping[str, Any]) -> None:
+        """Refuse a run's configuration that names another project, or another way to S3.
+
+        Either would let whoever starts a run choose which commands are executed, or who is sent
+        this machine's credentials.
+
+        Raises:
+            ConfigError: It does.
+        """
+        stated = run_config.get("resources", {}).get("project", {})
+        if not stated or not _defined:
+            return
+        path = Path(self.config_file).resolve()
+        if str(path) not in _defined:
+            raise ConfigError(
+                f"resources.project.config.config_file: {self.config_file} is not the project that "
+                f"runs here ({', '.join(sorted(_defined))}); leave it out of the run's "
+                "configuration, or start `samplemix ui` on that file."
+            )
+        own = open_project(path).config.s3
+        if self.s3.stated() != ProjectS3.of(own).stated():
+            raise ConfigError(
+                "resources.project.config.s3: a run's configuration chooses no other way to S3; "
+                f"the section `s3` of {path.name} does."
+            )
 
     def open(self) -> Project:
         """Return the project, which reaches S3 through the resource."""

@@ -1,19 +1,18 @@
 """The project's Dagster instance: where it lives, a run in this process, the UI.
 
 State lies in ``.samplemix/dagster`` beside ``samplemix.yaml``. Telemetry and the sign-up dialog are
-off, and the webserver listens on this machine only.
+off, and the webserver stands behind a door (``door/``) that opens on this machine only.
 """
 
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 
 from samplemix_dagster.bars import Bars, waiting
 from samplemix_dagster.definitions import build_defs
+from samplemix_dagster.door.front import serve
 from samplemix_dagster.engine.flow import build_steps, select_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
@@ -62,11 +61,9 @@ def run_in_instance(
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
         dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,
-        project.claim("run") as is_free,
+        project.at_work(say),
         Bars() as bars,
     ):
-        if not is_free:
-            say("Another run is at work on this project; both will end with the same bytes.")
         report_progress_to(bars.update)
         report = run_stale(
             project,
@@ -89,26 +86,8 @@ def serve_ui(project: Project, port: int) -> int:
         "DAGSTER_HOME": str(home),
         CONFIG_VARIABLE: str(project.config_path),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        # Dagster tells its own developers, at each start, which command follows `dagster dev`.
-        "PYTHONWARNINGS": "ignore::FutureWarning",
+        "DAGSTER_IS_DEV_CLI": "1",
+        # Dagster tells its own developers, at each start, what it will change.
+        "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",
     }
-    build_defs(project)  # an error in the project is told here, not in a web page
-    say(f"The UI is at http://127.0.0.1:{port} (Ctrl-C stops it).")
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "--module-name",
-        "samplemix_dagster.definitions",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-    ]
-    try:
-        return subprocess.run(command, env=environment, cwd=home, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    return serve(project.config_path, environment, home, port)

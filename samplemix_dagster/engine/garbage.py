@@ -3,32 +3,34 @@
 Kept is what a kept mixture version was made from (its manifest names it), and what the project as
 it is now would use: the tables of today's shards by today's recipes, the fits in use, and what the
 manifests in the lake call current. All else is garbage, and so is what killed runs left aside.
-Nothing younger than an hour is removed: somebody may be at work elsewhere. Of a lake on S3, this
-machine's copies of what the lake does not hold, or not any more, go as well.
+Nothing younger than an hour is removed: somebody may be at work elsewhere. Nothing is removed that
+has not our own name and form (``storage/lake_keys.py``), and nothing at all where the lake's marker
+does not stand (``engine/lake_place.py``). Of a lake on S3, this machine's copies of what the lake
+does not hold, or not any more, go as well.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.lake_place import refuse_unmarked
 from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.model_recipes import NotFittedError
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.project import RUN, PlacedShard, Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.storage.lake import StoredFile
+from samplemix_dagster.storage.lake_keys import HEADS, MARKER, is_leftover, is_ours
 from samplemix_dagster.storage.manifest import read_manifest, source_of
 
 GRACE_SECONDS = 3600.0
 _HEADS = ("documents", "features", "fits", "mixtures", "exports")
 """Folders of the lake in which results stand; elsewhere only leftovers are garbage."""
 _MARKERS = ("manifest.json", "fit.json")
-_LEFTOVER = re.compile(r"(^|/)\.(?:[^/]+\.[0-9a-f]{12}|spill-[^/]+)(/|$)")
 
 
 @dataclass(kw_only=True)
@@ -71,8 +73,9 @@ def find_garbage(
 
     Raises:
         LakeError: The manifest of a kept version is damaged, so what it needs is not known.
-        ConfigError: It was made by an older version of this package.
+        ConfigError: It was made by an older version of this package, or the lake has no marker.
     """
+    refuse_unmarked(project.lake)
     versions = list_versions(project)
     kept = _kept(versions, keep)
     files, folders = _Reach(project).of(kept)
@@ -86,7 +89,7 @@ def find_garbage(
     )
     newest = time.time() - grace_seconds
     # Copies are looked at first: what is sent to S3 meanwhile is then no copy of nothing.
-    stale = {copy.key: copy for copy in project.lake.copies()}
+    stale = {copy.key: copy for copy in project.lake.copies() if _is_copy(copy.key)}
     for file in project.lake.walk():
         kind = _kind(file.key, files, folders)
         if kind and file.modified < newest:
@@ -115,16 +118,20 @@ def collect_garbage(
 
     Raises:
         SampleMixError: A run is at work on this project.
+        ConfigError: The lake has no marker.
     """
-    with project.claim("run") as is_free:
+    with project.claim(RUN) as is_free:
         if not is_free:
-            raise SampleMixError("a run is at work on this project; collect garbage after it.")
+            raise SampleMixError(
+                "a run is at work on this project, or another `samplemix gc`; collect garbage "
+                "after it."
+            )
         found = find_garbage(project, keep, grace_seconds)
         for key in found.keys:
             project.lake.remove(key)
         for copy in found.copies:
             project.lake.remove_copy(copy.key)
-        project.lake.remove_empty_folders()
+        project.lake.remove_empty_folders(found.keys)
     return found
 
 
@@ -141,10 +148,10 @@ def _kept(versions: list[dict[str, Any]], keep: int | None) -> list[tuple[str, s
 
 def _kind(key: str, files: set[str], folders: set[str]) -> str:
     """Return the kind of garbage that a key is; empty when it is needed."""
-    if _LEFTOVER.search(key):
+    if is_leftover(key):
         return "leftovers"
     head = key.partition("/")[0]
-    if head not in _HEADS or key in files or key.endswith("/current.json"):
+    if head not in _HEADS or key in files or key.endswith("/current.json") or not is_ours(key):
         return ""
     parts = key.split("/")
     if any("/".join(parts[:depth]) in folders for depth in range(2, len(parts))):
@@ -154,8 +161,12 @@ def _kind(key: str, files: set[str], folders: set[str]) -> str:
 
 def _is_mark(key: str) -> bool:
     """Whether a file beside copies is hidden and no leftover: it goes with what it speaks of."""
-    is_hidden = any(part.startswith(".") for part in key.split("/"))
-    return is_hidden and not _LEFTOVER.search(key)
+    return key.rpartition("/")[2].startswith(".") and not is_leftover(key)
+
+
+def _is_copy(key: str) -> bool:
+    """Whether a file in this machine's folder of copies stands where one would."""
+    return key.partition("/")[0] in (*HEADS, MARKER)
 
 
 class _Reach:

@@ -5,9 +5,8 @@ what it has looked up (scans, digests) for as long as it lives; :meth:`Project.r
 """
 
 import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +14,16 @@ from typing import Any
 
 from samplemix_dagster.config import Config, Source
 from samplemix_dagster.config_file import load_config
-from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine.claims import RUN, claimed, shared
+from samplemix_dagster.engine.lake_place import (
+    HOME,
+    GuardedFiles,
+    mark,
+    refuse_place,
+    refuse_target,
+)
 from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.files import Files
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -32,7 +37,7 @@ from samplemix_dagster.storage.rows import Openable, ReadRules
 from samplemix_dagster.storage.s3 import SCHEME, ClientFactory, Connection, make_client, split_url
 from samplemix_dagster.storage.s3_lake import s3_lake
 
-HOME = ".samplemix"
+__all__ = ["HOME", "RUN", "PlacedShard", "Project"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +74,9 @@ class Project:
         self.config_path = config_path or root / "samplemix.yaml"
         self.home = root / HOME
         self._connection = Connection(config.s3, s3)
-        self.files = Files(root, self._connection)
         self.lake = self._lake(config.lake)
+        own = None if config.lake.startswith(SCHEME) else self.lake.root
+        self.files = GuardedFiles(root, self._connection, own)
         self._scans: dict[str, Manifest | InputError] = {}
         self._only_settled = False
         self.refits: set[str] = set()
@@ -78,9 +84,16 @@ class Project:
 
     @classmethod
     def open(cls, config_path: Path, s3: ClientFactory = make_client) -> "Project":
-        """Read a configuration and return its project; ``s3`` makes a client when one is needed."""
+        """Read a configuration and return its project; ``s3`` makes a client when one is needed.
+
+        Raises:
+            ConfigError: The configuration breaks a rule, or the lake has no folder of its own.
+        """
         path = config_path.resolve()
-        return cls(load_config(path), path.parent, path, s3)
+        config = load_config(path)
+        opened = cls(config, path.parent, path, s3)
+        refuse_place(config, path.parent, path)
+        return opened
 
     def reach_s3_with(self, factory: ClientFactory) -> None:
         """Let something else than boto3 alone make the client of S3."""
@@ -97,8 +110,9 @@ class Project:
         """Return (a lake, the key of a folder in it) for a folder or ``s3://`` URL.
 
         Raises:
-            ConfigError: A URL names no folder in a bucket.
+            ConfigError: A URL names no folder in a bucket, or it is the lake's or a source's.
         """
+        refuse_target(self.config, self.root, place)
         if not place.startswith(SCHEME):
             folder = Path(place).resolve()
             return Lake(folder.parent), folder.name
@@ -199,19 +213,31 @@ class Project:
             return max(1, len(os.sched_getaffinity(0)))
         return os.cpu_count() or 1
 
+    def claim(self, name: str) -> "contextlib.AbstractContextManager[bool]":
+        """Hold an advisory lock alone: True when it was free. Correctness never depends on it."""
+        return claimed(self.home, name)
+
     @contextlib.contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
-        """Hold an advisory lock: True when it was free. Correctness never depends on it."""
-        path = self.home / "claims" / f"{fingerprint(name)}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-            yield True
+    def at_work(self, tell: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold what keeps garbage from being collected; the lake has its marker from then on.
+
+        Any number of runs hold it at once, and a run may hold it within a run.
+
+        Args:
+            tell: Told in a sentence who else is at work.
+
+        Raises:
+            ConfigError: The lake holds what is not of a lake.
+            LakeError: Garbage is being collected, and does not end.
+        """
+        with shared(self.home, RUN, tell or _ignore):
+            mark(self.lake, self.config.lake)
+            yield
 
     def mixture_config(self, name: str) -> dict[str, Any]:
         """Return what of a mixture's configuration decides its draws, as a JSON value."""
         return self.config.mixtures[name].model_dump(mode="json")
+
+
+def _ignore(sentence: str) -> None:
+    del sentence

@@ -31,6 +31,16 @@ def run_project(
         CheckFailedError: A mixture does not hold what it must; its last version stays current.
         DamagedError: Files are damaged again and again.
     """
+    with project.at_work():
+        return _run_and_repair(project, progress, on_outcome, steps)
+
+
+def _run_and_repair(
+    project: Project,
+    progress: Progress,
+    on_outcome: Callable[[Outcome], None] | None,
+    steps: list[Step] | None,
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for attempt in range(MOST_REPAIRS + 1):
         repair(project)

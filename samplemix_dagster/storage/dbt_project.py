@@ -24,11 +24,12 @@ import pyarrow.parquet as pq
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
 from samplemix_dagster.storage.lake import Lake, remove_folder
+from samplemix_dagster.storage.lake_keys import BUILDING
 from samplemix_dagster.storage.views import view_statements
 
 _PACKAGE = Path(__file__).parent.parent
 _ENTRY = "from dbt.cli.main import cli; cli()"
-_BUILDING = "reports/.building"
+_BUILDING = f"reports/{BUILDING}"
 _VIEWS = f"{_BUILDING}/views.json"
 _STATE = "reports/current.json"
 _MANIFEST = "manifest.json"

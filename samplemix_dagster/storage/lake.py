@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 import re
+import stat
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.storage.lake_keys import is_folder_of_ours
 from samplemix_dagster.storage.rows import Openable
 from samplemix_dagster.tables import Table
 
@@ -231,14 +233,18 @@ class Lake:
         file.replace(target)
 
     def walk(self) -> Iterator[StoredFile]:
-        """Yield every file of the lake, also what killed runs left aside; in no order."""
+        """Yield every file of the lake, also what killed runs left aside; in no order.
+
+        A link is none of ours, and what it leads to is not in the lake.
+        """
         for folder, _, names in os.walk(self.root):
             for name in names:
                 path = Path(folder) / name
                 with contextlib.suppress(FileNotFoundError):  # it has gone since
-                    status = path.stat()
+                    status = path.lstat()
                     key = path.relative_to(self.root).as_posix()
-                    yield StoredFile(key=key, size=status.st_size, modified=status.st_mtime)
+                    if stat.S_ISREG(status.st_mode):
+                        yield StoredFile(key=key, size=status.st_size, modified=status.st_mtime)
 
     def copies(self) -> Iterator[StoredFile]:
         """Yield the copies of files that this machine keeps; a lake on disk has none."""
@@ -252,11 +258,20 @@ class Lake:
         del key
         return False
 
-    def remove_empty_folders(self) -> None:
-        """Remove folders in which nothing is left."""
-        for folder, _, _ in os.walk(self.root, topdown=False):
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
+    def remove_empty_folders(self, removed: Iterable[str] = ()) -> None:
+        """Remove folders of our own form in which nothing is left, and those that held ``removed``.
+
+        The lake's root and the folders directly in it stay, and so does any other empty folder.
+        """
+        emptied = {parent.as_posix() for key in removed for parent in PurePosixPath(key).parents}
+        for path, _, _ in os.walk(self.root):
+            key = Path(path).relative_to(self.root).as_posix()
+            if is_folder_of_ours(key):
+                emptied.add(key)
+        for key in sorted(emptied, key=len, reverse=True):
+            if "/" in key:
+                with contextlib.suppress(OSError):
+                    (self.root / key).rmdir()
 
     def fill_folder(self, key: str, marker: str) -> "contextlib.AbstractContextManager[Path]":
         """Return a context in which a folder is filled aside; it appears whole, with ``marker``."""

@@ -1,0 +1,107 @@
+"""What a key of ours looks like: the one place that spells it.
+
+Who removes files asks here first, so that nothing is removed that does not have our name and form,
+and who opens a lake asks what in a folder is not ours. Hidden names below a folder of ours are of
+writers at work or killed. Nothing here looks at a file.
+"""
+
+import re
+
+from samplemix_dagster.config_base import NAME
+
+MARKER = "samplemix-lake.json"
+"""The file in a lake's root that says it is one: garbage is only collected where it stands."""
+MARKER_CONTENT = {"schema": 1, "what": "a lake of SampleMix: made by it, and cleaned by it"}
+
+BUILDING = ".building"
+"""The folder below ``reports`` in which dbt builds."""
+
+_RECIPE = "[0-9a-f]{24}"
+_DIGEST = "[0-9a-f]{32}"
+_LABEL = NAME.pattern  # of a source, a mixture, a reference, a metric
+_PARTITION = rf"{_LABEL}(?:-part-[0-9]{{2}})?"
+_PART = r"part-[0-9]{5,}\.(?:jsonl\.zst|parquet)"
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{12}|\.spill-.+")
+
+_FORMS = {
+    "documents": rf"{_RECIPE}/{_DIGEST}(?:\.rejected)?\.parquet",
+    "features": rf"[a-z]+(?:-{_LABEL})?/{_RECIPE}/{_DIGEST}\.parquet",
+    # A fit's files are named by what it is; a metric of a user's own chooses none.
+    "fits": rf"[a-z_]+(?:-{_LABEL})?/(?:current\.json|{_RECIPE}/[a-zA-Z0-9_./-]+"
+    r"\.(?:json|safetensors|parquet|txt|model|jinja))",
+    "mixtures": rf"{_LABEL}/(?:current\.json|{_RECIPE}/(?:manifest\.json"
+    rf"|ledger/{_LABEL}-{_DIGEST}\.parquet))",
+    "exports": rf"{_LABEL}/{_RECIPE}/(?:jsonl\.zst|parquet)-[0-9]+/(?:manifest\.json|{_PART})",
+    "shards": rf"{_PARTITION}/current\.json",
+    "state": rf"[a-z]+(?:-{_LABEL})?/{_LABEL}\.json",
+    "reports": r"(?:current\.json|[a-z0-9_]+\.parquet)",
+    "machines": rf"{_RECIPE}\.json",
+    "models": r"digests\.json",
+}
+HEADS = tuple(_FORMS)
+"""The folders in a lake's root."""
+_KEY = {head: re.compile(f"{head}/{form}") for head, form in _FORMS.items()}
+_FOLDER = {
+    "documents": re.compile(rf"documents/{_RECIPE}"),
+    "features": re.compile(rf"features/[^/]+/{_RECIPE}"),
+    "fits": re.compile(rf"fits/[^/]+/{_RECIPE}(?:/[^/.][^/]*)*"),
+    "mixtures": re.compile(rf"mixtures/[^/]+/{_RECIPE}(?:/ledger)?"),
+    "exports": re.compile(rf"exports/[^/]+/{_RECIPE}(?:/(?:jsonl\.zst|parquet)-[0-9]+)?"),
+}
+_SECOND = {
+    "documents": re.compile(_RECIPE),
+    "features": re.compile(rf"[a-z]+(?:-{_LABEL})?"),
+    "fits": re.compile(rf"[a-z_]+(?:-{_LABEL})?"),
+    "mixtures": re.compile(_LABEL),
+    "exports": re.compile(_LABEL),
+    "shards": re.compile(_PARTITION),
+    "state": re.compile(rf"[a-z]+(?:-{_LABEL})?"),
+}
+"""Heads of which the names directly below are folders, with what those look like."""
+_OF_THE_SYSTEM = re.compile(
+    r"lost\+found|\.DS_Store|\._.*|\.Trash.*|\.nfs.*|\.snapshot.*|\.fuse_hidden.*|Thumbs\.db"
+    r"|desktop\.ini|\.Spotlight-V100|\.fseventsd|\.TemporaryItems"
+    r"|\.gitignore|\.gitkeep|CACHEDIR\.TAG|\.nobackup"
+)
+"""What file systems and desktops put into folders, and what tells tools to leave a folder alone."""
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key has the form of a finished file of a lake."""
+    head = key.partition("/")[0]
+    return key == MARKER or (head in _KEY and _KEY[head].fullmatch(key) is not None)
+
+
+def is_leftover(key: str) -> bool:
+    """Whether a key is of a file or folder that a writer keeps aside, in a folder of ours."""
+    parts = key.split("/")
+    if len(parts) == 1:
+        return key.startswith(f".{MARKER}.") and _ASIDE.fullmatch(key) is not None
+    return parts[0] in _FORMS and any(_ASIDE.fullmatch(part) for part in parts[1:])
+
+
+def is_folder_of_ours(key: str) -> bool:
+    """Whether a folder has the form of one that a lake makes for a recipe or version, or aside."""
+    head = key.partition("/")[0]
+    return is_leftover(key) or (head in _FOLDER and _FOLDER[head].fullmatch(key) is not None)
+
+
+def is_in_the_way(name: str, *, is_folder: bool | None) -> bool:
+    """Whether a name in a lake's root is neither ours nor the system's.
+
+    Args:
+        name: The name.
+        is_folder: Whether it is a folder's; None where that is not known.
+    """
+    if _OF_THE_SYSTEM.fullmatch(name) or name == MARKER or is_leftover(name):
+        return False
+    return name not in _FORMS or is_folder is False
+
+
+def is_in_the_way_below(head: str, name: str, *, is_folder: bool | None) -> bool:
+    """Whether a name directly in one of the heads is neither ours nor the system's."""
+    if _OF_THE_SYSTEM.fullmatch(name) or is_leftover(f"{head}/{name}") or name == BUILDING:
+        return False
+    if head in _SECOND:
+        return is_folder is False or _SECOND[head].fullmatch(name) is None
+    return is_folder is True or not is_ours(f"{head}/{name}")
