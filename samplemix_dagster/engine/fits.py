@@ -83,8 +83,7 @@ def run_fit(
         "space": recipes.fit_space(fit),
         "sample": _basis(Recipes(project), lake.read_json(f"{folder}/current.json", {}), version),
     }
-    if lake.read_json(f"{folder}/current.json") != current:
-        lake.replace_json(f"{folder}/current.json", current)
+    lake.keep_json(f"{folder}/current.json", current)
     facts = dict(stated["facts"])
     if fit.is_frozen:
         facts["drift"] = Recipes(project).drift(current)

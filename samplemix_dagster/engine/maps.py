@@ -296,9 +296,7 @@ def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)
     state = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
-    key = f"state/{stage.name}/{source}.json"
-    if recipes.lake.read_json(key) != state:
-        recipes.lake.replace_json(key, state)
+    recipes.lake.keep_json(f"state/{stage.name}/{source}.json", state)
 
 
 def run_table_stage(

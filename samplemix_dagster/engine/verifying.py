@@ -62,7 +62,7 @@ def verify(project: Project, name: str, version: str, *, deep: int = 0) -> dict[
 
 
 def _verify(project: Project, name: str, version: str, deep: int) -> dict[str, Any]:
-    manifest = read_traced(project, name, version)
+    manifest = read_traced(project, name, version, as_is=True)
     with scratch_over(project) as lake:
         findings = [
             _sealed(manifest),

@@ -71,6 +71,10 @@ class OverlayLake(Lake):
         """Read a table, or some of its columns."""
         return self._at(key).read_table(key, columns)
 
+    def check_table(self, key: str) -> pa.Table:
+        """Read a table whole and compare every byte."""
+        return self._at(key).check_table(key)
+
     def num_rows(self, key: str) -> int:
         """Return a table's row count."""
         return self._at(key).num_rows(key)
@@ -95,6 +99,10 @@ class OverlayLake(Lake):
     def read_json(self, key: str, default: Any = None) -> Any:
         """Read a JSON file; ``default`` when neither lake has it."""
         return self._at(key).read_json(key, default)
+
+    def read_json_as_is(self, key: str) -> Any:
+        """Read a JSON file for those who say what is wrong with it."""
+        return self._at(key).read_json_as_is(key)
 
     def write_bytes(self, key: str, content: bytes, *, replace: bool = False) -> None:
         """Write a file on top."""

@@ -10,13 +10,11 @@ they are asked for each time. Who checks a lake compares each copy with its obje
 
 import contextlib
 import hashlib
-import json
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
@@ -200,23 +198,17 @@ class S3Lake(Lake):
             aside.unlink(missing_ok=True)
         return copy
 
-    def read_json(self, key: str, default: Any = None) -> Any:
-        """Read a JSON object; ``default`` when there is none."""
+    def _content(self, key: str) -> bytes | None:
+        """Return the bytes of a small object; None when there is none."""
         if not self._is_replaced(key):
-            return super().read_json(key, default)
+            return super()._content(key)
         snapshot = self._snapshot
         if snapshot is not None and key in snapshot.contents:
-            content = snapshot.contents[key]
-        else:
-            content = self.bucket.read(self.prefix + key)
-            if snapshot is not None:
-                snapshot.contents[key] = content
-        if content is None:
-            return default
-        try:
-            return json.loads(content)
-        except ValueError as error:
-            raise self.damage(key, error) from error
+            return snapshot.contents[key]
+        content = self.bucket.read(self.prefix + key)
+        if snapshot is not None:
+            snapshot.contents[key] = content
+        return content
 
     # -- writing ----------------------------------------------------------------------------------
 
