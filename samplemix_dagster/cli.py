@@ -350,7 +350,7 @@ def demo(
 
 
 def _show_demo(project: "Project") -> None:
-    from samplemix_dagster.engine.exporting import export_key
+    from samplemix_dagster.engine.version_files import export_key
     from samplemix_dagster.engine.versions import current_manifest
     from samplemix_dagster.presentation import print_table, say, share
 

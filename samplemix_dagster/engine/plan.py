@@ -13,7 +13,6 @@ from typing import Any
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.exporting import is_exported
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.maps import missing_shards, read_documents
 from samplemix_dagster.engine.model_recipes import NotFittedError
@@ -21,6 +20,7 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.version_files import is_exported
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import read_manifest, source_of
 
@@ -306,7 +306,7 @@ class Planner:
         if is_there and current.get("version") == version:
             return None
         if not current:
-            return _FIRST
+            return "which version is in use is no longer noted" if is_there else _FIRST
         return self._changed_fit_reason(step, step.fit, current)
 
     def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:

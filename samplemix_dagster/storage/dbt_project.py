@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
-from samplemix_dagster.storage.lake import Lake, remove_folder
+from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.views import view_statements
+from samplemix_dagster.storage.whole_files import remove_folder
 
 _PACKAGE = Path(__file__).parent.parent
 _ENTRY = "from dbt.cli.main import cli; cli()"

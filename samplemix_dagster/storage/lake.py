@@ -8,12 +8,8 @@ What the files mean is said by ``tables`` and ``engine``; nothing here knows a s
 """
 
 import contextlib
-import errno
-import hashlib
 import json
 import os
-import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +21,13 @@ import pyarrow as pa
 
 from samplemix_dagster.errors import DamagedError, LakeError
 from samplemix_dagster.storage import shapes, table_files
-from samplemix_dagster.storage.rows import Openable
+from samplemix_dagster.storage.whole_files import (
+    digest_file,
+    filled,
+    os_error,
+    remove_folder,
+    written_aside,
+)
 from samplemix_dagster.tables import Table
 
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError)
@@ -94,6 +96,14 @@ class Lake:
                 return {entry.name for entry in entries if not entry.name.startswith(".")}
         except (FileNotFoundError, NotADirectoryError):
             return set()
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the files directly in a folder with their sizes in bytes."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
 
     @contextlib.contextmanager
     def _aside(self, key: str) -> Iterator[Path]:
@@ -168,7 +178,7 @@ class Lake:
             try:
                 save_file(ordered, str(aside))
             except SafetensorError as error:
-                raise _os_error(error) from error
+                raise os_error(error) from error
 
     def read_arrays(self, key: str) -> dict[str, npt.NDArray[Any]]:
         """Read named arrays."""
@@ -307,90 +317,3 @@ def _written(key: str, value: Any) -> bytes:
     value = shapes.sealed(key, value)
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
-
-
-@contextlib.contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
-    """Yield a path beside a file; on leaving, it is synced and takes the file's name.
-
-    Raises:
-        LakeError: It could not be written.
-    """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except OSError as error:
-        raise LakeError(_explain(error, target)) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def filled(target: Path, marker: str, *, keeps: bool = True) -> Iterator[Path]:
-    """Yield a folder beside a target; on leaving, it takes the target's name.
-
-    Args:
-        target: The folder that is to be.
-        marker: The file without which it is not whole.
-        keeps: Whether it is to be; else it is gone on leaving.
-
-    Raises:
-        LakeError: It could not be written, or nothing wrote the marker.
-    """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        try:
-            aside.mkdir(parents=True)
-        except OSError as error:
-            raise LakeError(_explain(error, target)) from error
-        yield aside
-        if not (aside / marker).is_file():
-            raise LakeError(f"{target}: nothing wrote {marker}")
-        if not keeps:
-            return
-        try:
-            aside.rename(target)
-        except OSError as error:
-            # Somebody else finished the same folder first: same name, same content.
-            if (
-                error.errno not in {errno.ENOTEMPTY, errno.EEXIST}
-                or not (target / marker).is_file()
-            ):
-                raise LakeError(_explain(error, target)) from error
-    finally:
-        remove_folder(aside)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it; nothing happens when there is none."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def digest_file(path: Openable) -> str:
-    """Return the 128-bit BLAKE2b digest of a file's bytes, read in blocks."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _os_error(error: Exception) -> OSError:
-    """Return what the system said, which safetensors keeps in its sentence only."""
-    found = re.search(r"os error (\d+)", str(error))
-    code = int(found[1]) if found else errno.EIO
-    return OSError(code, os.strerror(code) if found else str(error))
-
-
-def _explain(error: OSError, target: Path) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full: {target} could not be written. Free space and run again."
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{target} may not be written ({error.strerror}): the lake needs write access."
-    return f"{target} could not be written: {error.strerror or error}"

@@ -60,6 +60,11 @@ class OverlayLake(Lake):
         below = set() if self._is_hidden(folder) else self.below.names(folder)
         return self.top.names(folder) | below
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the files in a folder of both lakes with their sizes."""
+        below = {} if self._is_hidden(folder) else self.below.sizes(folder)
+        return {**below, **self.top.sizes(folder)}
+
     def write_table(
         self, key: str, table: pa.Table, contract: Table, recipe: Mapping[str, Any]
     ) -> None:

@@ -18,16 +18,10 @@ from pathlib import Path
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.lake import (
-    Lake,
-    StoredFile,
-    digest_file,
-    filled,
-    remove_folder,
-    written_aside,
-)
+from samplemix_dagster.storage.lake import Lake, StoredFile
 from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3_errors import LAKE
+from samplemix_dagster.storage.whole_files import digest_file, filled, remove_folder, written_aside
 
 _REPLACED = ("shards/", "state/", "reports/", "models/", "exports/")
 _WHOLE = ".whole"
@@ -97,6 +91,12 @@ class S3Lake(Lake):
         if self._snapshot is not None:
             self._snapshot.names[folder] = found
         return found
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the objects directly below a folder with their sizes in bytes: one listing."""
+        below = f"{self.prefix}{folder}/"
+        entries, _ = self.bucket.children(below)
+        return {entry.key.removeprefix(below): entry.size for entry in entries}
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
