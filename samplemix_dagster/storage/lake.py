@@ -53,7 +53,11 @@ class Lake:
         self.damaged: list[str] = []
         """Keys of files that were found to be damaged: whoever runs steps has them made again."""
         self.checked: set[str] = set()
-        """Folders whose files were compared with their digests."""
+        """Folders and tables that were compared with what is known of them."""
+        self.deferred: set[str] = set()
+        """Folders of mixture versions that are mended when a run has made what they need."""
+        self.retried: set[str] = set()
+        """Those of them for which that was tried."""
 
     def place(self, key: str) -> str:
         """Return what a key is called for people."""
