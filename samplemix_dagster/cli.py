@@ -290,7 +290,7 @@ def demo(
 
 
 def _show_demo(project: "Project") -> None:
-    from samplemix_dagster.engine.exporting import export_key
+    from samplemix_dagster.engine.version_files import export_key
     from samplemix_dagster.engine.versions import current_manifest
     from samplemix_dagster.presentation import share
     from samplemix_dagster.printed_table import print_table

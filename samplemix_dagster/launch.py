@@ -29,7 +29,7 @@ from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.repair import MOST_REPAIRS, repair
+from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.errors import DamagedError
 
 Listener = Callable[[str], None]
@@ -89,11 +89,11 @@ def run_stale(
         with contextlib.suppress(DamagedError):  # the lake has noted it
             for _, group in groupby(chosen, key=lambda step: step.phase):
                 runner.run_phase(list(group), every)
-        if not project.lake.damaged:
+            if with_report and not project.lake.damaged and runner.report.succeeded:
+                runner.run_report()
+        if not project.lake.damaged and not retry_deferred(project):
             break
         runner.start_over(repair(project), is_last=attempt == MOST_REPAIRS)
-    if with_report and runner.report.succeeded:
-        runner.run_report()
     _tell(project, runner)
     return runner.report
 

@@ -242,3 +242,23 @@ def scores_table(metrics: tuple[str, ...] = ()) -> Table:
     wide += DIVERSITY.columns[1:]
     head = (_DOC_ID, _ROW, Column("language", pa.string(), "language code"))
     return Table("scores", "One row per document of a shard, with every score.", (*head, *wide))
+
+
+_OF_SHARDS = {
+    table.name: table
+    for table in (GRAMS, WORDS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
+} | {"embeddings": embeddings_table(1), "scores": scores_table(), "metric": METRIC}
+
+
+def contract_of(key: str) -> Table | None:
+    """Return the contract of the table at a key of the lake; None where none is known."""
+    head, *parts = key.split("/")
+    if head == "documents" and len(parts) == 2:
+        return REJECTIONS if parts[1].endswith(".rejected.parquet") else DOCUMENTS
+    if head == "features" and len(parts) == 3:
+        return _OF_SHARDS.get(parts[0].partition("-")[0])
+    if head == "mixtures" and len(parts) == 4 and parts[2] == "ledger":
+        return LEDGER
+    if head == "fits" and len(parts) == 3:
+        return {"sample.parquet": SAMPLE, "duplicates.parquet": DUPLICATES}.get(parts[2])
+    return None

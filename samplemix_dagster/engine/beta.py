@@ -19,8 +19,9 @@ from samplemix_dagster.core.beta.plane import Plane, merge, plane_of
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, duplicate_rows
 from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.scoring import floats, read, strings
+from samplemix_dagster.engine.scoring import floats, strings
 from samplemix_dagster.errors import DegenerateSampleError
 
 _FEWEST_DOCUMENTS = 50

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from samplemix_dagster.engine.first_guess import FirstGuess
 from samplemix_dagster.engine.maps import Outcome
@@ -22,6 +23,16 @@ _KEPT = 20
 
 Measured = tuple[float, float]
 """Documents, seconds."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False, strict=True)
+
+    runs: list[list[float]]
+    tokens_per_document: float = 0.0
+
+
+_MEASURED = TypeAdapter(dict[str, _Entry])
 
 
 def note_measurement(project: Project, outcome: Outcome) -> None:
@@ -42,9 +53,11 @@ def note_measurement(project: Project, outcome: Outcome) -> None:
 def _noted(project: Project) -> dict[str, Any]:
     try:
         value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {name: entry for name, entry in value.items() if isinstance(entry, dict)}
+        found = _MEASURED.validate_python(value)
+    except (OSError, ValueError, RecursionError):
+        return {}  # they are measured again
+    is_paired = all(len(run) == 2 for entry in found.values() for run in entry.runs)
+    return dict(value) if is_paired else {}
 
 
 def seconds_for(measured: Sequence[Measured], num_documents: int) -> float | None:

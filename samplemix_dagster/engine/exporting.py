@@ -21,14 +21,17 @@ from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.engine.version_files import check_ledger, export_key, require_export
+from samplemix_dagster.errors import CheckFailedError, InputError, LakeError
 from samplemix_dagster.storage.exports import Spill, file_name, read_back, write_files
-from samplemix_dagster.storage.lake import Lake, digest_file, remove_folder
+from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import Shard, ledger_file
 from samplemix_dagster.storage.models import load_tokenizer
 from samplemix_dagster.storage.rows import Openable
 from samplemix_dagster.storage.s3 import SCHEME
+from samplemix_dagster.storage.shapes import CONTENT_SEAL, content_digest
 from samplemix_dagster.storage.shards import Document, read_shard
+from samplemix_dagster.storage.whole_files import digest_file, remove_folder
 
 _TOKENIZED_AT_ONCE = 128
 
@@ -73,12 +76,6 @@ def run_export(
     )
 
 
-def export_key(project: Project, name: str, version: str) -> str:
-    """Return the lake folder of a version's export in the configured format."""
-    settings = project.config.export
-    return f"exports/{name}/{version}/{settings.format}-{settings.files}"
-
-
 def current_version(project: Project, name: str) -> str:
     """Return a mixture's current version.
 
@@ -111,10 +108,11 @@ def export_version(
     lake, key = project.export_target(str(folder))
     manifest = lake.read_json(f"{key}/manifest.json")
     if manifest is not None:
+        manifest = require_export(lake, key, manifest, str(folder))
         there = (manifest["version"], manifest["format"], len(manifest["files"]))
         if there != (version, form, num_files):
             raise InputError(f"{folder} holds another export; choose an empty folder with --to.")
-        return dict(manifest)
+        return manifest
     # On S3, files without a manifest can be those of an upload that broke off.
     is_half_sent = isinstance(folder, str) and folder.startswith(SCHEME)
     own = {file_name(number, form) for number in range(num_files)} if is_half_sent else set()
@@ -148,9 +146,13 @@ def _export(
     if manifest is not None:
         return dict(manifest)
     mixture = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    if mixture is None:
+        raise LakeError(f"{name}@{version[:12]} is gone from the lake: it cannot be exported.")
+    check_ledger(project.lake, mixture)
     with lake.fill_folder(key, "manifest.json") as aside:
         manifest = _write(project, mixture, form, num_files, aside, progress)
         manifest |= provenance(project.root, run_id)
+        manifest[CONTENT_SEAL] = content_digest(manifest, CONTENT_SEAL)
         Lake(aside).replace_json("manifest.json", manifest)
     return manifest
 
@@ -225,7 +227,10 @@ def _order(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> _Draws:
         copies = ledger.column("copies").to_numpy()
         chosen = np.flatnonzero(copies > 0)
         folder = mixture["recipe"]["scores"][shard["source"]]
-        scores = lake.read_table(f"features/scores/{folder}/{shard['digest']}.parquet", ["cluster"])
+        key = f"features/scores/{folder}/{shard['digest']}.parquet"
+        scores = lake.read_table(key, ["doc_id", "cluster"])
+        if not scores.column("doc_id").equals(ledger.column("doc_id")):
+            raise lake.damage(key, "its rows are not those of the ledger")
         quality = ledger.column("quality").to_numpy()[chosen]
         ids = ledger.column("doc_id").to_numpy(zero_copy_only=False)[chosen].astype("S32")
         columns["shard"].append(np.full(chosen.size, number))
@@ -390,8 +395,3 @@ def _compare(
             f"the export has {found.total():,} draws and {found_tokens:,} tokens (counted again: "
             f"{tokens:,}), the ledger {wanted.total():,} and {realised:,}"
         )
-
-
-def is_exported(project: Project, name: str, version: str) -> bool:
-    """Whether a version stands in the lake in the configured format."""
-    return project.lake.exists(f"{export_key(project, name, version)}/manifest.json")

@@ -94,9 +94,7 @@ def _write_manifest(project: Project, manifest: Manifest) -> None:
     own = set(project.partitions)
     for former in former_manifests(project.lake, source_of(manifest.partition), own):
         project.lake.remove(former)
-    key = manifest_key(manifest.partition)
-    if project.lake.read_json(key) != manifest.to_json():
-        project.lake.replace_json(key, manifest.to_json())
+    project.lake.keep_json(manifest_key(manifest.partition), manifest.to_json())
 
 
 UNDETERMINED = "und"

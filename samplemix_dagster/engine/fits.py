@@ -19,14 +19,17 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.fit_files import sealed_fit
 from samplemix_dagster.engine.hash_sample import HashSample
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.lake import Lake, digest_file
+from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.whole_files import digest_file
 
 NEUTRAL = "neutral"
 """Fact of a fit that could not be made and stands in as neutral: why, in a sentence."""
@@ -66,16 +69,18 @@ def run_fit(
     if not lake.exists(f"{folder}/{version}/fit.json"):
         with lake.fill_folder(f"{folder}/{version}", "fit.json") as aside:
             writer = FitWriter(aside)
-            facts = _finite(make(recipes, writer))
-            writer.lake.replace_json(
-                "fit.json",
-                {
-                    "version": version,
-                    "recipe": recipe,
-                    "facts": facts,
-                    "files": _file_digests(aside),
-                },
-            )
+            stated = {
+                "version": version,
+                "recipe": recipe,
+                "facts": _finite(make(recipes, writer)),
+                "files": _file_digests(aside),
+            }
+            if fit.is_frozen and fit is not stages.REFERENCE:
+                stated["basis"] = {
+                    "inputs": recipes.inputs_fingerprint(fit, name),
+                    "sample": recipes.current_sample[:_BASIS] or None,
+                }
+            writer.lake.replace_json("fit.json", sealed_fit(stated))
     stated = lake.read_json(f"{folder}/{version}/fit.json")
     # Recipes are read again: a fit that was just made may be the corpus, which holds the sample.
     current = {
@@ -84,10 +89,9 @@ def run_fit(
         "recipe_fingerprint": fingerprint(recipe),
         "inputs": _fitted_inputs(recipes, fit, name, version),
         "space": recipes.fit_space(fit),
-        "sample": _basis(Recipes(project), lake.read_json(f"{folder}/current.json", {}), version),
+        "sample": _basis(Recipes(project), recipes.current_fit(fit, name), version),
     }
-    if lake.read_json(f"{folder}/current.json") != current:
-        lake.replace_json(f"{folder}/current.json", current)
+    lake.keep_json(f"{folder}/current.json", current)
     facts = dict(stated["facts"])
     if fit.is_frozen:
         facts["drift"] = Recipes(project).drift(current)
@@ -255,7 +259,7 @@ def sample_rows(
         key = recipes.feature_key(stages.DOCUMENTS, shard)
         rows = recipes.lake.read_table(key, ["row"]).column("row").to_numpy()
         positions = np.searchsorted(rows, [items[index]["row"] for index in wanted[place]])
-        table = recipes.lake.read_table(recipes.feature_key(stage, shard), columns)
+        table = read(recipes, stage, shard, *columns)
         parts.append(table.take(pa.array(positions)))
         order += wanted[place]
     joined = pa.concat_tables(parts)

@@ -11,6 +11,7 @@ from typing import Any
 
 from samplemix_dagster.core.diversity.matching import LEAST_AFFINITY, LEAST_COSINE, match_groups
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.fit_files import check_fit
 from samplemix_dagster.engine.fits import FitWriter
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage
@@ -63,6 +64,7 @@ def carry_over(
         count = len(names)
         return Groups(ids=tuple(range(count)), names=tuple(names), next_id=count), None
     folder = f"fits/{recipes.fit_name(fit)}/{former}"
+    check_fit(recipes.lake, folder)
     old = read_groups(recipes.lake, folder)
     found = match_groups(likeness(folder), old.ids, old.next_id, least=_LEAST[fit])
     kept = [

@@ -17,11 +17,12 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.reading import not_of_this_shard
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, Task, work
 from samplemix_dagster.engine.workers import map_chunks
-from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import source_of
 from samplemix_dagster.storage.shards import (
     Document,
@@ -93,7 +94,11 @@ def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[Place
     if not shards:
         return []
     there = recipes.lake.names(recipes.feature_folder(stage, shards[0].source))
-    return [shard for shard in shards if f"{shard.digest}.parquet" not in there]
+    # Documents and rejected rows are one reading of a shard: neither is whole without the other.
+    endings = (".parquet", ".rejected.parquet") if stage is stages.DOCUMENTS else (".parquet",)
+    return [
+        shard for shard in shards if any(f"{shard.digest}{end}" not in there for end in endings)
+    ]
 
 
 def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
@@ -217,10 +222,8 @@ class _TextRun:
         if carried is not None:
             table = table.take(pc.index_in(ids.combine_chunks(), table.column("doc_id")))
         if not table.column("doc_id").equals(ids):
-            raise CheckFailedError(
-                f"{self.stage.asset}: {shard.shard.path} gave other documents than when it was "
-                "first read; it changed while this ran. Run again."
-            )
+            check_unchanged(self.recipes.project, shard)
+            raise lake.damage(key, f"{shard.shard.path} gives other documents")
         contract = self.stage.table if self.stage is not stages.EMBEDDINGS else _as_read(table)
         recipe = self.recipes.recipe(self.stage, shard.source)
         lake.write_table(self.recipes.feature_key(self.stage, shard), table, contract, recipe)
@@ -262,16 +265,14 @@ def finish(
     """Return what was done, after the accounting identity was checked for each shard.
 
     Raises:
-        CheckFailedError: A shard has another number of rows than documents.
+        DamagedError: A shard has another number of rows than documents.
     """
     outcomes = []
     for shard in recipes.project.shards(partition):
         num_rows = recipes.lake.num_rows(recipes.feature_key(stage, shard))
         documents = recipes.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
         if num_rows != documents:
-            raise CheckFailedError(
-                f"{stage.asset}: {shard.shard.path} has {documents} documents but {num_rows} rows"
-            )
+            raise not_of_this_shard(recipes, stage, shard)
         outcomes.append(
             ShardOutcome(
                 shard=shard.digest,
@@ -296,9 +297,7 @@ def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)
     state = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
-    key = f"state/{stage.name}/{source}.json"
-    if recipes.lake.read_json(key) != state:
-        recipes.lake.replace_json(key, state)
+    recipes.lake.keep_json(f"state/{stage.name}/{source}.json", state)
 
 
 def run_table_stage(

@@ -266,6 +266,10 @@ class DrawnLedger:
     """Digest of each ledger file."""
     report: dict[str, Any]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        return {"scales": self.scales, "ledger": self.digests, "report": self.report}
+
 
 def _draw(
     draw: Draw, lake: Lake, version: str, run_id: str | None, progress: Progress
@@ -277,9 +281,7 @@ def _draw(
             "name": draw.name,
             "version": version,
             **traced(draw.recipes, draw.name),
-            "scales": drawn.scales,
-            "ledger": drawn.digests,
-            "report": drawn.report,
+            **drawn.to_json(),
             **provenance(draw.recipes.project.root, run_id),
         }
     )

@@ -286,8 +286,16 @@ def _found_reference(recipes: Recipes, name: str) -> dict[str, Any]:
     return {"found": reference.model or trained, "revision": reference.revision}
 
 
-def read_traced(project: Project, name: str, version: str) -> dict[str, Any]:
+def read_traced(
+    project: Project, name: str, version: str, *, as_is: bool = False
+) -> dict[str, Any]:
     """Return a version's manifest, when it can be traced.
+
+    Args:
+        project: The project.
+        name: The mixture.
+        version: Its version.
+        as_is: Whether one that was altered is wanted too, by who says what is wrong with it.
 
     Raises:
         LakeError: There is none, or it is damaged.
@@ -295,9 +303,11 @@ def read_traced(project: Project, name: str, version: str) -> dict[str, Any]:
         CheckFailedError: It does not have the published form.
     """
     key = f"mixtures/{name}/{version}/manifest.json"
-    manifest = project.lake.read_json(key)
+    manifest = project.lake.read_json_as_is(key) if as_is else project.lake.read_json(key)
     if manifest is None:
         raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
+    if not isinstance(manifest, dict):
+        raise project.lake.damage(key, "it has another shape: it is no object")
     if manifest.get("schema") != SCHEMA:
         raise ConfigError(
             f"{name}@{version[:12]} was made by an older version of this package: its manifest has "

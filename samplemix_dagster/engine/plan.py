@@ -13,7 +13,6 @@ from typing import Any
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.exporting import is_exported
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.maps import missing_shards, read_documents
 from samplemix_dagster.engine.model_recipes import NotFittedError
@@ -21,8 +20,9 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.version_files import is_exported
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.manifest import read_manifest
+from samplemix_dagster.storage.manifest import read_manifest, source_of
 
 _FIRST = "first run"
 
@@ -196,13 +196,26 @@ class Planner:
                 if missing:
                     reasons.append(self._reason(stage, partition, missing))
             pending.update({shard.digest: shard for shard in missing})
-        if step.asset == "raw_shards" and not pending and self._manifest_is_old(partition):
-            reasons.append("a shard was renamed, moved or removed")
+        if step.asset == "raw_shards" and not pending and (why := self._list_reason(partition)):
+            reasons.append(why)
+        lost = [s for s in step.stages if not reasons and self._has_lost_state(s, partition)]
+        if lost:
+            reasons.append(f"what it noted of {', '.join(s.name for s in lost)} is gone")
         return pending, reasons
 
-    def _manifest_is_old(self, partition: str) -> bool:
+    def _list_reason(self, partition: str) -> str:
+        """Say why a partition's list of shards is to be written; empty when it is current."""
         known = read_manifest(self.project.lake, partition)
-        return known is None or known.to_json() != self.project.scan(partition).to_json()
+        if known is None:
+            return "its list of shards is gone"
+        is_same = known.to_json() == self.project.scan(partition).to_json()
+        return "" if is_same else "a shard was renamed, moved or removed"
+
+    def _has_lost_state(self, stage: Stage, partition: str) -> bool:
+        """Whether tables are there, and not the note by which views find them."""
+        has_shards = bool(self.project.shards(partition))
+        source = source_of(partition)
+        return has_shards and last_recipe(self.project, stage, source) is None
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
@@ -293,7 +306,7 @@ class Planner:
         if is_there and current.get("version") == version:
             return None
         if not current:
-            return _FIRST
+            return "which version is in use is no longer noted" if is_there else _FIRST
         return self._changed_fit_reason(step, step.fit, current)
 
     def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:

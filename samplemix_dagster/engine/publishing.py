@@ -130,9 +130,9 @@ def publish_mixture(project: Project, name: str, version: str) -> Publication | 
     key = f"mixtures/{name}/current.json"
     previous = current_or_none(project, name)
     project.lake.remove(refused_key(name))
+    project.lake.keep_json(key, {"version": version})
     if previous == version:
         return None
-    project.lake.replace_json(key, {"version": version})
     return Publication(mixture=name, version=version, previous=previous)
 
 

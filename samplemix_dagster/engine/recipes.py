@@ -15,6 +15,7 @@ from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.feature_recipes import FeatureRecipes
+from samplemix_dagster.engine.fit_files import check_fit, lost_fit
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
@@ -42,13 +43,7 @@ class Recipes(FeatureRecipes):
             DamagedError: A file is not what was written. Looked at once for each lake opened.
         """
         folder = f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
-        if folder not in self.lake.checked:
-            stated = self.lake.read_json(f"{folder}/fit.json")
-            for file, digest in stated.get("files", {}).items():
-                key = f"{folder}/{file}"
-                if not self.lake.exists(key) or self.lake.digest(key) != digest:
-                    raise self.lake.damage(key, "its bytes are not those that were written")
-            self.lake.checked.add(folder)
+        check_fit(self.lake, folder)
         return folder
 
     def fit(self, fit: FitStage, name: str = "") -> str:
@@ -143,8 +138,10 @@ class Recipes(FeatureRecipes):
 
     def current_fit(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return the manifest of the fit in use: version, recipe, the sample it was fitted on."""
-        key = f"fits/{self.fit_name(fit, name)}/current.json"
-        return dict(self.lake.read_json(key, {}))
+        stated = self.lake.read_json(f"fits/{self.fit_name(fit, name)}/current.json")
+        if stated is None and fit.is_frozen:
+            stated = lost_fit(self, fit, name)
+        return dict(stated or {})
 
     def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return what a fit depends on beside the corpus."""

@@ -1,22 +1,26 @@
 """Take damaged files out of the lake, so that the next plan has them made again.
 
-Every file but the shards' can be made again from what it was made from. A damaged one is removed
-with what belongs to it; then it is missing, and what is missing is planned. Tables carry checksums
-and are checked whenever they are read; fits and ledgers are known by digests. Where only this
-machine's copy of a file of S3 is damaged, it is fetched again, and the lake stays as it is.
+What a run would make is removed with what belongs to it; then it is missing, and what is missing is
+planned. A mixture version that no run would make is mended from its own manifest
+(``mending.py``). Where only this machine's copy of a file of S3 is damaged, it is fetched again,
+and the lake stays as it is. Damage is found by what reads a file, and by ``lake_check.py``.
 """
 
-import contextlib
+from collections.abc import Callable
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.lake_check import FOLDER_DEPTH, check_lake
+from samplemix_dagster.engine.mending import mend_version, retry_deferred
 from samplemix_dagster.engine.model_recipes import NotFittedError
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.errors import DamagedError
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.version_files import export_key
+from samplemix_dagster.errors import SampleMixError, UnreachableLakeError
 
-_FOLDER_DEPTH = {"fits": 3, "mixtures": 3, "exports": 4}
-"""Parts of the key of a folder that is whole or not at all, by where it stands."""
+__all__ = ["MOST_REPAIRS", "check_lake", "repair", "retry_deferred"]
+
 MOST_REPAIRS = 3
 """Times that one run starts over: damage that comes back is not repaired by trying."""
 
@@ -26,73 +30,106 @@ def repair(project: Project) -> list[str]:
     lake, sentences = project.lake, []
     if not lake.damaged:
         return []
-    for key in dict.fromkeys(lake.damaged):
-        parts = key.split("/")
-        depth = _FOLDER_DEPTH.get(parts[0], 0)
-        if lake.mend_copy(key):
-            sentences.append(f"{key} was damaged on this machine; it is fetched again.")
-            continue
-        if depth and len(parts) > depth:
-            folder = "/".join(parts[:depth])
-            lake.remove_folder(folder)
-            lake.checked.discard(folder)
-            sentences.append(f"{key} was damaged; {folder} is removed and made again.")
-            continue
-        lake.remove(key)
-        if parts[0] == "documents":
-            # Documents and rejected rows are one reading of a shard.
-            head = key.removesuffix(".parquet").removesuffix(".rejected")
-            lake.remove(f"{head}.parquet")
-            lake.remove(f"{head}.rejected.parquet")
-        sentences.append(f"{key} was damaged; it is removed and made again.")
+    every = list(dict.fromkeys(lake.damaged))
+    damaged = [key for key in every if not _mended_copy(project, key, sentences)]
+    of_versions = [key for key in damaged if _folder(key) and key.startswith("mixtures/")]
+    for key in damaged:
+        if key not in of_versions:
+            _remove(project, key)
+    lake.damaged.clear()
+    project.refresh()
+    wanted = _Wanted(project)
+    sentences += [_sentence(key, wanted) for key in damaged if key not in of_versions]
+    # They are mended from tables and fits, of which no damaged one is left by now.
+    for folder in dict.fromkeys(map(_folder, of_versions)):
+        _, name, version = folder.split("/")
+        own = [key for key in of_versions if _folder(key) == folder]
+        sentences.append(mend_version(project, name, version, own))
     lake.damaged.clear()
     project.refresh()
     return sentences
 
 
-def check_lake(project: Project) -> int:
-    """Read every table, fit and ledger in use, so that damage is known; return how many are good.
-
-    What is damaged is noted by the lake, and the next run makes it again. Of a lake on S3, the
-    objects are checked, not this machine's copies of them.
-    """
-    project.lake.checked.clear()
-    with project.lake.afresh():
-        return _check_files(project)
+def _mended_copy(project: Project, key: str, sentences: list[str]) -> bool:
+    is_mended = project.lake.mend_copy(key)
+    if is_mended:
+        sentences.append(f"{key} was damaged on this machine; it is fetched again.")
+    return is_mended
 
 
-def _check_files(project: Project) -> int:
-    recipes, lake, good = Recipes(project), project.lake, 0
-    shards: list[PlacedShard] = []
-    with contextlib.suppress(DamagedError):
-        shards = project.readable_shards()
-    for step in build_steps(project):
-        for stage in step.stages:
-            for shard in shards:
-                with contextlib.suppress(NotFittedError, DamagedError):
-                    key = recipes.feature_key(stage, shard)
-                    if lake.exists(key):
-                        lake.read_table(key)
-                        good += 1
+def _remove(project: Project, key: str) -> None:
+    """Remove a damaged file with what belongs to it."""
+    lake, folder = project.lake, _folder(key)
+    lake.checked -= {key, folder}
+    if folder:
+        lake.remove_folder(folder)
+        return
+    lake.remove(key)
+    if key.startswith("documents/"):
+        # Documents and rejected rows are one reading of a shard.
+        head = key.removesuffix(".parquet").removesuffix(".rejected")
+        lake.remove(f"{head}.parquet")
+        lake.remove(f"{head}.rejected.parquet")
+
+
+def _folder(key: str) -> str:
+    """Return the folder that is whole or not at all in which a key lies; empty for none."""
+    parts = key.split("/")
+    depth = FOLDER_DEPTH.get(parts[0], 0)
+    return "/".join(parts[:depth]) if depth and len(parts) > depth else ""
+
+
+def _sentence(key: str, wanted: "_Wanted") -> str:
+    folder = _folder(key)
+    what = f"{folder} is removed" if folder else "it is removed"
+    return f"{key} was damaged; {what} {wanted.end(key, folder)}."
+
+
+class _Wanted:
+    """What the next run makes, if it is missing: tables of today's shards, fits, exports."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.recipes = Recipes(project)
+        self.keys: set[str] = set()
+        self.is_known = True
+        for step in build_steps(project):
+            for stage in step.stages:
+                self._try(lambda stage=stage: self._tables(stage))
+            self._try(lambda step=step: self._folders(step))
+
+    def _try(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except UnreachableLakeError:
+            raise
+        except (NotFittedError, SampleMixError):
+            self.is_known = False  # it depends on what is to be made again first
+
+    def _tables(self, stage: Stage) -> None:
+        for shard in self.project.readable_shards():
+            self.keys.add(self.recipes.feature_key(stage, shard))
+
+    def _folders(self, step: Step) -> None:
         if step.fit is stages.MIXTURE:
-            with contextlib.suppress(DamagedError):
-                good += _check_ledgers(project, step.name)
+            version = self.recipes.mixture_version(step.name)
+            self.keys.add(export_key(self.project, step.name, version))
         elif step.fit is not None:
-            with contextlib.suppress(NotFittedError, DamagedError):
-                recipes.fit_key(step.fit, step.name)
-                good += 1
-    return good
+            version = self.recipes.wanted_fit(step.fit, step.name)
+            self.keys.add(f"fits/{self.recipes.fit_name(step.fit, step.name)}/{version}")
 
-
-def _check_ledgers(project: Project, name: str) -> int:
-    lake = project.lake
-    current = lake.read_json(f"mixtures/{name}/current.json")
-    if current is None:
-        return 0
-    folder = f"mixtures/{name}/{current['version']}"
-    ledger = (lake.read_json(f"{folder}/manifest.json") or {"ledger": {}})["ledger"]
-    for file, digest in ledger.items():
-        key = f"{folder}/{file}"
-        if not lake.exists(key) or lake.digest(key) != digest:
-            raise lake.damage(key, "its bytes are not those that were written")
-    return len(ledger)
+    def end(self, key: str, folder: str) -> str:
+        """Say what becomes of what was removed."""
+        kind = key.split("/", 1)[0]
+        is_result = bool(folder) or kind in {"documents", "features"}
+        name = folder or key.replace(".rejected.parquet", ".parquet")
+        if not is_result or name in self.keys:
+            return "and made again"
+        if not self.is_known:
+            return "and made again where it is needed"
+        if kind == "exports":
+            return "and not made again, since it is not the current one: `samplemix export` does"
+        return (
+            "and not made again, since nothing in use needs it: versions that were made from it "
+            "are no longer scored again"
+        )

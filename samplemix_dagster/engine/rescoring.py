@@ -21,10 +21,10 @@ from samplemix_dagster.engine.shard_places import shard_places
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.tasks import CountTokens, Embed, Losses, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
-from samplemix_dagster.storage.lake import digest_file
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.overlay import OverlayLake
 from samplemix_dagster.storage.shards import Document, read_shard
+from samplemix_dagster.storage.whole_files import digest_file
 
 TOLERANCE = {"float32": 1e-4}
 """Largest relative difference that is taken for the last digits of a number format."""

@@ -12,7 +12,7 @@ from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import publish_if_it_holds
-from samplemix_dagster.engine.repair import MOST_REPAIRS, repair
+from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.errors import DamagedError, InputError
 
 
@@ -50,7 +50,8 @@ def _run_and_repair(
             if attempt == MOST_REPAIRS:
                 raise
         else:
-            break
+            if not retry_deferred(project):
+                break
     return outcomes
 
 

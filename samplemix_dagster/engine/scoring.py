@@ -17,8 +17,8 @@ from samplemix_dagster.core.hashing import id_words, round_significant, round_un
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.groups import read_groups
 from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.stages import Stage
 
 Maker = Callable[[PlacedShard], pa.Table]
 
@@ -33,11 +33,6 @@ def lazily(maker: Callable[[Recipes], Maker], recipes: Recipes) -> Maker:
         return made[0](shard)
 
     return make
-
-
-def read(recipes: Recipes, stage: Stage, shard: PlacedShard, *columns: str) -> pa.Table:
-    """Return some columns of a stage's table for a shard."""
-    return recipes.lake.read_table(recipes.feature_key(stage, shard), list(columns) or None)
 
 
 def floats(table: pa.Table, column: str) -> npt.NDArray[np.float64]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from pydantic import BaseModel
+
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Planner
@@ -12,6 +14,11 @@ from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.errors import InputError
 
 _FILE = "last_run.json"
+
+
+class _LastRun(BaseModel):
+    failures: list[str]
+    assets: list[str]
 
 
 def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
@@ -75,6 +82,6 @@ def _refused(planner: Planner) -> list[str]:
 def _last_run(project: Project) -> dict[str, list[str]]:
     try:
         value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
-        return {"failures": list(value["failures"]), "assets": list(value["assets"])}
-    except (OSError, ValueError, KeyError):
-        return {"failures": [], "assets": []}
+        return _LastRun.model_validate(value).model_dump()
+    except (OSError, ValueError, RecursionError):
+        return {"failures": [], "assets": []}  # what failed is seen again by the next run

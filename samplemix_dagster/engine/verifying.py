@@ -25,8 +25,9 @@ from samplemix_dagster.engine.pinned import (
     state_of,
 )
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shard_places import shard_places
+from samplemix_dagster.engine.shard_places import digested_shards
 from samplemix_dagster.engine.state_maker import StateMaker
+from samplemix_dagster.engine.version_files import ledger_problems
 from samplemix_dagster.errors import LakeError, SampleMixError
 from samplemix_dagster.storage.overlay import OverlayLake
 
@@ -62,7 +63,7 @@ def verify(project: Project, name: str, version: str, *, deep: int = 0) -> dict[
 
 
 def _verify(project: Project, name: str, version: str, deep: int) -> dict[str, Any]:
-    manifest = read_traced(project, name, version)
+    manifest = read_traced(project, name, version, as_is=True)
     with scratch_over(project) as lake:
         findings = [
             _sealed(manifest),
@@ -132,16 +133,10 @@ def _address(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) -
 
 
 def _stored_ledger(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
-    problems = []
-    for key, digest in manifest["ledger"].items():
-        if not lake.exists(f"{folder}/{key}"):
-            problems.append(f"{folder}/{key} is gone")
-        elif lake.digest(f"{folder}/{key}") != digest:
-            problems.append(f"{folder}/{key} has other bytes than when it was made")
+    problems = ledger_problems(lake, manifest)
     return _found(
         "ledger_files",
-        problems,
+        [f"{key} {problem}" for key, problem in problems.items()],
         f"{len(manifest['ledger'])} files have the digests of the manifest",
     )
 
@@ -285,21 +280,26 @@ def _compare_ledger(
 
 
 def _shards(project: Project, manifest: Mapping[str, Any]) -> list[Finding]:
-    states = [state for state, _ in shard_places(project, manifest).values()]
+    found = digested_shards(project, manifest)
+    states = [state for state, _ in found.places.values()]
     total, there = len(states), states.count("there")
+    read = f"{found.num_bytes:,} bytes were digested"
+    if found.problems:
+        return [_found("shards", found.problems, "")]
     if there == total:
-        words = f"{total} shard files are there, unchanged since they were last read"
+        words = f"{total} shard files have the digests of the manifest; {read}"
         return [Finding(check="shards", state="holds", words=words)]
     parts = [
         f"{states.count(state)} {words}"
         for state, words in (
             ("gone", "gone"),
             ("rewritten", "rewritten since"),
-            ("unknown", "touched or never noted (--deep reads them)"),
         )
         if state in states
     ]
-    return [_gone("shards", f"{there} of {total} shard files are there; {', '.join(parts)}")]
+    return [
+        _gone("shards", f"{there} of {total} shard files are there; {', '.join(parts)}; {read}")
+    ]
 
 
 def _models(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) -> list[Finding]:

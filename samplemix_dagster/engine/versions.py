@@ -81,8 +81,16 @@ def resolve_version(project: Project, words: str) -> tuple[str, str]:
 
 
 def load_manifest(project: Project, name: str, version: str) -> dict[str, Any]:
-    """Return a version's manifest."""
-    return dict(project.lake.read_json(f"mixtures/{name}/{version}/manifest.json"))
+    """Return a version's manifest.
+
+    Raises:
+        LakeError: There is none, or it is damaged.
+    """
+    key = f"mixtures/{name}/{version}/manifest.json"
+    manifest = project.lake.read_json(key)
+    if manifest is None:
+        raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
+    return dict(manifest)
 
 
 def current_manifest(project: Project, name: str) -> dict[str, Any] | None:

@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
-from samplemix_dagster.storage.lake import Lake, remove_folder
+from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import BUILDING
 from samplemix_dagster.storage.views import view_statements
+from samplemix_dagster.storage.whole_files import digest_file, remove_folder
 
 _PACKAGE = Path(__file__).parent.parent
 _ENTRY = "from dbt.cli.main import cli; cli()"
@@ -320,15 +321,23 @@ def _sentence(result: NodeResult) -> str:
 
 def _publish(lake: Lake, models: list[str], inputs: dict[str, str]) -> None:
     """Put built files into their places, each whole; the state last."""
+    state = lake.read_json(_STATE, {})
+    digests = dict(state.get("files") or {})
     for model in models:
-        lake.publish(lake.root / _BUILDING / f"{model}.parquet", _key(model))
+        file = lake.root / _BUILDING / f"{model}.parquet"
+        digests[model] = digest_file(file)
+        lake.publish(file, _key(model))
     known = report_models()
     if models != known:
+        if state:
+            lake.replace_json(_STATE, {**state, "files": digests})
         return
     for name in lake.names("reports"):
         if name.endswith(".parquet") and name.removesuffix(".parquet") not in known:
             lake.remove(f"reports/{name}")
-    lake.replace_json(_STATE, {"version": fingerprint(inputs), "inputs": inputs})
+    files = {model: digests[model] for model in known}
+    value = {"version": fingerprint(inputs), "inputs": inputs, "files": files}
+    lake.replace_json(_STATE, value)
 
 
 def _tail(text: str) -> str:

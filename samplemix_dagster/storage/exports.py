@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samplemix_dagster.storage.lake import digest_file
+from samplemix_dagster.storage.whole_files import digest_file
 
 SCHEMA = pa.schema(
     [

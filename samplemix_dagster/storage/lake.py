@@ -8,13 +8,9 @@ What the files mean is said by ``tables`` and ``engine``; nothing here knows a s
 """
 
 import contextlib
-import errno
-import hashlib
 import json
 import os
-import re
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,14 +19,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.storage import shapes, table_files
 from samplemix_dagster.storage.lake_keys import is_folder_of_ours
-from samplemix_dagster.storage.rows import Openable
+from samplemix_dagster.storage.whole_files import (
+    digest_file,
+    filled,
+    os_error,
+    remove_folder,
+    written_aside,
+)
 from samplemix_dagster.tables import Table
 
-_RECIPE = b"samplemix.recipe"
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError)
+"""What reading a damaged table can raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,11 @@ class Lake:
         self.damaged: list[str] = []
         """Keys of files that were found to be damaged: whoever runs steps has them made again."""
         self.checked: set[str] = set()
-        """Folders whose files were compared with their digests."""
+        """Folders and tables that were compared with what is known of them."""
+        self.deferred: set[str] = set()
+        """Folders of mixture versions that are mended when a run has made what they need."""
+        self.retried: set[str] = set()
+        """Those of them for which that was tried."""
 
     def place(self, key: str) -> str:
         """Return what a key is called for people."""
@@ -96,6 +103,14 @@ class Lake:
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the files directly in a folder with their sizes in bytes."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
     @contextlib.contextmanager
     def _aside(self, key: str) -> Iterator[Path]:
         """Yield a path to write to; on leaving, the key has what was written."""
@@ -109,16 +124,8 @@ class Lake:
         contract.check(table)
         if self.exists(key):
             return
-        footer = {_RECIPE: json.dumps(recipe, sort_keys=True, default=str).encode()}
         with self._aside(key) as aside:
-            pq.write_table(
-                table.replace_schema_metadata(footer),
-                aside,
-                compression="zstd",
-                version="2.6",
-                # A flipped bit is found when a page is read, wherever the file was copied to.
-                write_page_checksum=True,
-            )
+            table_files.write(aside, key, table, recipe)
 
     def read_table(self, key: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a table, or some of its columns.
@@ -127,14 +134,20 @@ class Lake:
             LakeError: The file is missing.
             DamagedError: It is not what was written.
         """
-        try:
-            # A file by itself opens in half the time of a data set of one file.
-            with pq.ParquetFile(self.path(key), page_checksum_verification=True) as file:
-                return file.read(columns)
-        except FileNotFoundError:
-            raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
-        except (pa.ArrowException, OSError) as error:
-            raise self.damage(key, error) from error
+        with self._reading(key):
+            return table_files.read(self.path(key), key, columns)
+
+    def check_table(self, key: str) -> pa.Table:
+        """Read a table whole, and compare every byte with what was written where that is known.
+
+        Raises:
+            LakeError: The file is missing.
+            DamagedError: It is not what was written.
+        """
+        table = self.read_table(key)
+        with self._reading(key):
+            table_files.check_body(self.path(key))
+        return table
 
     def num_rows(self, key: str) -> int:
         """Return a table's row count from its footer."""
@@ -142,15 +155,21 @@ class Lake:
 
     def recipe(self, key: str) -> dict[str, Any]:
         """Return the recipe in a table's footer."""
-        metadata = self._footer(key).metadata or {}
-        return dict(json.loads(metadata.get(_RECIPE, b"{}")))
+        stated = self._footer(key).metadata or {}
+        return dict(json.loads(stated.get(table_files.RECIPE, b"{}")))
 
     def _footer(self, key: str) -> Any:
+        with self._reading(key):
+            return table_files.read_footer(self.path(key), key)
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """Turn what reading a table can raise into a sentence that names it."""
         try:
-            return pq.read_metadata(self.path(key))
+            yield
         except FileNotFoundError:
             raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise self.damage(key, error) from error
 
     def write_arrays(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -165,7 +184,7 @@ class Lake:
             try:
                 save_file(ordered, str(aside))
             except SafetensorError as error:
-                raise _os_error(error) from error
+                raise os_error(error) from error
 
     def read_arrays(self, key: str) -> dict[str, npt.NDArray[Any]]:
         """Read named arrays."""
@@ -182,9 +201,10 @@ class Lake:
     def damage(self, key: str, error: Exception | str) -> DamagedError:
         """Note that a file is damaged and return the error that says so."""
         self.damaged.append(key)
-        return DamagedError(
-            f"{self.place(key)} is damaged ({error}); `samplemix run` makes it again.", key
-        )
+        way_out = "`samplemix run` makes it again"
+        if key.startswith("mixtures/"):
+            way_out = "`samplemix run --check-lake` makes it again, or says what is lost"
+        return DamagedError(f"{self.place(key)} is damaged ({error}); {way_out}.", key)
 
     def write_json(self, key: str, value: Any) -> None:
         """Write a JSON file once."""
@@ -192,21 +212,47 @@ class Lake:
             self.replace_json(key, value)
 
     def replace_json(self, key: str, value: Any) -> None:
-        """Write a manifest, in place of the one that may be there."""
-        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        self.write_bytes(key, text.encode() + b"\n", replace=True)
+        """Write a manifest, in place of the one that may be there; ``shapes`` may add a digest."""
+        self.write_bytes(key, _written(key, value), replace=True)
+
+    def keep_json(self, key: str, value: Any) -> None:
+        """Write a manifest unless the very same stands there, with its digest."""
+        if self._content(key) != _written(key, value):
+            self.replace_json(key, value)
 
     def read_json(self, key: str, default: Any = None) -> Any:
-        """Read a JSON file; ``default`` when there is none.
+        """Read a JSON file, without its own digest; ``default`` when there is none.
 
         Raises:
-            DamagedError: The file is no JSON.
+            DamagedError: It is no JSON, has another shape, or is not what was written.
         """
-        try:
-            return json.loads(self.path(key).read_bytes())
-        except FileNotFoundError:
+        content = self._content(key)
+        if content is None:
             return default
-        except (ValueError, OSError) as error:
+        try:
+            return shapes.opened(key, json.loads(content))
+        except (ValueError, RecursionError) as error:
+            raise self.damage(key, error) from error
+
+    def read_json_as_is(self, key: str) -> Any:
+        """Read a JSON file for those who say what is wrong with it; None when there is none.
+
+        Raises:
+            DamagedError: It is no JSON.
+        """
+        content = self._content(key)
+        try:
+            return None if content is None else json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self.damage(key, error) from error
+
+    def _content(self, key: str) -> bytes | None:
+        """Return the bytes of a small file; None when there is none."""
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
             raise self.damage(key, error) from error
 
     def write_bytes(self, key: str, content: bytes, *, replace: bool = False) -> None:
@@ -217,8 +263,11 @@ class Lake:
             aside.write_bytes(content)
 
     def remove(self, key: str) -> None:
-        """Remove a manifest; nothing happens when there is none."""
-        (self.root / key).unlink(missing_ok=True)
+        """Remove a manifest, or what stands in its place; nothing happens when there is none."""
+        if (self.root / key).is_dir():
+            self.remove_folder(key)
+        else:
+            (self.root / key).unlink(missing_ok=True)
 
     def remove_folder(self, key: str) -> None:
         """Remove what is below a key; nothing happens when there is none."""
@@ -282,88 +331,8 @@ class Lake:
         return digest_file(self.path(key))
 
 
-@contextlib.contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
-    """Yield a path beside a file; on leaving, it is synced and takes the file's name.
-
-    Raises:
-        LakeError: It could not be written.
-    """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except OSError as error:
-        raise LakeError(_explain(error, target)) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def filled(target: Path, marker: str, *, keeps: bool = True) -> Iterator[Path]:
-    """Yield a folder beside a target; on leaving, it takes the target's name.
-
-    Args:
-        target: The folder that is to be.
-        marker: The file without which it is not whole.
-        keeps: Whether it is to be; else it is gone on leaving.
-
-    Raises:
-        LakeError: It could not be written, or nothing wrote the marker.
-    """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        try:
-            aside.mkdir(parents=True)
-        except OSError as error:
-            raise LakeError(_explain(error, target)) from error
-        yield aside
-        if not (aside / marker).is_file():
-            raise LakeError(f"{target}: nothing wrote {marker}")
-        if not keeps:
-            return
-        try:
-            aside.rename(target)
-        except OSError as error:
-            # Somebody else finished the same folder first: same name, same content.
-            if (
-                error.errno not in {errno.ENOTEMPTY, errno.EEXIST}
-                or not (target / marker).is_file()
-            ):
-                raise LakeError(_explain(error, target)) from error
-    finally:
-        remove_folder(aside)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it; nothing happens when there is none."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def digest_file(path: Openable) -> str:
-    """Return the 128-bit BLAKE2b digest of a file's bytes, read in blocks."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _os_error(error: Exception) -> OSError:
-    """Return what the system said, which safetensors keeps in its sentence only."""
-    found = re.search(r"os error (\d+)", str(error))
-    code = int(found[1]) if found else errno.EIO
-    return OSError(code, os.strerror(code) if found else str(error))
-
-
-def _explain(error: OSError, target: Path) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full: {target} could not be written. Free space and run again."
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{target} may not be written ({error.strerror}): the lake needs write access."
-    return f"{target} could not be written: {error.strerror or error}"
+def _written(key: str, value: Any) -> bytes:
+    """Return the bytes of a JSON file."""
+    value = shapes.sealed(key, value)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"

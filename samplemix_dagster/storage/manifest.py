@@ -13,7 +13,8 @@ from typing import Any
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files, Seen
-from samplemix_dagster.storage.lake import Lake, digest_file
+from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.whole_files import digest_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,26 +10,18 @@ they are asked for each time. Who checks a lake compares each copy with its obje
 
 import contextlib
 import hashlib
-import json
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.lake import (
-    Lake,
-    StoredFile,
-    digest_file,
-    filled,
-    remove_folder,
-    written_aside,
-)
+from samplemix_dagster.storage.lake import Lake, StoredFile
 from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3_errors import LAKE
+from samplemix_dagster.storage.whole_files import digest_file, filled, remove_folder, written_aside
 
 _REPLACED = ("shards/", "state/", "reports/", "models/", "exports/")
 _WHOLE = ".whole"
@@ -99,6 +91,12 @@ class S3Lake(Lake):
         if self._snapshot is not None:
             self._snapshot.names[folder] = found
         return found
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the objects directly below a folder with their sizes in bytes: one listing."""
+        below = f"{self.prefix}{folder}/"
+        entries, _ = self.bucket.children(below)
+        return {entry.key.removeprefix(below): entry.size for entry in entries}
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -200,23 +198,17 @@ class S3Lake(Lake):
             aside.unlink(missing_ok=True)
         return copy
 
-    def read_json(self, key: str, default: Any = None) -> Any:
-        """Read a JSON object; ``default`` when there is none."""
+    def _content(self, key: str) -> bytes | None:
+        """Return the bytes of a small object; None when there is none."""
         if not self._is_replaced(key):
-            return super().read_json(key, default)
+            return super()._content(key)
         snapshot = self._snapshot
         if snapshot is not None and key in snapshot.contents:
-            content = snapshot.contents[key]
-        else:
-            content = self.bucket.read(self.prefix + key)
-            if snapshot is not None:
-                snapshot.contents[key] = content
-        if content is None:
-            return default
-        try:
-            return json.loads(content)
-        except ValueError as error:
-            raise self.damage(key, error) from error
+            return snapshot.contents[key]
+        content = self.bucket.read(self.prefix + key)
+        if snapshot is not None:
+            snapshot.contents[key] = content
+        return content
 
     # -- writing ----------------------------------------------------------------------------------
 

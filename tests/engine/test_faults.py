@@ -17,6 +17,7 @@ from samplemix_dagster.engine.repair import check_lake, repair
 from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.errors import DamagedError, LakeError, ModelError
 from samplemix_dagster.storage import lake as lake_module
+from samplemix_dagster.storage import table_files
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, run
 from tests.projects import (
@@ -150,9 +151,9 @@ def test_a_full_disk_is_named_and_what_was_done_is_kept(
         left[0] -= 1
         return write(*words, **options)
 
-    write = lake_module.pq.write_table
+    write = table_files.pq.write_table
     with monkeypatch.context() as patch:
-        patch.setattr(lake_module.pq, "write_table", full)
+        patch.setattr(table_files.pq, "write_table", full)
         with pytest.raises(LakeError, match=r"the disk is full: .* could not be written. Free"):
             run_project(open_project(root))
     assert not [path for path in lake_files(root, "**/.*") if path.is_file()]
@@ -167,7 +168,7 @@ def test_a_lake_that_may_not_be_written_is_named(
         raise OSError(errno.EROFS, "Read-only file system")
 
     turn_a_dial(root)
-    monkeypatch.setattr(lake_module.pq, "write_table", read_only)
+    monkeypatch.setattr(table_files.pq, "write_table", read_only)
     with pytest.raises(LakeError, match=r"may not be written .*the lake needs write access"):
         run_project(open_project(root))
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from samplemix_dagster.engine import mixing
-from samplemix_dagster.engine.exporting import current_version, is_exported
+from samplemix_dagster.engine.exporting import current_version
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.publishing import (
     broken_verdicts,
@@ -18,6 +18,7 @@ from samplemix_dagster.engine.publishing import (
 )
 from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.engine.status import project_status
+from samplemix_dagster.engine.version_files import is_exported
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import CheckFailedError
 from tests.engine.changes import turn_a_dial

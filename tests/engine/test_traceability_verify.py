@@ -15,6 +15,7 @@ from samplemix_dagster.engine.lineage import lineage, lineage_lines
 from samplemix_dagster.engine.mixture_manifest import sealed
 from samplemix_dagster.engine.verifying import verify
 from samplemix_dagster.errors import CheckFailedError, ConfigError
+from samplemix_dagster.storage import table_files
 from samplemix_dagster.storage.shards import REASONS
 from tests.engine.changes import CHANGES
 from tests.engine.runs import Run, manifest, rows, run, version
@@ -50,8 +51,14 @@ def altered(path: Path, column: str, value: Any) -> None:
     values[0] = value
     kind = table.schema.field(column).type
     place = table.column_names.index(column)
-    changed = table.set_column(place, table.schema.field(column), pa.array(values, kind))
-    pq.write_table(changed, path)
+    rewrite(path, table.set_column(place, table.schema.field(column), pa.array(values, kind)))
+
+
+def rewrite(path: Path, table: pa.Table) -> None:
+    """Write another table at a place of the lake, with the digests that belong to it."""
+    root = next(folder for folder in path.parents if folder.name == "lake")
+    recipe = json.loads(table.schema.metadata[table_files.RECIPE])
+    table_files.write(path, path.relative_to(root).as_posix(), table, recipe)
 
 
 # -- it holds -------------------------------------------------------------------------------------
@@ -135,7 +142,7 @@ def test_deep_finds_a_score_that_the_model_does_not_give(root: Path) -> None:
                 kind = table.schema.field(column)
                 place = table.column_names.index(column)
                 table = table.set_column(place, kind, pa.array(values, kind.type))
-            pq.write_table(table, path)
+            rewrite(path, table)
         break
     assert states(verified(root, deep=60))["deep_perplexity"] == "broken"
 

@@ -65,12 +65,12 @@ def test_what_one_machine_writes_another_reads(machine: MakeLake) -> None:
     here, there = machine("here"), machine("there")
     write(here)
     here.write_arrays("fits/x/1/a.safetensors", {"a": np.arange(5)})
-    here.write_json("fits/x/1/fit.json", {"a": 1})
+    here.write_json("fits/x/1/ids.json", {"a": 1})
     fill(here, "fits/y/1")
     assert there.read_table(KEY).equals(numbers(9))
     assert (there.num_rows(KEY), there.recipe(KEY)) == (9, {"stage": "numbers"})
     assert there.read_arrays("fits/x/1/a.safetensors")["a"].tolist() == [0, 1, 2, 3, 4]
-    assert there.read_json("fits/x/1/fit.json") == {"a": 1}
+    assert there.read_json("fits/x/1/ids.json") == {"a": 1}
     assert {p.name for p in there.folder("fits/y/1").glob("[!.]*")} == {"a", "b", "done"}
     assert there.digest(KEY) == here.digest(KEY)
 
@@ -165,7 +165,7 @@ def test_a_copy_does_not_make_a_file_exist(machine: MakeLake) -> None:
     assert machine("here").names("features/numbers/1") == set()
 
 
-@pytest.mark.parametrize("key", ["fits/x/current.json", "state/a/b.json", "models/digests.json"])
+@pytest.mark.parametrize("key", ["shards/current.json", "state/b.json", "models/others.json"])
 def test_a_manifest_is_asked_for_each_time(machine: MakeLake, key: str) -> None:
     here, there = machine("here"), machine("there")
     assert here.read_json(key, "none") == "none"
