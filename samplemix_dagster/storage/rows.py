@@ -18,7 +18,6 @@ import pyarrow as pa
 from samplemix_dagster.config import Corpus, Source
 from samplemix_dagster.errors import InputError
 
-ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt", ".md", ".text", ".rst")
 _COMPRESSED = (".gz", ".zst")
 _BLOCK_BYTES = 1 << 20
 _ZSTD_BLOCK_BYTES = 1 << 16  # a broken zstd stream loses the block in hand, so it is a small one
