@@ -17,6 +17,7 @@ from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import Verdict, budget_verdict, ledger_verdict
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.rejected import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
 MAX_REJECTED_SHARE = 0.1
@@ -107,15 +108,13 @@ def _rows(project: Project, outcome: Outcome) -> Verdict:
     documents = rejected = 0
     broken = []
     for shard in project.shards(str(outcome.partition)):
-        key = recipes.feature_key(stages.DOCUMENTS, shard)
-        rows = [
-            project.lake.read_table(name, ["row"]).column("row").to_numpy()
-            for name in (key, recipes.rejections_key(shard))
-        ]
-        documents += len(rows[0])
-        rejected += len(rows[1])
-        together = np.sort(np.concatenate(rows))
-        if not np.array_equal(together, np.arange(len(together))):
+        found = project.lake.read_table(recipes.feature_key(stages.DOCUMENTS, shard), ["row"])
+        others = project.lake.read_table(recipes.rejections_key(shard))
+        counts = row_counts(others)
+        documents += found.num_rows
+        rejected += sum(counts)
+        rows = np.concatenate([found.column("row").to_numpy(), others.column("row").to_numpy()])
+        if not _add_up(rows, found.num_rows + sum(counts)):
             broken.append(shard.shard.path)
     facts: dict[str, Any] = {
         "rows": documents + rejected,
@@ -125,6 +124,13 @@ def _rows(project: Project, outcome: Outcome) -> Verdict:
     if broken:
         facts["shards_that_do_not_add_up"] = broken[:20]
     return Verdict(passed=not broken, facts=facts)
+
+
+def _add_up(rows: Any, total: int) -> bool:
+    """Whether rows are so many, each once: all of them, or some of which one stands for many."""
+    distinct = np.unique(rows)
+    is_inside = not len(rows) or bool(distinct[0] >= 0 and distinct[-1] < total)
+    return len(distinct) == len(rows) <= total and is_inside
 
 
 def _rejected(project: Project, outcome: Outcome) -> Verdict:

@@ -22,8 +22,10 @@ class Source(Section):
 
     path: str | list[str]
     """Glob, folder or file (or a list of them), relative to this file. ``**`` crosses folders."""
-    format: Literal["auto", "jsonl", "parquet", "csv", "text"] = "auto"
-    """How a shard is read; ``auto`` decides by the file's ending (.jsonl, .parquet, .csv, .txt)."""
+    format: Literal[
+        "auto", "jsonl", "parquet", "csv", "tsv", "text", "arrow", "webdataset", "warc"
+    ] = "auto"
+    """How a shard is read; ``auto`` decides by first bytes and ending, and reads no others."""
     text: str = "text"
     """Field (or column) that holds the text; dots reach into nested fields."""
     id: str = "id"

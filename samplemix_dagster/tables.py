@@ -84,11 +84,12 @@ DOCUMENTS = Table(
 )
 REJECTIONS = Table(
     "rejections",
-    "One row per row of a shard that is no document.",
+    "One row per row of a shard that is no document, or for many of one reason.",
     (
         _ROW,
         Column("reason", pa.string(), "why, from a closed list"),
         Column("excerpt", pa.string(), "at most 200 characters of what was found"),
+        Column("num_rows", pa.int64(), "rows of the shard that it stands for: 1, or many"),
     ),
 )
 GRAMS = Table(

@@ -152,6 +152,7 @@ def _rejections() -> list[Row]:
             "row": row,
             "reason": reason,
             "excerpt": f"excerpt {row}",
+            "num_rows": 3 if row == 102 else 1,
         }
         for source, row, reason in places
     ]

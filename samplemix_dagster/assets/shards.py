@@ -1,5 +1,6 @@
 """shards: files -> documents and rejected rows -> the set that is the corpus."""
 
+from collections import Counter
 from typing import Any
 
 from samplemix_dagster import tables
@@ -8,15 +9,14 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.rejected import rejected_by_reason
 
 
 def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
     recipes = Recipes(project)
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
     for shard in project.shards(str(outcome.partition)):
-        rejected = project.lake.read_table(recipes.rejections_key(shard), ["reason"])
-        for reason in rejected.column("reason").to_pylist():
-            reasons[reason] = reasons.get(reason, 0) + 1
+        reasons += rejected_by_reason(recipes, shard)
     metadata: dict[str, Any] = {"rejected_rows": sum(reasons.values())}
     if reasons:
         metadata["rejected_by_reason"] = table_value(

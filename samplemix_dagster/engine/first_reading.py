@@ -26,15 +26,18 @@ from samplemix_dagster.engine.maps import (
 )
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.rejected import num_rejected
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
 from samplemix_dagster.engine.workers import map_chunks
+from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.manifest import (
     Manifest,
     former_manifests,
     manifest_key,
     source_of,
 )
+from samplemix_dagster.storage.rejections import Rejections
 from samplemix_dagster.storage.shards import (
     Document,
     Rejection,
@@ -72,7 +75,7 @@ def run_raw_shards(
                 path=shard.shard.path,
                 num_documents=project.lake.num_rows(key),
                 num_computed=computed.get(shard.digest, 0),
-                num_rejected=project.lake.num_rows(recipes.rejections_key(shard)),
+                num_rejected=num_rejected(recipes, shard),
             )
         )
     asset_stages = (stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
@@ -109,7 +112,9 @@ class _FirstReading:
         self.recipes = recipes
         self.shards = shards
         self.rows: dict[int, list[dict[str, Any]]] = {}
-        self.rejected: dict[int, list[Rejection]] = {}
+        self.rejected: dict[int, Rejections] = {}
+        self.num_read: dict[int, int] = {}
+        """Rows that each shard has, as its reader counted them."""
         self.finished_reading: set[int] = set()
 
     def run(self, partition: str, progress: Progress) -> dict[str, int]:
@@ -138,7 +143,7 @@ class _FirstReading:
         }
         is_detected = self.project.config.corpus.language == "detect"
         for position, shard in enumerate(self.shards):
-            self.rows[position], self.rejected[position] = [], []
+            self.rows[position], self.rejected[position] = [], Rejections()
             documents = self._documents(position, shard)
             for ids, texts in batches(documents):
                 yield Chunk(
@@ -150,9 +155,15 @@ class _FirstReading:
                 )
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        for row in read_shard(self.project.open_shard(shard.shard), shard.rules):
+        rows = read_shard(self.project.open_shard(shard.shard), shard.rules)
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration as end:
+                self.num_read[position] = end.value
+                return
             if isinstance(row, Rejection):
-                self.rejected[position].append(row)
+                self.rejected[position].add(row)
                 continue
             identity = doc_id(row.text)
             self.rows[position].append(
@@ -179,10 +190,16 @@ class _FirstReading:
 
         Raises:
             InputError: The file is not the one that was scanned, so its digest is another's.
+            CheckFailedError: Documents and rejected rows are not the rows of the file.
         """
         shard = self.shards[position]
         check_unchanged(self.project, shard)
         rows, rejected = self.rows.pop(position), self.rejected.pop(position)
+        if len(rows) + rejected.num_rows != self.num_read.pop(position):
+            raise CheckFailedError(
+                f"{shard.shard.path}: {len(rows)} documents and {rejected.num_rows} rejected rows "
+                "are not the rows that were read. This is a fault of the program; please report it."
+            )
         results = gathered.pop(position, [])
         languages = [code for result in results for code in result.languages]
         if not languages:
@@ -193,11 +210,7 @@ class _FirstReading:
             self._put(stage, shard, table)
         self.project.lake.write_table(
             self.recipes.rejections_key(shard),
-            tables.REJECTIONS.make(
-                row=[item.row for item in rejected],
-                reason=[item.reason for item in rejected],
-                excerpt=[item.excerpt for item in rejected],
-            ),
+            rejected.table(),
             tables.REJECTIONS,
             self.recipes.recipe(stages.DOCUMENTS, shard.source),
         )

@@ -26,6 +26,7 @@ from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.rejected import num_rejected
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake
@@ -162,7 +163,7 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         count["shards"] += 1
         count["documents"] += documents.num_rows
         count["bytes"] += int(np.sum(documents.column("num_bytes").to_numpy()))
-        count["rejected"] += lake.num_rows(recipes.rejections_key(shard))
+        count["rejected"] += num_rejected(recipes, shard)
         for entry in documents.column("language").value_counts().to_pylist():
             languages[entry["values"]] = languages.get(entry["values"], 0) + entry["counts"]
         sample.add(shard, documents)
@@ -171,7 +172,7 @@ def make_corpus(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
         rejected = sum(count["rejected"] for count in counts.values())
         raise InputError(
             f"the corpus has no document: {len(shards)} shards were read and {rejected} rows "
-            'rejected. `samplemix query "select reason, count(*) from rejections group by 1"` '
+            'rejected. `samplemix query "select reason, sum(num_rows) from rejections group by 1"` '
             "says why; check the `text` field of the sources."
         )
     duplicates = find_duplicates(recipes, shards)

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.rows import ENDINGS
+from samplemix_dagster.storage.formats.names import is_data_name, named
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
 
-_PACKED = (".gz", ".zst")
 _WILD = re.compile(r"[*?\[]")
 
 Seen = tuple[int, str]
@@ -194,7 +193,7 @@ def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
 
 def is_shard_name(name: str) -> bool:
     """Whether a file's name says that it may hold text."""
-    return name.removesuffix(".gz").removesuffix(".zst").lower().endswith(ENDINGS)
+    return is_data_name(name)
 
 
 def _local(root: Path, pattern: str) -> tuple[set[str], set[str]]:
@@ -206,9 +205,14 @@ def _local(root: Path, pattern: str) -> tuple[set[str], set[str]]:
         path = Path(name)
         if path.is_file():
             files.add(_relative(path, root))
-        elif path.is_dir() and path.suffix in (*ENDINGS, *_PACKED):
+        elif path.is_dir() and _is_named_like_a_shard(path.name):
             folders.add(_relative(path, root))
     return files, folders
+
+
+def _is_named_like_a_shard(name: str) -> bool:
+    meaning = named(name)
+    return meaning.format is not None or meaning.compression is not None
 
 
 def _below(folder: Path) -> Iterator[Path]:

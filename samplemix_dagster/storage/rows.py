@@ -1,397 +1,229 @@
-"""Rows of a file, by format: JSON lines, CSV, plain text, Parquet; packed or not.
+"""Rows of a file: which reader a file has, and the equation that no reader can leave.
 
 A row is what stands in the file, or what is wrong with it. Whether it is a document is decided in
-``shards.py``.
+``shards.py``. What a file is, its first bytes say, then its name, then nothing: a file of a name
+that is not known is never read as prose, unless the configuration says how it is to be read.
 """
 
-import csv
-import gzip
-import io
-import json
-import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, cast
+from typing import IO, cast
 
-import pyarrow as pa
+from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.storage.formats.base import (
+    Openable,
+    Reader,
+    ReadRules,
+    Row,
+    Rows,
+    field_of,
+    one,
+)
+from samplemix_dagster.storage.formats.columns import read_arrow, read_parquet
+from samplemix_dagster.storage.formats.csv_cells import read_csv, read_tsv
+from samplemix_dagster.storage.formats.json_lines import HEAD_BYTES, read_json, shape_of
+from samplemix_dagster.storage.formats.names import Compression, Format, named, refusal
+from samplemix_dagster.storage.formats.plain import read_text
+from samplemix_dagster.storage.formats.streams import (
+    as_utf8,
+    encoding_of,
+    needs_new_zstd,
+    packed_as,
+    stream_of,
+)
+from samplemix_dagster.storage.formats.warc import is_warc, read_warc
+from samplemix_dagster.storage.formats.webdataset import read_tar
 
-from samplemix_dagster.config import Corpus, Source
-from samplemix_dagster.errors import InputError
+__all__ = [
+    "Openable",
+    "ReadRules",
+    "Row",
+    "field_of",
+    "read_fields",
+    "readers_of",
+    "rows_of",
+    "with_versions",
+]
 
-ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt", ".md", ".text", ".rst")
-_COMPRESSED = (".gz", ".zst")
-_BLOCK_BYTES = 1 << 20
-_ZSTD_BLOCK_BYTES = 1 << 16  # a broken zstd stream loses the block in hand, so it is a small one
-_UNCONVERTIBLE = (ValueError, OverflowError, LookupError, pa.ArrowException)
-
-
-class Openable(Protocol):
-    """What readers need of a file: ``pathlib.Path`` has it, and so has an object of S3."""
-
-    @property
-    def name(self) -> str:
-        """The last part of its path."""
-
-    @property
-    def suffix(self) -> str:
-        """Its ending, with the dot."""
-
-    def is_dir(self) -> bool:
-        """Whether it is a folder."""
-
-    def is_file(self) -> bool:
-        """Whether it is there."""
-
-    def open(self, mode: Any) -> IO[Any]:
-        """Open it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRules:
-    """Everything that decides which rows are documents and what their text is."""
-
-    format: str
-    text: str
-    id: str
-    metadata: tuple[str, ...]
-    split: str
-    min_characters: int
-    max_characters: int
-    max_word_characters: int
-
-    @classmethod
-    def of(cls, corpus: Corpus, source: Source) -> "ReadRules":
-        """Return the rules that a configuration states for one source."""
-        metadata = list(source.metadata)
-        if corpus.language != "detect" and corpus.language not in metadata:
-            metadata.append(corpus.language)
-        return cls(
-            format=source.format,
-            text=source.text,
-            id=source.id,
-            metadata=tuple(metadata),
-            split=source.split,
-            min_characters=corpus.min_characters,
-            max_characters=corpus.max_characters,
-            max_word_characters=corpus.max_word_characters,
-        )
-
-    def text_recipe(self) -> dict[str, Any]:
-        """What the set of documents and their texts depend on, beside the shard's bytes."""
-        return {
-            "format": self.format,
-            "text": self.text,
-            "split": self.split,
-            "min_characters": self.min_characters,
-            "max_characters": self.max_characters,
-            "max_word_characters": self.max_word_characters,
-            "version": 1,
-        }
+_MARKS: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+_STREAMED: dict[str, Reader] = {
+    "jsonl": read_json,
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "text": read_text,
+    "webdataset": read_tar,
+    "warc": read_warc,
+}
+_COLUMNS: dict[str, Reader] = {"parquet": read_parquet, "arrow": read_arrow}
+_VERSIONS: dict[str, int] = {
+    "csv": 2,
+    "tsv": 2,
+    "arrow": 1,
+    "webdataset": 1,
+    "warc": 1,
+    "names": 2,
+    "json": 2,
+    "bz2": 1,
+    "xz": 1,
+    "zstd": 2,
+    "encoding": 1,
+}
+"""Readers beyond those of the first version. Raise one when it reads otherwise than before: that
+moves the addresses of the sources that have such files, and of no others."""
+_MENDED = frozenset({"csv", "tsv", "arrow", "webdataset", "warc"})
+_FIRST_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv")
+_PEEKED_BYTES = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row as found: exactly one of a value (with its fields) or a problem."""
+class _Kind:
+    """What a file is, as far as name, first bytes and configuration say."""
 
-    value: Any = None
-    fields: dict[str, Any] | None = None
-    problem: str | None = None
-    excerpt: str = ""
+    format: Format | None
+    compression: Compression | None = None
+    problem: str = ""
+    """Why it is not read."""
 
 
-def read_fields(path: Openable, rules: ReadRules) -> Iterator[dict[str, Any]]:
+def read_fields(path: Openable, rules: ReadRules) -> Iterator[dict[str, object]]:
     """Yield the fields of every row that has fields, to find out what they are called."""
     for row in rows_of(path, rules):
         if row.fields:
             yield row.fields
 
 
-def field_of(fields: dict[str, Any], name: str) -> Any:
-    """Return a field by name; dots reach into nested fields. None where it is absent."""
-    if name in fields:
-        return fields[name]
-    value: Any = fields
-    for part in name.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
-
-
-def rows_of(path: Openable, rules: ReadRules) -> Iterator[Row]:
-    """Yield every row of a file as it is found: a value with its fields, or a problem.
+def rows_of(path: Openable, rules: ReadRules) -> Generator[Row, None, int]:
+    """Yield every row of a file as it is found; return how many there were.
 
     Raises:
         InputError: The file is gone or may not be read.
+        CheckFailedError: A reader gave another number of records than the file has.
     """
-    if path.is_dir():
-        yield Row(problem="directory", excerpt=path.name)
-        return
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-            if not head:
-                yield Row(problem="empty_file")
-                return
-            file.seek(0)
-            yield from _rows_of_stream(file, head, path, rules)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _rows_of_stream(
-    file: IO[bytes], head: bytes, path: Openable, rules: ReadRules
-) -> Iterator[Row]:
-    name = path.name.lower()
-    stem = next((name.removesuffix(end) for end in _COMPRESSED if name.endswith(end)), name)
-    kind = rules.format if rules.format != "auto" else _kind(stem)
-    if head.startswith(b"PAR1"):
-        yield from _parquet_rows(file, rules)
-        return
-    if kind == "parquet":
-        yield Row(problem="unreadable", excerpt="not a Parquet file")
-        return
-    stream: IO[bytes] = file
-    if head.startswith(b"\x1f\x8b"):
-        stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    elif head.startswith(b"\x28\xb5\x2f\xfd"):
-        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
-    elif name.endswith(_COMPRESSED):
-        yield Row(problem="unreadable", excerpt=f"not a {path.suffix[1:]} file")
-        return
-    blocks = _blocks(stream, _BLOCK_BYTES if stream is file else _ZSTD_BLOCK_BYTES)
-    reader = {"jsonl": _json_rows, "csv": _csv_rows, "text": _text_rows}[kind]
-    yield from reader(blocks, rules, "\t" if stem.endswith(".tsv") else ",")
-
-
-def _kind(stem: str) -> str:
-    if stem.endswith((".jsonl", ".ndjson", ".json")):
-        return "jsonl"
-    if stem.endswith(".parquet"):
-        return "parquet"
-    return "csv" if stem.endswith((".csv", ".tsv")) else "text"
-
-
-_TRUNCATED = b""
-"""Marks in a stream of blocks that the shard ended in the middle."""
-
-
-def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Yield the decompressed bytes; a last empty block says that the stream broke off.
-
-    ``read1`` hands out what a broken stream still gave, where ``read`` would lose it.
-    """
-    first = True
+    num_rows = num_records = 0
+    reader = _rows(path, rules)
     while True:
         try:
-            block = stream.read1(size)  # type: ignore[attr-defined]
-        except (EOFError, zlib.error, OSError) as error:
-            if getattr(error, "errno", None) is not None:
-                raise  # the disk, not the stream
-            yield _TRUNCATED
-            return
-        if not block:
-            return
-        if first:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            first = False
-        if block:
-            yield block
+            row = next(reader)
+        except StopIteration as end:
+            if end.value != num_records:
+                raise CheckFailedError(
+                    f"{path}: {end.value} records were counted, and the rows that were read are "
+                    f"{num_records} of them. This is a fault of the reader; please report it."
+                ) from None
+            return num_rows
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        num_rows += row.num_rows
+        num_records += row.num_rows * row.num_records
+        yield row
 
 
-def _lines(blocks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes | None, bytes]]:
-    r"""Yield (line, b"") for each line, (None, head) for one above the limit or a broken end.
-
-    A line above the limit yields ``(None, its first bytes)`` and is otherwise skipped; a stream
-    that breaks off yields ``(None, b"\0" + the incomplete line's first bytes)``.
-    """
-    pending, skipping = b"", False
-    for block in blocks:
-        if block == _TRUNCATED:
-            yield None, b"\0" + pending[:1000]
-            return
-        *complete, rest = block.split(b"\n")
-        for piece in complete:
-            if not skipping:
-                line = pending + piece
-                yield (line, b"") if len(line) <= limit else (None, line[:1000])
-            pending, skipping = b"", False
-        if skipping:
-            continue
-        pending += rest
-        if len(pending) > limit:
-            yield None, pending[:1000]
-            pending, skipping = b"", True
-    if pending:
-        yield pending, b""
+def _rows(path: Openable, rules: ReadRules) -> Rows:
+    if path.is_dir():
+        return (yield from one("directory", path.name))
+    with path.open("rb") as file:
+        head = file.read(_PEEKED_BYTES)
+        if not head:
+            return (yield from one("empty_file", ""))
+        file.seek(0)
+        kind = _kind_of(path.name, head, rules)
+        if kind.format is None or kind.problem:
+            return (yield from one("unreadable", kind.problem))
+        if kind.format in _COLUMNS:
+            return (yield from _COLUMNS[kind.format](file, rules))
+        return (yield from _streamed(file, kind, rules))
 
 
-def _json_rows(blocks: Iterator[bytes], rules: ReadRules, _separator: str) -> Iterator[Row]:
-    limit = 8 * rules.max_characters + _BLOCK_BYTES
-    for line, head in _lines(blocks, limit):
-        if line is None:
-            cut = head.startswith(b"\0")
-            excerpt = head.removeprefix(b"\0").decode("utf-8", "replace")
-            yield Row(problem="truncated" if cut else "too_long", excerpt=excerpt)
-        elif line.strip():
-            yield _json_row(line, rules)
+def _kind_of(name: str, head: bytes, rules: ReadRules) -> _Kind:
+    """Return what a file is; first bytes have the last word."""
+    shown = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
+    if shown is not None:
+        return _Kind(format=shown)
+    stated = named(name)
+    format_ = _format_of(name, rules)
+    packed = packed_as(head)
+    if format_ is None:
+        return _Kind(format=None, problem=refusal(name))
+    if packed is None and stated.compression is not None:
+        ending = name.rpartition(".")[2].lower()
+        return _Kind(format=format_, problem=f"not a {ending} file")
+    if format_ == "parquet":
+        return _Kind(format=format_, problem="not a Parquet file")
+    if format_ == "arrow" and packed is not None:
+        return _Kind(format=format_, problem="an Arrow file that is packed as a whole: unpack it")
+    return _Kind(format=format_, compression=packed)
 
 
-def _json_row(line: bytes, rules: ReadRules) -> Row:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        return Row(problem="invalid_utf8", excerpt=line[:1000].decode("utf-8", "backslashreplace"))
-    try:
-        fields = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return Row(problem="invalid_json", excerpt=text[:1000])
-    if not isinstance(fields, dict):
-        return Row(problem="invalid_json", excerpt=text[:1000])
-    return Row(value=field_of(fields, rules.text), fields=fields)
+def _format_of(name: str, rules: ReadRules) -> Format | None:
+    """Return the format that the configuration states, or else the name."""
+    stated = named(name).format
+    if rules.format == "auto":
+        return stated
+    if rules.format == "csv" and stated == "tsv":
+        return "tsv"
+    return cast("Format", rules.format)
 
 
-def _no_constant(_name: str) -> None:
-    """NaN and Infinity, which JSON does not have but Python writes, are read as null."""
+def _streamed(file: IO[bytes], kind: _Kind, rules: ReadRules) -> Rows:
+    stream = stream_of(file, kind.compression)
+    if kind.compression is not None:
+        head = stream.head(_PEEKED_BYTES)
+        what = "Parquet" if head.startswith(b"PAR1") else packed_as(head)
+        if what is not None:
+            problem = f"{what} inside {kind.compression}: unpack it once"
+            return (yield from one("unreadable", problem))
+    if kind.format == "warc" and not is_warc(stream.head(_PEEKED_BYTES)):
+        return (yield from one("unreadable", "not a WARC file"))
+    if kind.format not in {"webdataset", "warc"}:
+        stream = as_utf8(stream)
+    return (yield from _STREAMED[str(kind.format)](stream, rules))
 
 
-def _csv_rows(blocks: Iterator[bytes], rules: ReadRules, separator: str) -> Iterator[Row]:
-    csv.field_size_limit(8 * rules.max_characters + _BLOCK_BYTES)
-    broken: list[bytes] = []
+def readers_of(path: Openable, rules: ReadRules) -> set[str]:
+    """Return which readers beyond those of the first version a file has.
 
-    def lines() -> Iterator[str]:
-        for line, head in _lines(blocks, 8 * rules.max_characters + _BLOCK_BYTES):
-            if line is None:
-                broken.append(head)
-                return
-            yield line.decode("utf-8", "surrogateescape") + "\n"
-
-    reader = csv.reader(lines(), delimiter=separator)
-    try:
-        header = next(reader, None)
-        if header is None or rules.text not in header:
-            found = ", ".join(header or [])
-            yield Row(problem="unreadable", excerpt=f"no column {rules.text!r}; found: {found}")
-            return
-        for cells in reader:
-            if cells:
-                fields = dict(zip(header, cells, strict=False))
-                yield Row(value=fields.get(rules.text), fields=fields)
-    except csv.Error as error:
-        yield Row(problem="unreadable", excerpt=str(error))
-    if broken:
-        cut = broken[0].startswith(b"\0")
-        excerpt = broken[0].removeprefix(b"\0").decode("utf-8", "replace")
-        yield Row(problem="truncated" if cut else "too_long", excerpt=excerpt)
-
-
-def _text_rows(blocks: Iterator[bytes], rules: ReadRules, _separator: str) -> Iterator[Row]:
-    limit = 8 * rules.max_characters + _BLOCK_BYTES
-    if rules.split == "blank_line":
-        yield from _paragraph_rows(blocks, limit)
-        return
-    buffer = io.BytesIO()
-    for block in blocks:
-        if block == _TRUNCATED:
-            excerpt = buffer.getvalue()[:1000].decode("utf-8", "replace")
-            yield Row(problem="truncated", excerpt=excerpt)
-            return
-        buffer.write(block)
-        if buffer.tell() > limit:
-            excerpt = buffer.getvalue()[:1000].decode("utf-8", "replace")
-            yield Row(problem="too_long", excerpt=excerpt)
-            return
-    yield _decoded(buffer.getvalue())
-
-
-def _paragraph_rows(blocks: Iterator[bytes], limit: int) -> Iterator[Row]:
-    paragraph: list[bytes] = []
-    size = 0
-    for line, head in _lines(blocks, limit):
-        if line is None:
-            cut = head.startswith(b"\0")
-            excerpt = (b"\n".join(paragraph) + head.removeprefix(b"\0"))[:1000]
-            reason = "truncated" if cut else "too_long"
-            yield Row(problem=reason, excerpt=excerpt.decode("utf-8", "replace"))
-            paragraph, size = [], 0
-        elif line.strip():
-            size += len(line)
-            if size <= limit:
-                paragraph.append(line.removesuffix(b"\r"))
-        elif paragraph:
-            yield _paragraph(paragraph, size > limit)
-            paragraph, size = [], 0
-    if paragraph:
-        yield _paragraph(paragraph, size > limit)
-
-
-def _paragraph(lines: list[bytes], is_too_long: bool) -> Row:
-    text = b"\n".join(lines)
-    if is_too_long:
-        return Row(problem="too_long", excerpt=text[:1000].decode("utf-8", "replace"))
-    return _decoded(text)
-
-
-def _decoded(raw: bytes) -> Row:
-    try:
-        return Row(value=raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        return Row(problem="invalid_utf8", excerpt=raw[:1000].decode("utf-8", "backslashreplace"))
-
-
-def _parquet_rows(file: IO[bytes], rules: ReadRules) -> Iterator[Row]:
-    import pyarrow.parquet as pq
-
-    try:
-        # Buffering ahead reads every row group at once, and memory would grow with the shard.
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        available = set(parquet.schema_arrow.names)
-        wanted = {
-            name if name in available else name.split(".")[0]
-            for name in (rules.text, rules.id, *rules.metadata)
-        }
-        columns = sorted(wanted & available)
-        if rules.text not in available and rules.text.split(".")[0] not in available:
-            found = ", ".join(sorted(available))
-            yield Row(problem="unreadable", excerpt=f"no column {rules.text!r}; found: {found}")
-            return
-        for batch in parquet.iter_batches(batch_size=256, columns=columns):
-            yield from _batch_rows(batch, rules)
-    except (pa.ArrowException, OSError) as error:
-        yield Row(problem="truncated", excerpt=str(error))
-
-
-def _batch_rows(batch: Any, rules: ReadRules) -> Iterator[Row]:
-    try:
-        rows = batch.to_pylist()
-    except _UNCONVERTIBLE:
-        # One bad value spoils the batch's conversion, so each is tried by itself.
-        for index in range(batch.num_rows):
-            try:
-                fields = {name: _value(batch.column(name)[index]) for name in batch.schema.names}
-            except UnicodeDecodeError as error:
-                yield Row(problem="invalid_utf8", excerpt=repr(bytes(error.object)[:200]))
-            else:
-                yield Row(value=field_of(fields, rules.text), fields=fields)
-        return
-    for fields in rows:
-        yield Row(value=field_of(fields, rules.text), fields=fields)
-
-
-def _value(scalar: Any) -> Any:
-    """Return a Parquet value; a time that Python cannot hold as Arrow's text, or else None.
+    Its name says it, or its first bytes; the whole file is never read.
 
     Raises:
-        UnicodeDecodeError: A string is not UTF-8.
+        OSError: The file is gone or may not be read.
     """
-    if isinstance(scalar, pa.StructScalar) and scalar.is_valid:
-        return {name: _value(scalar[name]) for name in scalar}
-    try:
-        return scalar.as_py()
-    except UnicodeDecodeError:
-        raise
-    except _UNCONVERTIBLE:
-        try:
-            return scalar.cast(pa.string()).as_py()
-        except pa.ArrowException:
-            return None
+    format_ = _format_of(path.name, rules)
+    found = {str(format_)} & _MENDED
+    if rules.format == "auto" and format_ != _first_format_of(path.name):
+        found.add("names")
+    if found or format_ == "parquet" or path.is_dir():
+        return found
+    with path.open("rb") as file:
+        head = file.read(_PEEKED_BYTES)
+        file.seek(0)
+        kind = _kind_of(path.name, head, rules)
+        if not head or kind.format == "parquet" or (kind.problem and not head):
+            return set()
+        return {"arrow"} if kind.format == "arrow" else _readers_of_stream(file, head, kind)
+
+
+def _first_format_of(name: str) -> str:
+    """Return how the first version read a file of a name: as prose, where it knew none better."""
+    low = name.lower()
+    stem = next((low.removesuffix(end) for end in (".gz", ".zst") if low.endswith(end)), low)
+    found = named(stem).format if stem.endswith(_FIRST_ENDINGS) else None
+    return found or "text"
+
+
+def _readers_of_stream(file: IO[bytes], head: bytes, kind: _Kind) -> set[str]:
+    found = {str(kind.compression)} & {"bz2", "xz"}
+    if kind.compression == "zstd" and needs_new_zstd(head):
+        found.add("zstd")
+    if kind.problem:
+        return found
+    stream = stream_of(file, kind.compression)
+    if encoding_of(stream.head(4)) != "utf-8":
+        found.add("encoding")
+    if kind.format == "jsonl" and shape_of(as_utf8(stream).head(HEAD_BYTES)) != "lines":
+        found.add("json")
+    return found
+
+
+def with_versions(readers: set[str]) -> dict[str, int]:
+    """Return readers with their versions, for a recipe."""
+    return {name: _VERSIONS[name] for name in sorted(readers)}

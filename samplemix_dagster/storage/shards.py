@@ -13,11 +13,14 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from samplemix_dagster.storage.rows import Openable, ReadRules, field_of, rows_of
+from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.storage.rejections import MOST_FIRST
+from samplemix_dagster.storage.rows import Openable, ReadRules, Row, field_of, rows_of
 
 REASONS: dict[str, str] = {
     "empty_file": "the shard has no row",
@@ -25,6 +28,12 @@ REASONS: dict[str, str] = {
     "truncated": "the shard ends in the middle; what came before is kept",
     "directory": "a folder stands where a shard was expected",
     "invalid_json": "the line is not one JSON object",
+    "stray_quote": "a quote of CSV is not closed, or closed in the middle of a cell",
+    "too_many_cells": "more cells than columns, and which are the text is not certain",
+    "too_few_cells": "fewer cells than columns, behind the text",
+    "repeated_header": "the names of the columns once more: files were joined",
+    "duplicate_field": "the text field stands there more than once, with different values",
+    "no_text_record": "a member of an archive or a record of a crawl without plain text",
     "invalid_utf8": "the bytes are not UTF-8, or a lone surrogate stands in the text",
     "missing_text": "the text field is absent or null",
     "not_text": "the text field is not a string",
@@ -64,36 +73,67 @@ class Rejection:
     row: int
     reason: str
     excerpt: str
+    num_rows: int = 1
+    """So many rows from this one on are rejected for this reason."""
 
 
-def read_shard(path: Openable, rules: ReadRules) -> Iterator[Document | Rejection]:
-    """Yield every row of a shard, in order, as a document or a rejection.
+def read_shard(path: Openable, rules: ReadRules) -> Generator[Document | Rejection, None, int]:
+    """Yield every row of a shard, in order, as a document or a rejection; return their number.
+
+    Equal rejected rows that follow each other are one rejection, once there are many.
 
     Raises:
         InputError: The file is gone or may not be read (what it contains never raises).
+        CheckFailedError: Documents and rejected rows are not the rows that the file has.
     """
-    number = -1
-    for number, row in enumerate(rows_of(path, rules)):
-        if row.problem is not None:
-            yield Rejection(row=number, reason=row.problem, excerpt=_excerpt(row.excerpt))
-            continue
-        problem = _text_problem(row.value, rules)
-        if problem is not None:
-            yield Rejection(row=number, reason=problem, excerpt=_excerpt(row.value))
-            continue
-        fields = row.fields or {}
-        yield Document(
-            row=number,
-            text=row.value,
-            id=_as_id(field_of(fields, rules.id)),
-            metadata={
-                name: value
-                for name in rules.metadata
-                if (value := field_of(fields, name)) is not None and not _is_nan(value)
-            },
-        )
-    if number < 0:
+    number = 0
+    seen: Counter[str] = Counter()
+    rows = rows_of(path, rules)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration as end:
+            if end.value != number:
+                raise CheckFailedError(
+                    f"{path}: {end.value} rows, but {number} documents and rejected rows"
+                ) from None
+            break
+        problem = row.problem or _text_problem(row.value, rules)
+        if problem is None:
+            for place in range(number, number + row.num_rows):
+                yield _document(place, row, rules)
+        else:
+            yield from _rejections(number, problem, row, seen)
+        number += row.num_rows
+    if number == 0:
         yield Rejection(row=0, reason="empty_file", excerpt="")
+    return max(1, number)
+
+
+def _document(number: int, row: Row, rules: ReadRules) -> Document:
+    fields = row.fields or {}
+    return Document(
+        row=number,
+        text=row.value,
+        id=_as_id(field_of(fields, rules.id)),
+        metadata={
+            name: value
+            for name in rules.metadata
+            if (value := field_of(fields, name)) is not None and not _is_nan(value)
+        },
+    )
+
+
+def _rejections(number: int, reason: str, row: Row, seen: Counter[str]) -> Iterator[Rejection]:
+    """Yield equal rows one by one, until there are many of their reason; then as one."""
+    excerpt = _excerpt(row.value if row.problem is None else row.excerpt)
+    rest = row.num_rows
+    while rest and not row.is_one and seen[reason] < MOST_FIRST:
+        yield Rejection(row=number, reason=reason, excerpt=excerpt)
+        number, rest = number + 1, rest - 1
+        seen[reason] += 1
+    if rest:
+        yield Rejection(row=number, reason=reason, excerpt=excerpt, num_rows=rest)
 
 
 def metadata_json(metadata: dict[str, Any]) -> str:

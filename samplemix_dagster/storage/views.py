@@ -15,7 +15,7 @@ from samplemix_dagster.storage.manifest import Manifest, ledger_file, source_of
 VIEWS: dict[str, str] = {
     "documents": "One row per document occurrence: where it stands, what is known of it.",
     "scores": "One row per document occurrence, with every score.",
-    "rejections": "One row per row of a shard that is no document.",
+    "rejections": "One row per row of a shard that is no document, or for many of one reason.",
     "duplicates": "One row per occurrence of a text that stands earlier in the corpus too.",
     "ledger": "One row per document of each mixture's current version, drawn or not.",
     "mixtures": "One row per mixture version.",
@@ -27,7 +27,7 @@ VIEWS: dict[str, str] = {
 _DOCUMENT_COLUMNS = (
     "doc_id varchar, row bigint, id varchar, language varchar, num_bytes bigint, metadata varchar"
 )
-_REJECTION_COLUMNS = "row bigint, reason varchar, excerpt varchar"
+_REJECTION_COLUMNS = "row bigint, reason varchar, excerpt varchar, num_rows bigint"
 _SCORE_COLUMNS = (
     "doc_id varchar, row bigint, language varchar, num_tokens bigint, bits_per_byte double, "
     "perplexity double, quality double, cluster integer, topic integer, diversity double"
@@ -125,11 +125,12 @@ inner join all_documents as d on s.source = d.source and s.digest = d.digest and
 
 _REJECTIONS_VIEW = """
 create or replace view rejections as
-select r.source, p.path as shard, r.row, r.reason, r.excerpt
+select
+    r.source, p.path as shard, r.row, r.reason, r.excerpt, coalesce(r.num_rows, 1) as num_rows
 from all_rejections as r
 inner join shards as p on r.source = p.source and r.digest = p.digest
 union all by name
-select source, path as shard, 0 as row, 'directory' as reason, '' as excerpt
+select source, path as shard, 0 as row, 'directory' as reason, '' as excerpt, 1 as num_rows
 from skipped_folders
 """
 
@@ -220,14 +221,18 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> s
             parts.append(
                 f"select {_text(source)} as source, "
                 "split_part(parse_filename(filename), '.', 1) as digest, "
-                f"* exclude (filename) from {_files(files)}"
+                f"* exclude (filename) from {_files(files, is_mixed=kind == 'rejections')}"
             )
     columns = {
         "documents": _DOCUMENT_COLUMNS,
         "rejections": _REJECTION_COLUMNS,
         "scores": _SCORE_COLUMNS,
     }[kind]
-    return _union(parts, f"source varchar, digest varchar, {columns}")
+    columns = f"source varchar, digest varchar, {columns}"
+    if kind == "rejections":
+        # Tables of the first version lack a column; an empty relation brings it.
+        parts.append(_union([], columns))
+    return _union(parts, columns)
 
 
 def _duplicates(lake: Lake) -> str:
@@ -264,9 +269,11 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
     return _union(parts, f"{head}, {_LEDGER_COLUMNS}")
 
 
-def _files(files: Sequence[str]) -> str:
+def _files(files: Sequence[str], *, is_mixed: bool = False) -> str:
+    """Read files; where ``is_mixed``, a column that some of them lack is null there."""
     listed = ", ".join(_text(file) for file in files)
-    return f"read_parquet([{listed}], filename = true)"
+    mixed = ", union_by_name = true" if is_mixed else ""
+    return f"read_parquet([{listed}], filename = true{mixed})"
 
 
 def _union(parts: Sequence[str], columns: str) -> str:

@@ -200,10 +200,10 @@ def test_rejections_are_counted_with_their_first_example(built: Built) -> None:
     assert {key: row["num_rejected"] for key, row in found.items()} == {
         ("books", "empty"): 1,
         ("web", "invalid_json"): 1,
-        ("web", "too_short"): 2,
+        ("web", "too_short"): 4,
     }
     assert found["web", "too_short"]["example_row"] == 100
-    assert found["web", "too_short"]["share_of_rows"] == pytest.approx(2 / (24 + 3))
+    assert found["web", "too_short"]["share_of_rows"] == pytest.approx(4 / (24 + 5))
 
 
 def test_quantiles_are_those_of_numpy(built: Built) -> None:

@@ -15,7 +15,7 @@ from tests.fake_lake import NUM_OCCURRENCES, FakeLake, make_fake_lake
 PROMISED = {
     "documents": "doc_id source shard row id language num_bytes num_tokens metadata",
     "scores": "doc_id bits_per_byte perplexity quality cluster topic diversity num_tokens",
-    "rejections": "source shard row reason excerpt",
+    "rejections": "source shard row reason excerpt num_rows",
     "ledger": "mixture version doc_id source shard row num_tokens quality diversity weight "
     "expected_copies copies reason",
     "mixtures": "name version made_at budget_tokens realised_tokens is_current",

@@ -20,7 +20,7 @@ reasons as (
     select
         source,
         reason,
-        count(*) as num_rejected,
+        sum(num_rows) as num_rejected,
         arg_min(shard, (shard, row)) as example_shard,
         arg_min(row, (shard, row)) as example_row,
         arg_min(excerpt, (shard, row)) as example_excerpt

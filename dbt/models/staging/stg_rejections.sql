@@ -9,5 +9,6 @@ select
     shard,
     row,
     reason,
-    excerpt
+    excerpt,
+    num_rows
 from rejections

@@ -1,5 +1,5 @@
 {# A count, added up over all rows, is the number of rows of another table. #}
-{% test sums_to_rows_of(model, count, of) %}
+{% test sums_to_rows_of(model, count, of, weight="1") %}
 
     with
 
@@ -8,7 +8,7 @@
     ),
 
     theirs as (
-        select count(*) as num_rows from {{ of }}
+        select coalesce(sum({{ weight }}), 0) as num_rows from {{ of }}
     )
 
     select
