@@ -20,6 +20,8 @@ class Column:
     type: pa.DataType
     meaning: str
     nullable: bool = False
+    came_later: bool = False
+    """Tables that were written before it was there lack it, and are whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,12 @@ REJECTIONS = Table(
         _ROW,
         Column("reason", pa.string(), "why, from a closed list"),
         Column("excerpt", pa.string(), "at most 200 characters of what was found"),
-        Column("num_rows", pa.int64(), "rows of the shard that it stands for: 1, or many"),
+        Column(
+            "num_rows",
+            pa.int64(),
+            "rows of the shard that it stands for: 1, or many",
+            came_later=True,
+        ),
     ),
 )
 GRAMS = Table(

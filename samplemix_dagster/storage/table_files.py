@@ -159,12 +159,12 @@ def _schema_problem(key: str, schema: pa.Schema, columns: Sequence[str] | None) 
     """Say which column a table lacks or has otherwise than its contract; or nothing."""
     contract = tables.contract_of(key)
     there = {field.name: field.type for field in schema}
-    named = [] if contract is None else [column.name for column in contract.columns]
-    for name in named if columns is None else columns:
+    owed = [] if contract is None else [c.name for c in contract.columns if not c.came_later]
+    for name in owed if columns is None else columns:
         if name not in there:
             return f"it has no column {name!r}"
     for column in contract.columns if contract is not None else ():
-        is_read = columns is None or column.name in columns
+        is_read = column.name in (there if columns is None else columns)
         if is_read and not _is_same(there[column.name], column):
             return f"its column {column.name!r} is {there[column.name]}, not {column.type}"
     return ""
