@@ -27,7 +27,7 @@ from samplemix_dagster.door.front import READY
 from samplemix_dagster.door.middleware import Application, Door
 from samplemix_dagster.door.requests import Pass
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.presentation import say
+from samplemix_dagster.terminal import say
 
 _MODULE = "samplemix_dagster.definitions"
 _LEVEL = "warning"
