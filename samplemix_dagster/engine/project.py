@@ -22,6 +22,7 @@ from samplemix_dagster.engine.lake_place import (
     refuse_place,
     refuse_target,
 )
+from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.lake import Lake
@@ -89,6 +90,7 @@ class Project:
         Raises:
             ConfigError: The configuration breaks a rule, or the lake has no folder of its own.
         """
+        give_memory_back()
         path = config_path.resolve()
         config = load_config(path)
         opened = cls(config, path.parent, path, s3)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, round_significant
+from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.model_checks import is_panic
@@ -312,6 +313,7 @@ def one_thread() -> None:
     import torch
     import transformers
 
+    give_memory_back()
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.errors import SampleMixError
 
 _Chunk = TypeVar("_Chunk")
@@ -126,6 +127,7 @@ def _start_worker(parent: int) -> None:
 def _use_one_thread() -> None:
     import sys
 
+    give_memory_back()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
