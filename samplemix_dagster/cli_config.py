@@ -22,15 +22,21 @@ def init(
     from samplemix_dagster.init import describe, write_config
     from samplemix_dagster.presentation import size
     from samplemix_dagster.printed_table import print_table
+    from samplemix_dagster.storage.manifest import unread_words
 
     if config.exists() and not force:
         raise ConfigError(f"{config} exists; --force replaces it, --config names another.")
     found = describe(directory, config.resolve().parent)
     write_config(found, config)
     print_table(
-        ["source", "files", "format", "text field", "id field", "size"],
-        [(s.name, s.num_files, s.format, s.text, s.id, size(s.num_bytes)) for s in found],
+        ["source", "folder", "files", "format", "text field", "id field", "size"],
+        [
+            (s.name, s.folder, s.num_files, s.format, s.text, s.id, size(s.num_bytes))
+            for s in found.sources
+        ],
     )
+    if found.unread:
+        say(f"Not read: {unread_words(found.unread)}.")
     say(f"Wrote {config}. Read it, then `samplemix plan` and `samplemix run`.")
 
 

@@ -1,20 +1,27 @@
 """Look into a folder of text and write a configuration for it: what was guessed is said.
 
-Each folder directly below becomes a source; files beside them become one of their own. Formats,
-text and id fields are read off the first rows. A prefix on S3 is looked into as a folder is: it is
-listed, and of one object of each source the beginning is read.
+Each folder directly below becomes a source; files beside them become one of their own, and so do
+folders whose names are ``key=value``. Formats, text and id fields are read off the first rows.
+What lies there and is not read is told. A prefix on S3 is looked into as a folder is: it is
+listed, and of the first objects of each source the beginning is read.
 """
 
+import glob
+import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.files import Files, Seen, is_shard_name
+from samplemix_dagster.storage.files import Files, Seen, Unread, below
+from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.s3 import SCHEME, Connection
 
@@ -23,9 +30,12 @@ _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
 SCHEMA_FILE = ".samplemix/samplemix.schema.json"
 """Where the schema of the configuration lies, beside it: `samplemix config schema` prints it."""
 _LOOKED_AT = 50
-_TEXT_FILES = ".jsonl, .parquet, .csv, .txt, also .gz and .zst"
+_FILES_TRIED = 3
+_TEXT_FILES = ".jsonl, .parquet, .csv, .txt, .arrow, .tar, .warc, also .gz, .zst, .bz2 and .xz"
+_PACKED = re.compile(r"(gz|gzip|zst|zstd|bz2|xz|parquet)$", re.IGNORECASE)
 _BYTES_PER_TOKEN = 4
 _BUDGET_SHARE = 0.2
+_HIVE = re.compile(r"[^=/]+=[^/]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,122 +43,153 @@ class FoundSource:
     """A source as it was guessed."""
 
     name: str
-    path: str
+    folder: str
+    """The folder that it stands for."""
+    paths: tuple[str, ...]
+    """Patterns, in which the names that were found are taken letter by letter."""
     format: str
     text: str
     id: str | None
     num_files: int
     num_bytes: int
+    files: frozenset[str] = frozenset()
+    """What the patterns have to match."""
 
 
-def describe_folder(folder: Path, base: Path) -> list[FoundSource]:
-    """Return the sources in a folder; paths are relative to ``base`` where they lie below it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What lies in a folder or below a prefix."""
 
-    Raises:
-        InputError: There is no such folder, or nothing in it can be read.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; `samplemix init FOLDER` looks into one.")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts) or not path.is_file():
-            continue
-        if is_shard_name(path.name):
-            found.setdefault(parts[0] if len(parts) > 1 else "", []).append(path)
-    if not found:
-        raise InputError(f"{folder} has no file that looks like text ({_TEXT_FILES}).")
-    return [_source(name, files, folder, base) for name, files in found.items()]
+    sources: tuple[FoundSource, ...]
+    unread: tuple[Unread, ...]
 
 
-def describe(place: str, base: Path) -> list[FoundSource]:
-    """Return the sources in a folder or below an ``s3://`` prefix.
+def describe(place: str, base: Path) -> Found:
+    """Return the sources in a folder or below an ``s3://`` prefix, and what is not read.
+
+    Args:
+        place: A folder or a URL.
+        base: Folder of the configuration: paths are relative to it where they lie below it.
 
     Raises:
         InputError: There is no such folder or bucket, or nothing in it can be read.
     """
-    if not place.startswith(SCHEME):
-        return describe_folder(Path(place), base)
-    place = place.rstrip("/") + "/"
     files = Files(base, Connection(S3()))
-    listed = files.listed([place])
-    if not listed:
-        raise InputError(f"{place} has no object that looks like text ({_TEXT_FILES}).")
-    found: dict[str, list[str]] = {}
-    for path in listed:
-        inner = path.removeprefix(place)
-        found.setdefault(inner.split("/")[0] if "/" in inner else "", []).append(inner)
-    return [
-        _source_on_s3(name, inner, place, {path: listed[place + path] for path in inner}, files)
-        for name, inner in found.items()
-    ]
+    if place.startswith(SCHEME):
+        root = place.rstrip("/") + "/"
+        listing = files.matching([root])
+        inner = {path: path.removeprefix(root) for path in listing.files}
+    else:
+        folder = Path(place)
+        if not folder.is_dir():
+            raise InputError(f"{place} is no folder; `samplemix init FOLDER` looks into one.")
+        if not any(below(folder)):
+            raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
+        root = _shown(folder.resolve(), base)
+        listing = files.matching([str(folder.resolve())])
+        inner = {
+            path: (base / path).relative_to(folder.resolve()).as_posix() for path in listing.files
+        }
+    if not listing.files:
+        raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
+    sizes = {path: (seen or files.look(path) or (0, "")) for path, seen in listing.files.items()}
+    sources = [_source(key, group, root, sizes, files) for key, group in _groups(inner).items()]
+    return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
 
 
-def _source_on_s3(
-    name: str, inner: list[str], place: str, seen: dict[str, Seen], files: Files
+def _shown(folder: Path, base: Path) -> str:
+    """Return a folder as it is written: relative to the configuration where it lies below it."""
+    inside = folder.is_relative_to(base)
+    words = folder.relative_to(base).as_posix() if inside else folder.as_posix()
+    return "" if words == "." else f"{words.rstrip('/')}/"
+
+
+def _groups(inner: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the files of each source: by first folder, those of ``key=value`` together."""
+    groups: dict[str, dict[str, str]] = {}
+    for path, own in sorted(inner.items(), key=lambda item: item[1]):
+        head, slash, _ = own.partition("/")
+        key = "" if not slash else "*=*" if _HIVE.fullmatch(head) else head
+        groups.setdefault(key, {})[path] = own
+    return groups
+
+
+def _source(
+    key: str, group: Mapping[str, str], root: str, sizes: Mapping[str, Seen], files: Files
 ) -> FoundSource:
-    depth = 1 if name else 0
-    pattern, ending = _pattern([path.rsplit("/", 1)[-1] for path in inner])
-    if any(path.count("/") != depth for path in inner):
-        pattern = f"**/{pattern}"
-    text, identity = _fields(files.at(place + inner[0], seen[inner[0]]))
+    depth = 1 if key else 0
+    is_deep = any(own.count("/") > depth for own in group.values())
+    folder = root + (f"{key}/" if key and key != "*=*" else "")
+    start = glob.escape(folder) + ("*=*/" if key == "*=*" else "") + ("**/" if is_deep else "")
+    endings = sorted({_ending(own.rsplit("/", 1)[-1]) for own in group.values()})
+    text, identity = _fields([files.at(path, _listed(path, sizes)) for path in sorted(group)])
     return FoundSource(
-        name=_identifier(name or place.rstrip("/").rsplit("/", 1)[-1]),
-        path=place + (f"{name}/" if name else "") + pattern,
-        format=ending or "mixed",
+        name=key if key != "*=*" else "",
+        folder=folder or "./",
+        paths=tuple(f"{start}*{ending}" for ending in endings),
+        format=", ".join(sorted({ending.lower().lstrip(".") for ending in endings})),
         text=text,
         id=identity,
-        num_files=len(inner),
-        num_bytes=sum(size for size, _ in seen.values()),
+        num_files=len(group),
+        num_bytes=sum(sizes[path][0] for path in group),
+        files=frozenset(group),
     )
 
 
-def _pattern(names: list[str]) -> tuple[str, str | None]:
-    """Return (the pattern of files with these names, their ending where they share one)."""
-    endings = {name.split(".", 1)[1] for name in names}
-    ending = endings.pop() if len(endings) == 1 else None
-    return "*" + (f".{ending}" if ending else ""), ending
+def _listed(path: str, sizes: Mapping[str, Seen]) -> Seen | None:
+    return sizes[path] if path.startswith(SCHEME) else None
 
 
-def _source(name: str, files: list[Path], folder: Path, base: Path) -> FoundSource:
-    where = folder / name if name else folder
-    pattern, ending = _pattern([path.name for path in files])
-    if name and any(path.parent != where for path in files):
-        pattern = f"**/{pattern}"
-    whole = where.resolve() / pattern
-    path = str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
-    text, identity = _fields(files[0])
-    return FoundSource(
-        name=_identifier(name or folder.resolve().name),
-        path=path,
-        format=ending or "mixed",
-        text=text,
-        id=identity,
-        num_files=len(files),
-        num_bytes=sum(path.stat().st_size for path in files),
-    )
+def _ending(name: str) -> str:
+    """Return the ending that says format and compression, as it is spelled: ``.JSONL.GZ``."""
+    meaning = named(name)
+    packing = next((e for e in COMPRESSIONS if name.lower().endswith(e)), "")
+    cut = len(packing) if meaning.compression else 0
+    stem = name[: len(name) - cut]
+    if not stem.lower().endswith(meaning.ending):  # .tgz stands for two endings
+        return "." + name.rpartition(".")[2]
+    return name[len(stem) - len(meaning.ending) :]
+
+
+def _with_names(sources: list[FoundSource]) -> Iterator[FoundSource]:
+    """Yield the sources, each with a name of its own that a configuration takes."""
+    taken: set[str] = set()
+    for source in sources:
+        own = source.name or source.folder.rstrip("/").rsplit("/", 1)[-1]
+        name = _identifier(own)
+        first = 1 if name == "source" else 2
+        numbered = (f"{name}_{number}" for number in itertools.count(first))
+        choices = itertools.chain([name] if name != "source" else [], numbered)
+        chosen = next(choice for choice in choices if choice not in taken)
+        taken.add(chosen)
+        yield replace(source, name=chosen)
 
 
 def _identifier(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)
-    return kept if kept[:1].isalpha() else f"source_{kept}"
+    """Return a folder's name in letters that a source's name may have; ``source`` without any."""
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")
+    if not re.search(r"[A-Za-z0-9]", kept):
+        return "source"
+    return (kept if kept[:1].isalpha() else f"source_{kept}")[:80]
 
 
-def _fields(path: Openable) -> tuple[str, str | None]:
-    """Return the text field and the id field of a file, from its first rows."""
-    rows = list(islice(_rows(path), _LOOKED_AT))
-    lengths: dict[str, int] = {}
-    for row in rows:
-        for name, value in row.items():
-            if isinstance(value, str):
-                lengths[name] = lengths.get(name, 0) + len(value)
-    if not lengths:
-        return "text", None
-    text = next((name for name in _TEXT_NAMES if name in lengths), None)
-    if text is None:
-        text = max(sorted(lengths), key=lambda name: lengths[name])
-    names = {name for row in rows for name in row}
-    return text, next((name for name in _ID_NAMES if name in names), None)
+def _fields(paths: list[Openable]) -> tuple[str, str | None]:
+    """Return the text field and the id field, from the first rows of the first files."""
+    for path in paths[:_FILES_TRIED]:
+        rows = list(islice(_rows(path), _LOOKED_AT))
+        lengths: dict[str, int] = {}
+        for row in rows:
+            for name, value in row.items():
+                if isinstance(value, str):
+                    lengths[name] = lengths.get(name, 0) + len(value)
+        if not lengths:
+            continue
+        text = next((name for name in _TEXT_NAMES if name in lengths), None)
+        if text is None:
+            text = max(sorted(lengths), key=lambda name: lengths[name])
+        names = {name for row in rows for name in row}
+        return text, next((name for name in _ID_NAMES if name in names), None)
+    return "text", None
 
 
 def _rows(path: Openable) -> Iterator[dict[str, Any]]:
@@ -165,15 +206,28 @@ def _rows(path: Openable) -> Iterator[dict[str, Any]]:
     yield from read_fields(path, rules)
 
 
-def write_config(found: list[FoundSource], target: Path) -> None:
+def write_config(found: Found, target: Path) -> None:
     """Write a commented configuration, and the schema by which an editor checks it.
 
-    The text is checked before it is written.
+    What was written is read back first: each source has to find the files that were shown.
+
+    Raises:
+        InputError: A source would find other files, for a name that no pattern can say.
     """
     from samplemix_dagster.config_file import config_schema, parse_config
 
-    text = config_text(found)
-    parse_config(text, str(target))
+    text = config_text(found.sources)
+    config = parse_config(text, str(target))
+    files = Files(target.resolve().parent, Connection(S3()))
+    for source in found.sources:
+        written = config.corpus.sources[source.name]
+        matched = set(files.matching(written.paths).files)
+        if matched != source.files:
+            odd = min(matched ^ source.files)
+            raise InputError(
+                f"{source.folder} cannot be written as a pattern: {odd} would "
+                f"{'come in' if odd in matched else 'be left out'}. Rename it, and run again."
+            )
     schema = target.parent / SCHEMA_FILE
     schema.parent.mkdir(parents=True, exist_ok=True)
     schema.write_text(json.dumps(config_schema(), indent=1) + "\n", encoding="utf-8")
@@ -190,27 +244,25 @@ def reference_tokens(corpus_tokens: float) -> int:
     return max(20_000, round(min(wanted, 1e9), -4))
 
 
-def config_text(found: list[FoundSource]) -> str:
+def config_text(found: tuple[FoundSource, ...]) -> str:
     """Return a commented ``samplemix.yaml``."""
-    total = sum(
-        source.num_bytes * (3 if source.format.endswith(("gz", "zst", "parquet")) else 1)
-        for source in found
-    )
+    total = sum(source.num_bytes * (3 if _PACKED.search(source.format) else 1) for source in found)
     corpus_tokens = total / _BYTES_PER_TOKEN
     budget = max(10_000, round(corpus_tokens * _BUDGET_SHARE, -3))
     lines = [
         f"# yaml-language-server: $schema={SCHEMA_FILE}",
         "# What is mixed. Paths are relative to this file; ** crosses folders.",
         "corpus:",
+        "  sources:",
     ]
-    lines.append("  sources:")
     for source in found:
-        words = [f"path: {_quoted(source.path)}"]
+        paths = [_quoted(path) for path in source.paths]
+        words = [f"path: {paths[0] if len(paths) == 1 else '[' + ', '.join(paths) + ']'}"]
         if source.text != "text":
             words.append(f"text: {_quoted(source.text)}")
         if source.id not in {None, "id"}:
             words.append(f"id: {_quoted(str(source.id))}")
-        lines.append(f"    {source.name}: {{{', '.join(words)}}}")
+        lines.append(f"    {_quoted(source.name)}: {{{', '.join(words)}}}")
     lines += [
         "  duplicates: drop            # a text that stands many times is drawn as one document",
         "",
@@ -247,5 +299,9 @@ def config_text(found: list[FoundSource]) -> str:
 
 
 def _quoted(text: str) -> str:
-    plain = text and all(c.isalnum() or c in "_-./" for c in text)
-    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return text as YAML inside braces has it: bare where it is a plain word and means it."""
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text) and yaml.safe_load(text) == text:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 20).removesuffix(
+        "\n"
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from samplemix_dagster.config import Config
 from samplemix_dagster.engine.source_places import Place, matched, place_of
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.files import Files, Seen
+from samplemix_dagster.storage.files import Files, Listing
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import (
     HEADS,
@@ -172,17 +172,17 @@ class GuardedFiles(Files):
         super().__init__(root, connection)
         self._own = [place for place in (lake, root / HOME) if place is not None]
 
-    def matching(self, patterns: Iterable[str]) -> tuple[dict[str, Seen | None], list[str]]:
+    def matching(self, patterns: Iterable[str], *, reads_any: bool = False) -> Listing:
         """Return what patterns match.
 
         Raises:
             InputError: A file lies in a lake.
         """
-        found, skipped = super().matching(patterns)
-        local = [self.root / path for path in found if not path.startswith(SCHEME)]
+        found = super().matching(patterns, reads_any=reads_any)
+        local = [self.root / path for path in found.files if not path.startswith(SCHEME)]
         for file, lake in matched(local, self._own):
             raise InputError(
                 f"{file} lies in {lake}, so that results would be read as corpus; name the "
                 "source's own folder, or remove the link to it."
             )
-        return found, skipped
+        return found

@@ -9,13 +9,15 @@ import contextlib
 import fnmatch
 import functools
 import glob
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.formats.names import is_data_name, named
+from samplemix_dagster.storage.formats.names import companions, is_data_name, named, refusal
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
@@ -24,6 +26,31 @@ _WILD = re.compile(r"[*?\[]")
 
 Seen = tuple[int, str]
 """Size in bytes and stamp: a modification time in nanoseconds, or an ETag."""
+
+BROKEN_LINK = "a link to what is not there"
+BESIDE = "it stands beside the data and is none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A file that a source names and that is not read."""
+
+    path: str
+    why: str
+    """In a few words; the same words for the same reason."""
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What patterns match."""
+
+    files: Mapping[str, Seen | None]
+    """Files that are read, by path, sorted. A listing of S3 says what was seen of each."""
+    folders: tuple[str, ...] = ()
+    """Folders that one matched by a shard's name, sorted."""
+    unread: tuple[Unread, ...] = ()
+    """Files that are not read, by path, sorted."""
 
 
 class S3Path:
@@ -100,32 +127,63 @@ class Files:
                 return status.st_size, str(status.st_mtime_ns)
         return None
 
-    def matching(self, patterns: Iterable[str]) -> tuple[dict[str, Seen | None], list[str]]:
-        """Return (what patterns match, folders that one matched by a shard's name), both sorted.
+    def matching(self, patterns: Iterable[str], *, reads_any: bool = False) -> Listing:
+        """Return what patterns match, and which of it is not read.
 
-        A listing of S3 says what was seen of each object; of a local file nothing is asked, and
-        that is None.
+        A file is read if its name says a format that is (``formats/names.py``), or if the format is
+        stated. Hidden files take no part, unless a pattern names them.
+
+        Args:
+            patterns: Globs, folders, files, ``s3://`` URLs.
+            reads_any: The source states its format, so that a name need not say one.
 
         Raises:
             InputError: A pattern cannot be listed.
         """
         found: dict[str, Seen | None] = {}
-        skipped: set[str] = set()
+        folders: set[str] = set()
+        links: dict[str, Unread] = {}
         for pattern in patterns:
             if pattern.startswith(SCHEME):
                 found |= self._objects(pattern)
                 continue
             if "://" in pattern:
                 raise InputError(f"{pattern}: a path is on this machine or begins with s3://.")
-            files, folders = _local(self.root, pattern)
-            found |= dict.fromkeys(files)
-            skipped |= folders
-        return dict(sorted(found.items())), sorted(skipped)
+            names, own, broken = _local(self.root, pattern)
+            found |= dict.fromkeys(names)
+            folders |= own
+            links |= {path: Unread(path=path, why=BROKEN_LINK, num_bytes=0) for path in broken}
+        unread = _unspeakable(found)
+        if not reads_any:
+            unread |= self._unread({path: found[path] for path in found if path not in unread})
+        return Listing(
+            files={path: found[path] for path in sorted(found) if path not in unread},
+            folders=tuple(sorted(folders)),
+            unread=tuple(entry for _, entry in sorted((links | unread).items())),
+        )
 
-    def listed(self, patterns: Iterable[str]) -> dict[str, Seen]:
-        """Return what is to be seen of each file that patterns match; nothing is read."""
+    def _unread(self, found: Mapping[str, Seen | None]) -> dict[str, Unread]:
+        beside: set[str] = set()
+        by_folder: dict[str, list[str]] = {}
+        for path in found:
+            folder, _, name = path.rpartition("/")
+            by_folder.setdefault(folder, []).append(name)
+        for folder, names in by_folder.items():
+            beside |= {f"{folder}/{name}" if folder else name for name in companions(names)}
+        return {
+            path: Unread(
+                path=path,
+                why=BESIDE if path in beside else refusal(path),
+                num_bytes=(seen or self.look(path) or (0, ""))[0],
+            )
+            for path, seen in found.items()
+            if path in beside or not is_data_name(path)
+        }
+
+    def listed(self, patterns: Iterable[str], *, reads_any: bool = False) -> dict[str, Seen]:
+        """Return what is to be seen of each file that patterns match and that is read."""
         found = {}
-        for path, seen in self.matching(patterns)[0].items():
+        for path, seen in self.matching(patterns, reads_any=reads_any).files.items():
             looked = seen or self.look(path)
             if looked is not None:  # else it has gone since
                 found[path] = looked
@@ -151,6 +209,27 @@ class Files:
         return Bucket(self._connection, name, SOURCE)
 
 
+def _unspeakable(found: Iterable[str]) -> dict[str, Unread]:
+    """Return the files whose names are no text: they could not be written down anywhere."""
+    return {
+        path: Unread(
+            path=path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+            why="its name is not UTF-8: rename it",
+            num_bytes=0,
+        )
+        for path in found
+        if not _is_utf8(path)
+    }
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _below_prefix(bucket: Bucket, wanted: str) -> list[Entry]:
     """Return the object of that key, or the shards below it as a folder."""
     if wanted and not wanted.endswith("/"):
@@ -158,13 +237,12 @@ def _below_prefix(bucket: Bucket, wanted: str) -> list[Entry]:
         if entry is not None:
             return [entry]
         wanted += "/"
-    return [e for e in bucket.below(wanted) if is_shard_below(e.key.removeprefix(wanted))]
+    return [e for e in bucket.below(wanted) if not is_hidden(e.key.removeprefix(wanted))]
 
 
-def is_shard_below(inner: str) -> bool:
-    """Whether a path below a folder is that of a shard: a name for text, and no hidden part."""
-    parts = inner.split("/")
-    return is_shard_name(parts[-1]) and not any(part.startswith(".") for part in parts)
+def is_hidden(inner: str) -> bool:
+    """Whether a path below a folder, or a folder on the way to it, is hidden."""
+    return any(part.startswith(".") for part in inner.split("/"))
 
 
 def matches(key: str, pattern: str) -> bool:
@@ -191,34 +269,67 @@ def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
     )
 
 
-def is_shard_name(name: str) -> bool:
-    """Whether a file's name says that it may hold text."""
-    return is_data_name(name)
-
-
-def _local(root: Path, pattern: str) -> tuple[set[str], set[str]]:
+def _local(root: Path, pattern: str) -> tuple[set[str], set[str], set[str]]:
+    """Return (files, folders named like shards, broken links) that a pattern matches."""
     whole = root / pattern
     if whole.is_dir():
-        return {_relative(path, root) for path in _below(whole)}, set()
-    files, folders = set(), set()
+        found, links = below(whole)
+        return {_relative(p, root) for p in found}, set(), {_relative(p, root) for p in links}
+    files, folders, broken = set[str](), set[str](), set[str]()
     for name in glob.iglob(str(whole), recursive=True):  # noqa: PTH207  takes absolute patterns
         path = Path(name)
         if path.is_file():
-            files.add(_relative(path, root))
-        elif path.is_dir() and _is_named_like_a_shard(path.name):
-            folders.add(_relative(path, root))
-    return files, folders
+            if not _goes_round(path):
+                files.add(_relative(path, root))
+        elif path.is_dir():
+            if _is_named_like_a_shard(path.name) and not _goes_round(path):
+                folders.add(_relative(path, root))
+        elif path.is_symlink():
+            broken.add(_relative(path, root))
+    return files, folders, broken
+
+
+def _goes_round(path: Path) -> bool:
+    """Whether a path passes a folder twice, by a link back to a folder on the way to it."""
+    folder = path.parent
+    if os.path.realpath(folder) == os.path.abspath(folder):  # noqa: PTH100  no link is resolved
+        return False
+    places = [_identity(part) for part in (folder, *folder.parents)]
+    return len(set(places)) < len(places)
+
+
+def below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return (files, broken links) below a folder, hidden ones left out; links are followed.
+
+    A link back to a folder on the way to it leads nowhere new, and is passed over.
+    """
+    files: list[Path] = []
+    broken: list[Path] = []
+    pending = [(folder, frozenset({_identity(folder)}))]
+    while pending:
+        place, above = pending.pop()
+        for path in sorted(place.iterdir(), reverse=True):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                own = _identity(path)
+                if own not in above:
+                    pending.append((path, above | {own}))
+            elif path.is_file():
+                files.append(path)
+            elif path.is_symlink():
+                broken.append(path)
+    return sorted(files), sorted(broken)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _is_named_like_a_shard(name: str) -> bool:
     meaning = named(name)
     return meaning.format is not None or meaning.compression is not None
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and is_shard_below(path.relative_to(folder).as_posix()):
-            yield path
 
 
 def _relative(path: Path, root: Path) -> str:

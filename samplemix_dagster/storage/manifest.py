@@ -6,13 +6,13 @@ by ``files.py``, what a shard contains by ``shards.py``.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.files import Files, Seen
+from samplemix_dagster.storage.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.whole_files import digest_file
 
@@ -51,6 +51,8 @@ class Manifest:
     shards: tuple[Shard, ...]
     skipped: tuple[str, ...] = ()
     """Folders that stand where a shard was expected."""
+    unread: tuple[Unread, ...] = ()
+    """Files that the source names and that are not read; said, and not recorded."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value."""
@@ -136,7 +138,7 @@ def list_files(source: Source, files: Files) -> dict[str, Seen]:
     Raises:
         InputError: A pattern cannot be listed.
     """
-    return files.listed(source.paths)
+    return files.listed(source.paths, reads_any=source.format != "auto")
 
 
 def recorded_files(known: Manifest | None) -> dict[str, Shard]:
@@ -176,15 +178,10 @@ def scan(
         InputError: No file matches, or one cannot be read.
     """
     by_path = recorded_files(known)
-    matched, skipped = files.matching(source.paths)
-    if not matched and not skipped:
-        patterns = ", ".join(source.paths)
-        is_here = any("://" not in path for path in source.paths)
-        place = f" (below {files.root})" if is_here else ""
-        raise InputError(
-            f"source {source_of(partition)!r}: nothing matches {patterns}{place}. "
-            "Correct `path`, or remove the source."
-        )
+    listing = files.matching(source.paths, reads_any=source.format != "auto")
+    matched = listing.files
+    if not matched and not listing.folders:
+        raise InputError(_nothing_to_read(partition, source, files, listing))
     found: dict[str, Shard] = {}
     for path in sorted({*matched, *(path for path in held if path in by_path)}):
         if not part_of(path, partition, source) or (path in held and path not in by_path):
@@ -206,8 +203,39 @@ def scan(
     return Manifest(
         partition=partition,
         shards=tuple(found[digest] for digest in sorted(found)),
-        skipped=tuple(skipped),
+        skipped=listing.folders,
+        unread=tuple(entry for entry in listing.unread if part_of(entry.path, partition, source)),
     )
+
+
+def _nothing_to_read(partition: str, source: Source, files: Files, listing: Listing) -> str:
+    name = source_of(partition)
+    patterns = ", ".join(source.paths)
+    is_here = any("://" not in path for path in source.paths)
+    place = f" (below {files.root})" if is_here else ""
+    if not listing.unread:
+        return (
+            f"source {name!r}: nothing matches {patterns}{place}. Correct `path`, or remove the "
+            "source."
+        )
+    return (
+        f"source {name!r}: nothing that {patterns} matches{place} is read: "
+        f"{unread_words(listing.unread)}."
+    )
+
+
+def unread_words(unread: Sequence[Unread]) -> str:
+    """Return in words which files are not read: how many, of how many bytes, why, the first."""
+    by_reason: dict[str, list[Unread]] = {}
+    for entry in unread:
+        by_reason.setdefault(entry.why, []).append(entry)
+    parts = []
+    for why, entries in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        num_bytes = sum(entry.num_bytes for entry in entries)
+        files = f"{len(entries):,} file{'' if len(entries) == 1 else 's'}"
+        size = f" of {num_bytes:,} bytes" if num_bytes else ""
+        parts.append(f"{files}{size}, {why} (first {entries[0].path})")
+    return "; ".join(parts)
 
 
 def _files_of(shard: Shard) -> Iterator[Shard]:

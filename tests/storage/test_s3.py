@@ -414,7 +414,7 @@ def test_globs_choose_keys_as_they_choose_files(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
     there = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
-    found, _ = Files(root, Connection(S3())).matching([pattern])
+    found = Files(root, Connection(S3())).matching([pattern], reads_any=True).files
     folder = root / pattern
     if not folder.is_dir():  # a folder is searched for shards
         assert set(found) == {path for path in there if matches(path, pattern)}
@@ -433,7 +433,10 @@ def test_a_prefix_is_searched_for_shards_and_a_key_is_itself(bucket: Bucket) -> 
     root = bucket.url("")
     assert list(files.listed([f"{root}web"])) == [f"{root}web/a.jsonl", f"{root}web/x/b.txt.gz"]
     assert list(files.listed([f"{root}web/"])) == list(files.listed([f"{root}web"]))
-    assert list(files.listed([f"{root}web/d.bin"])) == [f"{root}web/d.bin"]
+    assert list(files.listed([f"{root}web/d.bin"])) == []
+    assert list(files.listed([f"{root}web/d.bin"], reads_any=True)) == [f"{root}web/d.bin"]
+    unread = files.matching([f"{root}web"]).unread
+    assert [(entry.path, entry.num_bytes) for entry in unread] == [(f"{root}web/d.bin", 1)]
     assert list(files.listed([f"{root}*/**/*.jsonl"])) == [
         f"{root}web/a.jsonl",
         f"{root}web2/e.jsonl",
@@ -530,10 +533,10 @@ def test_a_prefix_is_looked_into_as_a_folder_is(
         bucket.put(name, content)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
     before = proxy.num_bytes
-    there = describe(bucket.url("data"), tmp_path)
+    there = describe(bucket.url("data"), tmp_path).sources
     assert proxy.num_bytes - before < 900_000
-    here = describe(str(tmp_path / "data"), tmp_path)
+    here = describe(str(tmp_path / "data"), tmp_path).sources
     assert sorted((s.name, s.format, s.text, s.id, s.num_files, s.num_bytes) for s in there) == (
         sorted((s.name, s.format, s.text, s.id, s.num_files, s.num_bytes) for s in here)
     )
-    assert {s.path for s in there} == {bucket.url(s.path) for s in here}
+    assert {s.paths for s in there} == {tuple(map(bucket.url, s.paths)) for s in here}
