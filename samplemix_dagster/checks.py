@@ -20,7 +20,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.rejected import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
-MAX_REJECTED_SHARE = 0.1
+REJECTED_CHECK = "few_rows_are_rejected"
 MAX_NOISE_SHARE = 0.35
 MAX_CLUSTER_SHARE = 0.4
 MAX_PROMISE_GAP = 0.02
@@ -134,13 +134,14 @@ def _add_up(rows: Any, total: int) -> bool:
 
 
 def _rejected(project: Project, outcome: Outcome) -> Verdict:
-    del project
+    bound = project.config.corpus.warn_rejected
     rejected = sum(shard.num_rejected for shard in outcome.shards)
     total = rejected + outcome.num_documents
     share = rejected / total if total else 0.0
     return Verdict(
-        passed=share <= MAX_REJECTED_SHARE,
-        facts={"rejected": rejected, "share": share, "bound": MAX_REJECTED_SHARE},
+        passed=share <= bound,
+        sentence="" if share <= bound else f"{rejected:,} of {total:,} rows are rejected",
+        facts={"rejected": rejected, "share": share, "bound": bound},
     )
 
 
@@ -256,8 +257,8 @@ _ROWS = Check(
     look=_rows,
 )
 _REJECTED = Check(
-    name="few_rows_are_rejected",
-    description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected.",
+    name=REJECTED_CHECK,
+    description="At most the share `corpus.warn_rejected` of the rows is rejected.",
     is_blocking=False,
     look=_rejected,
 )

@@ -71,6 +71,8 @@ def mixture_show(
     json: JsonOption = False,
 ) -> None:
     """Show what a mixture version is."""
+    from samplemix_dagster.engine.losses import losses
+    from samplemix_dagster.engine.recipes import Recipes
     from samplemix_dagster.engine.versions import load_manifest, resolve_version, summary
     from samplemix_dagster.presentation import mixture_lines, share
     from samplemix_dagster.printed_table import print_table
@@ -92,6 +94,8 @@ def mixture_show(
     )
     print_lines([""])
     print_table(["copies", "documents"], [(int(k), count) for k, count in report["copies"].items()])
+    for warning in losses(Recipes(project)):
+        say(f"warning, of the corpus as it is now: {warning.sentence}")
 
 
 @mixture_app.command("lineage")

@@ -21,6 +21,7 @@ def plan(
     from samplemix_dagster.bars import waiting
     from samplemix_dagster.engine.estimates import estimated
     from samplemix_dagster.engine.foresight import notes, refusals
+    from samplemix_dagster.engine.losses import as_json, losses
     from samplemix_dagster.engine.plan import Planner
     from samplemix_dagster.presentation import about, in_all
     from samplemix_dagster.printed_table import chosen_format, print_table, write_records
@@ -32,9 +33,9 @@ def plan(
         found = planner.plan()
         stages = estimated(project, found, guesses=True)
         problems = {**found.problems, **refusals(planner.recipes, found)}
-        warnings = notes(planner.recipes, found)
+        warned = [*notes(planner.recipes, found), *losses(planner.recipes)]
     if form == "json":
-        print_json({"stages": stages, "problems": problems, "warnings": warnings})
+        print_json({"stages": stages, "problems": problems, "warnings": as_json(warned)})
     elif form != "table":
         write_records(form, stages)
     elif found.is_empty:
@@ -55,8 +56,8 @@ def plan(
             ],
         )
         say(in_all(stages))
-    for warning in warnings:
-        say(f"warning: {warning}")
+    for warning in warned:
+        say(f"warning: {warning.sentence}")
     for problem in _sentences(problems, {step.asset for step in planner.steps}):
         say(f"problem: {problem}")
     if problems:
@@ -97,3 +98,5 @@ def status(
         say(f"failed: {failure}")
     for problem in found["problems"].values():
         say(f"problem: {problem}")
+    for warning in found["warnings"]:
+        say(f"warning: {warning['where']}: {warning['words']}")

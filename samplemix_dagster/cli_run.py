@@ -4,17 +4,25 @@ It knows without Dagster when there is nothing to do.
 """
 
 import contextlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
-from samplemix_dagster.errors import ConfigError, DamagedError, InfeasibleMixtureError, LakeError
+from samplemix_dagster.errors import (
+    CheckFailedError,
+    ConfigError,
+    DamagedError,
+    InfeasibleMixtureError,
+    LakeError,
+)
 from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
+    from samplemix_dagster.engine.losses import Warned
     from samplemix_dagster.engine.project import Project
+    from samplemix_dagster.launch import RunReport
 
 
 def run(
@@ -63,26 +71,19 @@ def run(
         # A lake made before there were markers gets its own, where it can be written at all.
         with contextlib.suppress(LakeError), project.at_work():
             pass
-        _show_run(
-            {"stages": [], "succeeded": True, "failures": [], "repairs": [], "run_ids": []},
-            json=json,
-        )
+        warned = _lost(project)
+        _show_run(None, warned, json=json)
         say("Everything is current: nothing to do.")
+        _end_as_configured(project, warned)
         return
     with waiting("Starting Dagster"):
         from samplemix_dagster.session import run_in_instance
 
     report = run_in_instance(project, select, mixture, verbose=verbose)
-    _show_run(
-        {
-            "stages": report.done,
-            "succeeded": report.succeeded,
-            "failures": report.failures,
-            "repairs": report.repairs,
-            "run_ids": report.run_ids,
-        },
-        json=json,
-    )
+    from samplemix_dagster.engine.losses import Warned
+
+    warned = [*_lost(project), *(Warned(**check) for check in report.warnings)]
+    _show_run(report, warned, json=json)
     if not report.succeeded:
         for failure in report.failures:
             say(f"samplemix: {failure}")
@@ -91,6 +92,30 @@ def run(
         made = {entry["asset"] for entry in report.done}
         _show_mixtures(project, [n for n in project.config.mixtures if f"mixture/{n}" in made])
         say(f"Open the Dagster UI on this project with `samplemix ui --config {config}`.")
+    _end_as_configured(project, warned)
+
+
+def _lost(project: "Project") -> "list[Warned]":
+    from samplemix_dagster.engine.losses import losses
+    from samplemix_dagster.engine.recipes import Recipes
+
+    return losses(Recipes(project))
+
+
+def _end_as_configured(project: "Project", warned: "Sequence[Warned]") -> None:
+    """Say what was lost, last; end with exit code 3 where the configuration wants that.
+
+    Raises:
+        CheckFailedError: Something was lost, and ``corpus.warn`` is ``fail``.
+    """
+    for warning in warned:
+        say(f"warning: {warning.sentence}")
+    lost = [warning for warning in warned if warning.kind != "check"]
+    if lost and project.config.corpus.warn == "fail":
+        raise CheckFailedError(
+            f"{len(lost)} warning{'' if len(lost) == 1 else 's'} of the corpus, and corpus.warn is "
+            "`fail`. What was made is kept."
+        )
 
 
 def _look(
@@ -148,13 +173,25 @@ def _fits_to_remake(project: "Project", words: list[str] | None) -> set[str]:
     return set(words or [])
 
 
-def _show_run(value: dict[str, Any], *, json: bool) -> None:
+def _show_run(report: "RunReport | None", warned: "Sequence[Warned]", *, json: bool) -> None:
+    """Show what a run did; without one nothing was to be done."""
+    from samplemix_dagster.engine.losses import as_json
     from samplemix_dagster.presentation import duration
     from samplemix_dagster.printed_table import print_table
 
+    stages = [] if report is None else report.done
     if json:
-        print_json(value)
-    elif value["stages"]:
+        print_json(
+            {
+                "stages": stages,
+                "succeeded": report is None or report.succeeded,
+                "failures": [] if report is None else report.failures,
+                "repairs": [] if report is None else report.repairs,
+                "run_ids": [] if report is None else report.run_ids,
+                "warnings": as_json(warned),
+            }
+        )
+    elif stages:
         print_table(
             ["stage", "asset", "shards", "documents", "took", "why"],
             [
@@ -166,7 +203,7 @@ def _show_run(value: dict[str, Any], *, json: bool) -> None:
                     duration(entry["seconds"]),
                     entry["why"],
                 )
-                for entry in value["stages"]
+                for entry in stages
             ],
         )
 

@@ -59,6 +59,11 @@ class Corpus(Section):
     max_word_characters: int = Field(default=400, ge=0)
     """A text with a longer word is ``binary_like``, but in scripts without spaces; 0: off."""
 
+    warn_rejected: float = Field(default=0.1, ge=0, le=1)
+    """Share of a source's rows above which rejected rows are warned of."""
+    warn: Literal["say", "fail"] = "say"
+    """Whether a run that lost something ends well and says so, or with exit code 3."""
+
     @field_validator("sources")
     @classmethod
     def _names(cls, sources: dict[str, Source]) -> dict[str, Source]:

@@ -22,6 +22,7 @@ from samplemix_dagster.assets.asset import (
     boot_id,
     process_tags,
 )
+from samplemix_dagster.checks import REJECTED_CHECK
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.hooks import tell_failure
@@ -47,6 +48,8 @@ class RunReport:
     """The assets that failed, not those that wait for them."""
     repairs: list[str] = field(default_factory=list)
     """One sentence a damaged file: it was removed and made again."""
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    """Checks that did not hold and block nothing: kind, where, words; each once."""
     run_ids: list[str] = field(default_factory=list)
     can_pass: bool = False
     """Whether something failed for a reason that can pass: the same run can work later."""
@@ -207,10 +210,17 @@ class _Runner:
                 self.report.failed_assets.add(task.step.asset)
         for asset, failure in _failures(result):
             self.report.failures.append(f"{asset}{where}: {failure}")
+        self._warn(result)
         for asset, failure in _failed_checks(result):
             self.broken |= {task.step.asset for task in tasks}
             self.report.failed_assets.add(asset)
             self.report.failures.append(f"{asset}{where}: {failure}")
+
+    def _warn(self, result: dg.ExecuteInProcessResult) -> None:
+        for asset, words in _failed_checks(result, dg.AssetCheckSeverity.WARN):
+            warning = {"kind": "check", "where": asset, "words": words}
+            if warning not in self.report.warnings:
+                self.report.warnings.append(warning)
 
     def _note(self, task: Task, seconds: float) -> None:
         for entry in self.report.done:
@@ -249,6 +259,7 @@ class _Runner:
         )
         self.report.run_ids.append(result.run_id)
         _stop_if_interrupted(result)
+        self._warn(result)
         found = [*_failures(result), *_failed_checks(result)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
@@ -321,15 +332,23 @@ def failure_sentence(error: Any, default: str = "failed") -> str:
     return rest if rest and " " not in head else text
 
 
-def _failed_checks(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
-    """Return (asset, sentence) of each blocking check that did not hold, a sentence once."""
+def _failed_checks(
+    result: dg.ExecuteInProcessResult,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> list[tuple[str, str]]:
+    """Return (asset, sentence) of each check of a kind that did not hold, a sentence once.
+
+    Checks of severity ``ERROR`` block; others warn.
+    """
     found = [
         (
             evaluation.asset_key.to_user_string(),
             evaluation.description or f"the check {evaluation.check_name} did not hold",
         )
         for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+        if not evaluation.passed
+        and evaluation.severity == severity
+        and evaluation.check_name != REJECTED_CHECK  # losses tell that, whoever runs
     ]
     return list(dict.fromkeys(found))
 

@@ -10,6 +10,7 @@ from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.rejected import rejected_by_reason
+from samplemix_dagster.storage.manifest import unread_words
 
 
 def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
@@ -22,6 +23,10 @@ def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
         metadata["rejected_by_reason"] = table_value(
             [{"reason": reason, "rows": count} for reason, count in sorted(reasons.items())]
         )
+    unread = project.scan(str(outcome.partition)).unread
+    metadata["files_not_read"] = len(unread)
+    if unread:
+        metadata["not_read"] = unread_words(unread)
     if outcome.facts["skipped_folders"]:
         metadata["skipped_folders"] = ", ".join(outcome.facts["skipped_folders"])
     return metadata

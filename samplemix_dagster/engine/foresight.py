@@ -14,6 +14,7 @@ from samplemix_dagster.core.mixture.dials import Dials
 from samplemix_dagster.core.mixture.shares import held_shares
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import load_law, load_plane
+from samplemix_dagster.engine.losses import Warned
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Plan
 from samplemix_dagster.engine.project import PlacedShard
@@ -60,8 +61,8 @@ def refusals(recipes: Recipes, plan: Plan) -> dict[str, str]:
     return found
 
 
-def notes(recipes: Recipes, plan: Plan) -> list[str]:
-    """Return what is done otherwise than asked for, in sentences."""
+def notes(recipes: Recipes, plan: Plan) -> list[Warned]:
+    """Return what is to be done otherwise than asked for."""
     if not any(task.step.asset == "embeddings" for task in plan.tasks):
         return []
     wanted = recipes.config.encoder.max_tokens
@@ -71,9 +72,8 @@ def notes(recipes: Recipes, plan: Plan) -> list[str]:
         return []
     if limit is None or limit >= wanted:
         return []
-    return [
-        f"encoder.max_tokens is {wanted}, and this encoder reads {limit} tokens: {limit} are read."
-    ]
+    words = f"max_tokens is {wanted}, and this encoder reads {limit} tokens: {limit} are read"
+    return [Warned(kind="encoder", where="embeddings", words=words)]
 
 
 def _model_checks(recipes: Recipes, assets: Collection[str]) -> dict[str, Callable[[], None]]:

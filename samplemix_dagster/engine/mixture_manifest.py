@@ -21,8 +21,11 @@ from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
 SCHEMA = 2
 """Version of the manifest's form; raised when a key changes its meaning or goes."""
 
-_LEFT_OUT = {"lake", "export", "schedule", "sensor", "hooks", "s3"}
-"""Sections of the configuration that cannot change a result."""
+_LEFT_OUT: dict[str, Any] = {
+    **dict.fromkeys(("lake", "export", "schedule", "sensor", "hooks", "s3", "query"), True),
+    "corpus": {"warn", "warn_rejected"},
+}
+"""Sections and keys of the configuration that cannot change a result."""
 
 
 class _Part(BaseModel):
@@ -174,7 +177,7 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
     config = recipes.config
     return {
         "config": recipes.project.mixture_config(name),
-        "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute"})
+        "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute": True})
         | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
         "recipe": recipes.fit_recipe(stages.MIXTURE, name),
         "fits": {

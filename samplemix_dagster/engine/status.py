@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.losses import as_json, losses
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
@@ -56,7 +57,12 @@ def project_status(project: Project) -> dict[str, Any]:
                 "drift": None if drift is None else round(drift, 5),
             }
         )
-    return {"assets": assets, "failures": last["failures"], "problems": plan.problems}
+    return {
+        "assets": assets,
+        "failures": last["failures"],
+        "problems": plan.problems,
+        "warnings": as_json(losses(planner.recipes)),
+    }
 
 
 def _state(asset: str, stale: Collection[str], failed: Collection[str]) -> str:

@@ -222,8 +222,8 @@ def test_a_plan_names_broken_models_and_a_limit_that_is_passed(
     planner = Planner(open_project(tmp_path))
     plan = planner.plan()
     assert refusals(planner.recipes, plan) == {}
-    assert notes(planner.recipes, plan) == [
-        "encoder.max_tokens is 1000, and this encoder reads 256 tokens: 256 are read."
+    assert [note.sentence for note in notes(planner.recipes, plan)] == [
+        "embeddings: max_tokens is 1000, and this encoder reads 256 tokens: 256 are read"
     ]
     (tmp_path / "reference" / "config.json").write_text("[]")
     (tmp_path / "encoder" / "modules.json").write_text("[]]")
