@@ -191,7 +191,8 @@ def query(
     from samplemix_dagster.presentation import print_json, print_table, say
     from samplemix_dagster.storage.query import query as ask
 
-    table = ask(open_project(config).lake, sql)
+    project = open_project(config)
+    table = ask(project.lake, sql, project.config.query)
     if json:
         print_json(table.to_pylist())
         return

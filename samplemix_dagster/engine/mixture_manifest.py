@@ -21,7 +21,7 @@ from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
 SCHEMA = 2
 """Version of the manifest's form; raised when a key changes its meaning or goes."""
 
-_LEFT_OUT = {"lake", "export", "schedule", "sensor", "hooks", "s3"}
+_LEFT_OUT = {"lake", "export", "schedule", "sensor", "hooks", "s3", "query"}
 """Sections of the configuration that cannot change a result."""
 
 
