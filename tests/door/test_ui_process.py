@@ -169,6 +169,14 @@ def test_a_daemon_that_ends_is_said_and_ends_it(ui: Ui) -> None:
 
 
 @pytest.mark.slow
+def test_a_web_server_that_is_killed_is_said_and_nothing_is_left(ui: Ui) -> None:
+    os.kill(ui.group, signal.SIGKILL)
+    assert ui.process.wait(60) == 1
+    assert "web server ended by itself (code -9)" in ui.log.read_text()
+    assert not ui.is_left()
+
+
+@pytest.mark.slow
 def test_a_code_location_that_ends_is_said(ui: Ui) -> None:
     for pid in of_group(ui.group):
         if b"\0grpc\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
