@@ -163,8 +163,8 @@ def query(lake: Lake, sql: str, limits: Query | None = None) -> Any:
         raise SampleMixError(_too_much(limits)) from None
     except duckdb.PermissionException as error:
         raise ConfigError(
-            f"query: {_sentence(error)}; it reads the lake's views, and files of the lake by key, "
-            "such as from 'features/words/*/*.parquet'."
+            f"query: Cannot access files, network or settings ({_sentence(error)}): there are the "
+            "lake's views, and tables of the lake by key ('features/words/*/*.parquet')."
         ) from None
     except duckdb.Error as error:
         raise ConfigError(f"query: {_sentence(error)}") from None
