@@ -130,7 +130,8 @@ def query(
     from samplemix_dagster.storage.query import query as ask
 
     form = chosen_format(form, json=json)
-    table = ask(open_project(config).lake, sql)
+    project = open_project(config)
+    table = ask(project.lake, sql, project.config.query)
     if form == "json":
         print_json(table.to_pylist())
         return

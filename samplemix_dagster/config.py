@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Schedule, Sensor
+from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config_base import Section, Seed, Size, check_name
 from samplemix_dagster.core.limits import MAX_DIAL, SHARES_TOLERANCE
 
@@ -339,6 +339,8 @@ class Config(Section):
     """Who is told of failures and of new versions."""
     s3: S3 = S3()
     """How ``s3://`` is reached."""
+    query: Query = Query()
+    """How much one query of the lake may take."""
     compute: Compute = Compute()
     """Where it runs."""
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from samplemix_dagster.config_base import Section
+from samplemix_dagster.config_base import Section, Size
 from samplemix_dagster.config_cron import check_cron
 
 
@@ -115,6 +115,15 @@ class S3(Section):
         if endpoint is not None and "@" in endpoint.split("://", 1)[1].split("/", 1)[0]:
             raise ValueError("an endpoint holds no credentials; put them in the environment")
         return endpoint
+
+
+class Query(Section):
+    """How much one ``samplemix query`` may take."""
+
+    timeout: int = Field(default=60, ge=1, le=86_400)
+    """Seconds after which it is stopped."""
+    memory: Size = Field(default=2_000_000_000, ge=64_000_000)
+    """Bytes that it may hold at once, its answer included; nothing is put on disk."""
 
 
 class Compute(Section):

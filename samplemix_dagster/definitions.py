@@ -45,7 +45,8 @@ def build_defs(
     s3 = ProjectS3.of(project.config.s3)
     resources: dict[str, object] = {
         "project": ProjectResource(config_file=str(project.config_path), s3=s3),
-        "s3": dg.ResourceDefinition.hardcoded_resource(s3),
+        # With no fields of its own: a run's configuration chooses no other way to S3.
+        "s3": dg.ResourceDefinition(lambda _: s3, config_schema={}),
     }
     if with_report:
         from samplemix_dagster.assets.report import build_report_assets

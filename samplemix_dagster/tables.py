@@ -23,6 +23,11 @@ class Column:
     came_later: bool = False
     """Tables that were written before it was there lack it, and are whole."""
 
+    @property
+    def field(self) -> pa.Field:
+        """The Arrow field of a table that may lack the column."""
+        return pa.field(self.name, self.type, nullable=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -119,8 +119,8 @@ def _serve(config: Path, listening: socket.socket, ready: int, passed: Pass, end
             while not ended.wait(_LOOK_SECONDS):
                 if daemon.poll() is not None:
                     ended.because(
-                        f"Dagster's daemon ended by itself (code {daemon.returncode}): without "
-                        "it, schedules, sensors and queued runs stand still. Start `samplemix ui` "
+                        f"Dagster's daemon ended by itself (code {daemon.returncode}), and without "
+                        "it schedules, sensors and queued runs stand still; start `samplemix ui` "
                         "again."
                     )
 

@@ -80,7 +80,9 @@ def _watch(behind: "subprocess.Popen[bytes]", ready: int, passed: Pass, stopped:
     while not stopped:
         code = behind.poll()
         if code is not None:
-            return 1 if code < 0 or (is_told and code == 0) else code
+            if code <= 0:  # nobody asked it to end; what it says itself, it has said
+                say(f"The web server ended by itself (code {code}); start `samplemix ui` again.")
+            return code if code > 0 else 1
         if not is_told and _is_ready(ready):
             say(f"The UI is at {passed.address_with_token} (Ctrl-C stops it).")
             is_told = True
@@ -154,6 +156,9 @@ def end_group(behind: "subprocess.Popen[bytes]") -> None:
     """End what is behind and all that it started: gently, then by KILL."""
     until = time.monotonic() + _TERM_SECONDS
     behind.send_signal(signal.SIGTERM)
+    if behind.poll() is not None:  # then it does not pass the word on
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(behind.pid, signal.SIGTERM)
     while time.monotonic() < until and _group_is_there(behind.pid):
         behind.poll()
         time.sleep(_LOOK_SECONDS)

@@ -6,7 +6,7 @@ each stage leaves when it has finished, not from the configuration: what was com
 asked about even while the configuration has moved on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from samplemix_dagster.storage.lake import Lake
@@ -39,7 +39,26 @@ _LEDGER_COLUMNS = (
 )
 
 
-def view_statements(lake: Lake) -> list[str]:
+REJECTED_ENDING = ".rejected.parquet"
+"""Ending of tables of which the first version lacks a column."""
+Reader = Callable[[Sequence[str], bool], str]
+"""Returns what stands after ``from`` for Parquet files: with their names as ``filename``, or not.
+
+Whoever may open files reads them in place (:func:`read_in_place`); a connection that may not has
+them handed in (``query.py``).
+"""
+
+
+def read_in_place(files: Sequence[str], is_named: bool) -> str:
+    """Return what reads Parquet files where they lie; a column that some of them lack is null."""
+    listed = ", ".join(_text(file) for file in files)
+    options = ", filename = true" if is_named else ""
+    if any(file.endswith(REJECTED_ENDING) for file in files):
+        options += ", union_by_name = true"
+    return f"read_parquet([{listed}]{options})"
+
+
+def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     """Return the statements that make every view, in order."""
     manifests = _manifests(lake)
     # Two partitions of a source may hold the same bytes: they are one shard.
@@ -57,15 +76,15 @@ def view_statements(lake: Lake) -> list[str]:
     return [
         _table("shards", ("source varchar", "digest varchar", "path varchar"), places),
         _table("skipped_folders", ("source varchar", "path varchar"), skipped),
-        f"create or replace view all_documents as {_located(lake, places, 'documents')}",
-        f"create or replace view all_scores as {_located(lake, places, 'scores')}",
+        f"create or replace view all_documents as {_located(lake, places, 'documents', reader)}",
+        f"create or replace view all_scores as {_located(lake, places, 'scores', reader)}",
         _DOCUMENTS_VIEW,
         _SCORES_VIEW,
-        f"create or replace view all_rejections as {_located(lake, places, 'rejections')}",
+        f"create or replace view all_rejections as {_located(lake, places, 'rejections', reader)}",
         _REJECTIONS_VIEW,
-        f"create or replace view all_duplicates as {_duplicates(lake)}",
+        f"create or replace view all_duplicates as {_duplicates(lake, reader)}",
         _DUPLICATES_VIEW,
-        f"create or replace view all_ledgers as {_ledgers(lake, current)}",
+        f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
         _LEDGER_VIEW,
         _table(
             "mixtures",
@@ -84,12 +103,12 @@ def view_statements(lake: Lake) -> list[str]:
     ]
 
 
-def report_statements(lake: Lake) -> list[str]:
+def report_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     """Return the statements that offer each report model as a view."""
     names = sorted(name for name in lake.names("reports") if name.endswith(".parquet"))
     return [
         f"create or replace view {_identifier(name.removesuffix('.parquet'))} as "
-        f"select * from read_parquet({_text(str(lake.path(f'reports/{name}')))})"
+        f"select * from {reader([str(lake.path(f'reports/{name}'))], False)}"
         for name in names
     ]
 
@@ -197,7 +216,7 @@ def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
     return sorted((int(identity), name) for identity, name in names.items())
 
 
-def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> str:
+def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, reader: Reader) -> str:
     """Select a stage's current tables, each row with its source and shard digest."""
     stage = "documents" if kind == "rejections" else kind
     ending = ".rejected.parquet" if kind == "rejections" else ".parquet"
@@ -221,7 +240,7 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> s
             parts.append(
                 f"select {_text(source)} as source, "
                 "split_part(parse_filename(filename), '.', 1) as digest, "
-                f"* exclude (filename) from {_files(files, is_mixed=kind == 'rejections')}"
+                f"* exclude (filename) from {reader(files, True)}"
             )
     columns = {
         "documents": _DOCUMENT_COLUMNS,
@@ -235,15 +254,15 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str) -> s
     return _union(parts, columns)
 
 
-def _duplicates(lake: Lake) -> str:
+def _duplicates(lake: Lake, reader: Reader) -> str:
     current = lake.read_json("fits/corpus/current.json")
     if current is None:
         return _union([], _DUPLICATE_COLUMNS)
     path = lake.path(f"fits/corpus/{current['version']}/duplicates.parquet")
-    return f"select * from read_parquet({_text(str(path))})"
+    return f"select * from {reader([str(path)], False)}"
 
 
-def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
+def _ledgers(lake: Lake, current: Iterable[dict[str, Any]], reader: Reader) -> str:
     """Select the ledgers of versions, each row with its source, shard digest and former path."""
     parts = []
     for entry in current:
@@ -254,11 +273,11 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
         for source, shards in sorted(by_source.items()):
             keys = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
             paths = lake.paths(keys)
+            files = reader([str(path) for path in paths], True)
             rows = [
                 (path.name, shard["digest"], shard["path"])
                 for path, shard in zip(paths, shards, strict=True)
             ]
-            files = _files([str(path) for path in paths])
             parts.append(
                 f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
                 f"{_text(source)} as source, f.digest, f.path, l.* exclude (filename) "
@@ -267,13 +286,6 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]]) -> str:
             )
     head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
     return _union(parts, f"{head}, {_LEDGER_COLUMNS}")
-
-
-def _files(files: Sequence[str], *, is_mixed: bool = False) -> str:
-    """Read files; where ``is_mixed``, a column that some of them lack is null there."""
-    listed = ", ".join(_text(file) for file in files)
-    mixed = ", union_by_name = true" if is_mixed else ""
-    return f"read_parquet([{listed}], filename = true{mixed})"
 
 
 def _union(parts: Sequence[str], columns: str) -> str:

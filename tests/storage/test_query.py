@@ -1,15 +1,24 @@
 """Queries: they read the lake's views and nothing else, and nothing can be written."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.config_around import Query
+from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.query import query
+from samplemix_dagster.storage.query import query, reading_statement
 from samplemix_dagster.storage.views import VIEWS
 from tests.fake_lake import NUM_OCCURRENCES, FakeLake, make_fake_lake
+from tests.sql_writes import campaign, make_ground
 
 # At least these columns are promised (design, section 5).
 PROMISED = {
@@ -177,3 +186,118 @@ def test_a_mistake_is_said_as_duckdb_says_it(sql: str, expected: str, fake: Fake
     with pytest.raises(ConfigError) as caught:
         query(fake.lake, sql)
     assert expected in str(caught.value)
+
+
+# -- files of the lake by their keys ---------------------------------------------------------------
+
+
+def test_tables_of_the_lake_are_read_by_key_with_half_precision_as_floats(tmp_path: Path) -> None:
+    path = tmp_path / "features" / "embeddings" / ("a" * 24) / f"{'b' * 32}.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"e": pa.array([[0.5]], pa.list_(pa.float16(), 1))}), path)
+    for name in ("features/embeddings/*/*.parquet", str(path)):
+        found = query(Lake(tmp_path), f"select e[1] as e from '{name}'")
+        assert found.to_pylist() == [{"e": 0.5}]
+
+
+@pytest.mark.parametrize("name", ["../secret.parquet", "{root}/secret.parquet", "*/x.parquet"])
+def test_nothing_else_is_read_by_key(name: str, fake: FakeLake) -> None:
+    secret = fake.lake.root.parent / "secret.parquet"
+    pq.write_table(pa.table({"word": ["secret"]}), secret)
+    pq.write_table(pa.table({"word": ["secret"]}), fake.lake.root / "fits" / "x.parquet")
+    quoted = name.format(root=str(secret.parent).replace("'", "''"))
+    with pytest.raises(ConfigError):
+        query(fake.lake, f"select * from '{quoted}'")
+    secret.unlink()
+    (fake.lake.root / "fits" / "x.parquet").unlink()
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+ENDLESS = "select count(*) from range(1000000000000000)"
+
+
+def test_a_query_that_takes_too_long_is_stopped(fake: FakeLake) -> None:
+    began = time.monotonic()
+    with pytest.raises(SampleMixError, match=r"stopped after 1 s; .* `query\.timeout`"):
+        query(fake.lake, ENDLESS, Query(timeout=1))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select range as n from range(100000000000)",
+        "select list(range) from range(1000000000)",
+        "select range as n from range(1000000000) order by hash(n)",
+    ],
+)
+def test_a_query_that_takes_too_much_memory_is_stopped(sql: str, fake: FakeLake) -> None:
+    before = files(fake)
+    with pytest.raises(SampleMixError, match=r"0\.1 GB of memory; .* `query\.memory`"):
+        query(fake.lake, sql, Query(memory=64_000_000))
+    assert files(fake) == before
+
+
+def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
+    make_fake_lake(tmp_path)
+    code = (
+        "import sys, pathlib; from samplemix_dagster.storage.lake import Lake\n"
+        "from samplemix_dagster.storage.query import query\n"
+        f"print('asks', flush=True); query(Lake(pathlib.Path({str(tmp_path)!r})), {ENDLESS!r})"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == "asks\n"
+        time.sleep(2)
+        began = time.monotonic()
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=30)
+    assert time.monotonic() - began < 3
+    assert "KeyboardInterrupt" in said
+
+
+def test_a_message_is_one_line(fake: FakeLake) -> None:
+    for sql in ("select nope\nfrom documents", "selec 1", "from nope", "select 1 +"):
+        with pytest.raises(ConfigError) as caught:
+            query(fake.lake, sql)
+        assert "\n" not in str(caught.value)
+
+
+# -- writing, in every disguise --------------------------------------------------------------------
+
+
+def test_no_disguise_makes_a_query_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = campaign(make_ground(tmp_path / "ground"), 80, seed=1)
+    assert (found["changed_by"], found["told_by"]) == ([], [])
+    assert found["statements"] == 80
+
+
+@pytest.mark.slow
+def test_no_disguise_of_thousands_makes_a_query_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = campaign(make_ground(tmp_path / "ground"), 3000, seed=2)
+    assert (found["changed_by"], found["told_by"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("explain /* ( */ analyze -- x\n select 'ü'", "explain analyze select 'ü'"),
+        ("EXPLAIN (ANALYZE, FORMAT JSON) from t", "explain (analyze , format json) from t"),
+        ("/* explain ( */ explain analyze copy (select 1) to 'x' --*/ select 1", None),
+        ("explain create table t as select 1", None),
+        ("copy t to 'x'", None),
+        ("select 1; select 2", None),
+        ("", None),
+    ],
+)
+def test_what_runs_is_what_was_parsed(sql: str, text: str | None) -> None:
+    assert reading_statement(sql, duckdb) == text
