@@ -76,6 +76,22 @@ def run_export(
     )
 
 
+def export_into_lake(
+    project: Project, name: str, version: str, *, form: str, num_files: int
+) -> dict[str, Any]:
+    """Export any version into its folder of the lake, unless it stands there."""
+    return _export(
+        project,
+        name,
+        version,
+        form=form,
+        num_files=num_files,
+        target=(project.lake, f"exports/{name}/{version}/{form}-{num_files}"),
+        run_id=None,
+        progress=no_progress,
+    )
+
+
 def current_version(project: Project, name: str) -> str:
     """Return a mixture's current version.
 

@@ -334,8 +334,14 @@ class Planner:
         current = self.recipes.current_fit(stages.REFERENCE, step.name)
         before = (current.get("recipe") or {}).get("model")
         if before == digest:
-            return None
+            return None if self._is_there(step) else "what was noted of it is gone"
         return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
+
+    def _is_there(self, step: Step) -> bool:
+        """Whether the version of a named reference is in the lake."""
+        version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
+        folder = self.recipes.fit_name(stages.REFERENCE, step.name)
+        return self.project.lake.read_json(f"fits/{folder}/{version}/fit.json") is not None
 
     def _export_reason(self, step: Step, stale: set[str]) -> str | None:
         mixture = f"mixture/{step.name}"

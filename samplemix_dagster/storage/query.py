@@ -9,6 +9,7 @@ from typing import Any
 
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.view_tables import check_tables
 from samplemix_dagster.storage.views import VIEWS, report_statements, view_statements
 
 _EXPLAIN = re.compile(r"\s*explain\b\s*(analyze\b|\([^)]*\))?", re.IGNORECASE)
@@ -21,8 +22,12 @@ def connect(lake: Lake) -> Any:
     connection = duckdb.connect(":memory:")
     with lake.snapshot():
         statements = [*view_statements(lake), *report_statements(lake)]
-    for statement in statements:
-        connection.execute(statement)
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    except duckdb.Error:
+        check_tables(lake, with_reports=True)
+        raise
     folder = str(lake.root.resolve()).replace("'", "''")
     connection.execute(f"set allowed_directories = ['{folder}/']")
     connection.execute("set enable_external_access = false")
@@ -52,6 +57,9 @@ def query(lake: Lake, sql: str) -> Any:
         try:
             return connection.sql(statements[0].query).to_arrow_table()
         except duckdb.Error as error:
+            in_words = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+            if not isinstance(error, in_words):
+                check_tables(lake, with_reports=True)
             raise ConfigError(f"query: {_message(error)}") from None
 
 
