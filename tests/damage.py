@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from samplemix_dagster.engine.estimates import estimated
 from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.repair import check_lake, repair, retry_deferred
+from samplemix_dagster.engine.repair import check_lake, repair
 from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.engine.status import project_status
 from samplemix_dagster.engine.verifying import verify
@@ -28,7 +28,8 @@ from tests.projects import open_project
 
 LAKE = ".samplemix/lake"
 _WHO_AND_WHEN = {
-    *("made_at", "made_by", "run_id", "samplemix_version", "packages", "git", "digest", "seal")
+    "project",  # the configuration, also of what this version does not depend on
+    *("made_at", "made_by", "run_id", "samplemix_version", "packages", "git", "digest", "seal"),
 }
 """Keys of a manifest that another drawing may have otherwise."""
 OUTCOMES = ("noticed_by_read", "noticed_by_check", "noticed_by_verify", "harmless")
@@ -179,9 +180,7 @@ class Campaign:
         project = open_project(self.copy)
         check_lake(project)
         sentences = repair(project)
-        run_project(project)
-        if retry_deferred(project):
-            sentences += repair(project)
+        run_project(project, on_repair=sentences.append)
         trial.lost = "; ".join(s for s in sentences if "is lost" in s)
 
     def _differences(self) -> list[str]:

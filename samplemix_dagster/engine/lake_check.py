@@ -16,11 +16,12 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fit_files import check_fit
 from samplemix_dagster.engine.flow import build_steps
 from samplemix_dagster.engine.mending import SET_ASIDE
+from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import compare_documents
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.version_files import export_problems, ledger_problems
+from samplemix_dagster.engine.version_files import export_problems, ledger_problems, mend_manifest
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
 from samplemix_dagster.storage.manifest import manifest_key, read_manifest, recorded_files
 from samplemix_dagster.storage.shapes import is_unsealed, kind_of
@@ -103,6 +104,8 @@ class _LakeCheck:
             raise self.lake.damage(f"{folder}/manifest.json", "it is gone")
         if "ledger" not in manifest or "version" not in manifest:
             return  # an older form, which nothing traces
+        if not self.lake.exists(f"{folder}/{MANIFEST_COPY}"):
+            mend_manifest(self.lake, folder)
         problems = ledger_problems(self.lake, manifest)
         for key, problem in problems.items():
             self.lake.damage(key, f"it {problem}")

@@ -338,10 +338,11 @@ class Planner:
         return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
 
     def _is_there(self, step: Step) -> bool:
-        """Whether the version of a named reference is in the lake."""
+        """Whether the version of a named reference is in the lake, and noted to be in use."""
         version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
-        folder = self.recipes.fit_name(stages.REFERENCE, step.name)
-        return self.project.lake.read_json(f"fits/{folder}/{version}/fit.json") is not None
+        folder = f"fits/{self.recipes.fit_name(stages.REFERENCE, step.name)}"
+        files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
+        return all(self.project.lake.read_json(file) is not None for file in files)
 
     def _export_reason(self, step: Step, stale: set[str]) -> str | None:
         mixture = f"mixture/{step.name}"
