@@ -121,15 +121,18 @@ class _LakeCheck:
         self.good += len(manifest["files"]) - len(problems)
 
     def _reports(self) -> None:
-        """Compare what dbt made with its digests; without any, it is made again."""
+        """Compare what dbt made with its digests; without any, the report is built again."""
         stated = self.lake.read_json("reports/current.json")
-        digests = (stated or {}).get("files") or {}
+        digests = (stated or {}).get("files")
+        if digests is None:
+            self.lake.remove("reports/current.json")
+            return
         for key in self.keys:
             if not (key.startswith("reports/") and key.endswith(".parquet")):
                 continue
             model = key.split("/")[1].removesuffix(".parquet")
             if model not in digests:
-                self.lake.damage(key, "no digest of it was noted")
+                self.lake.damage(key, "it is no model of the report")
             elif self.lake.digest(key) != digests[model]:
                 self.lake.damage(key, "its bytes are not those that were written")
             else:

@@ -213,9 +213,9 @@ class Planner:
 
     def _has_lost_state(self, stage: Stage, partition: str) -> bool:
         """Whether tables are there, and not the note by which views find them."""
-        has_shards = bool(self.project.shards(partition))
-        source = source_of(partition)
-        return has_shards and last_recipe(self.project, stage, source) is None
+        file = f"{source_of(partition)}.json"
+        is_noted = file in self.project.lake.names(f"state/{stage.name}")
+        return bool(self.project.shards(partition)) and not is_noted
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
