@@ -160,12 +160,12 @@ def _give_up(project: Project, folder: str, why: str) -> str:
     if intact_manifest(lake, f"{folder}/manifest.json"):
         return f"{why}. Its manifest and its other files stay."
     if not lake.exists(f"{folder}/{SET_ASIDE}"):
-        content = b""
-        if lake.exists(f"{folder}/manifest.json"):
-            content = lake.path(f"{folder}/manifest.json").read_bytes()
-        lake.write_bytes(f"{folder}/{SET_ASIDE}", content)
-        lake.remove(f"{folder}/manifest.json")
+        keys = [f"{folder}/manifest.json", f"{folder}/{MANIFEST_COPY}"]
+        left = [lake.path(key).read_bytes() for key in keys if lake.exists(key)]
+        lake.write_bytes(f"{folder}/{SET_ASIDE}", left[0] if left else b"")
+    lake.remove(f"{folder}/manifest.json")
+    lake.remove(f"{folder}/{MANIFEST_COPY}")
     return (
         f"{why}. The version is lost: it is no longer listed, its ledger files stay in {folder} "
-        f"until `samplemix gc`, and the manifest is kept there as {SET_ASIDE}."
+        f"until `samplemix gc`, and what is left of the manifest is kept there as {SET_ASIDE}."
     )
