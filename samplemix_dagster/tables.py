@@ -206,7 +206,11 @@ LEDGER = Table(
         Column("quality", pa.float64(), "quality in (0, 1)", nullable=True),
         Column("diversity", pa.float64(), "diversity in (0, 1)", nullable=True),
         Column("weight", pa.float64(), "target density / corpus density; mean 1 over tokens"),
-        Column("expected_copies", pa.float64(), "min(max_copies, s * weight)"),
+        Column(
+            "expected_copies",
+            pa.float64(),
+            "min(max_copies, s * weight) at the design's scale",
+        ),
         Column("copies", pa.int32(), "how often it is drawn"),
         Column("reason", pa.string(), "null when drawn, else why not", nullable=True),
     ),

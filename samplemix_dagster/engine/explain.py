@@ -254,7 +254,8 @@ def _explained(
 
 
 def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, luck: float) -> str:
-    cap, weight, expected = settings["max_copies"], row["weight"], row["expected_copies"]
+    cap, weight = settings["max_copies"], row["weight"]
+    reached = min(float(cap), scale * weight)
     made = "every document alike"
     if settings["strategy"] == "beta":
         dials = settings["balance"]
@@ -267,16 +268,16 @@ def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, 
         )
     of = "" if settings["shares"] == "free" else f" of source {row['source']}"
     capped = f", held at the cap of {cap}" if scale * weight > cap else ""
-    drawn = int(expected + luck)
+    drawn = int(reached + luck)
     words = (
-        f"weight {weight:.4g} ({made}); scale {scale:.4g}{of} x weight = {scale * weight:.4g} "
-        f"expected copies{capped}; luck {luck:.4f}: floor({expected:.4g} + {luck:.4f}) = {drawn}"
+        f"weight {weight:.4g} ({made}); scale {scale:.4g}{of} x weight = {scale * weight:.4g}"
+        f"{capped}; luck {luck:.4f}: floor({reached:.4g} + {luck:.4f}) = {drawn}"
     )
     if drawn != row["copies"]:
         words += (
             f", and the cut of the budget, which falls on this document, made it {row['copies']}"
         )
-    return words
+    return f"{words}; whatever the luck, {row['expected_copies']:.4g} copies are expected"
 
 
 def explanation_lines(found: dict[str, Any]) -> list[str]:

@@ -8,15 +8,14 @@ export is called done.
 import collections
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from samplemix_dagster.core.hashing import doc_id, id_words
-from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
+from samplemix_dagster.core.hashing import doc_id
+from samplemix_dagster.engine.export_order import Draws, ledger_key, ordered_draws
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
@@ -25,7 +24,7 @@ from samplemix_dagster.engine.version_files import check_ledger, export_key, req
 from samplemix_dagster.errors import CheckFailedError, InputError, LakeError
 from samplemix_dagster.storage.exports import Spill, file_name, read_back, write_files
 from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.manifest import Shard, ledger_file
+from samplemix_dagster.storage.manifest import Shard
 from samplemix_dagster.storage.models import load_tokenizer
 from samplemix_dagster.storage.rows import Openable
 from samplemix_dagster.storage.s3 import SCHEME
@@ -34,18 +33,6 @@ from samplemix_dagster.storage.shards import Document, read_shard
 from samplemix_dagster.storage.whole_files import digest_file, remove_folder
 
 _TOKENIZED_AT_ONCE = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draws:
-    """Every draw of a mixture: D of them, from ledger rows by shard."""
-
-    shard: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
-    copy: npt.NDArray[np.int64]
-    tokens: npt.NDArray[np.int64]
-    position: npt.NDArray[np.int64]
-    file: npt.NDArray[np.int64]
 
 
 def run_export(
@@ -73,6 +60,22 @@ def run_export(
         data_version=manifest["digest"],
         seconds=time.perf_counter() - began,
         facts={**manifest, "folder": project.lake.place(key)},
+    )
+
+
+def export_into_lake(
+    project: Project, name: str, version: str, *, form: str, num_files: int
+) -> dict[str, Any]:
+    """Export any version into its folder of the lake, unless it stands there."""
+    return _export(
+        project,
+        name,
+        version,
+        form=form,
+        num_files=num_files,
+        target=(project.lake, f"exports/{name}/{version}/{form}-{num_files}"),
+        run_id=None,
+        progress=no_progress,
     )
 
 
@@ -170,7 +173,7 @@ def _write(
         spill = Spill(spilled, num_files)
         recipes = Recipes(project)
         _check_tokenizer(recipes, mixture)
-        draws = _order(recipes, mixture, num_files)
+        draws = ordered_draws(recipes, mixture, num_files)
         tokens = _spill(recipes, mixture, draws, spill, progress)
         spill.close()
         files = write_files(spill, aside, num_files, form)
@@ -209,64 +212,10 @@ def _joint(digests: Any) -> str:
     return fingerprint(list(digests))
 
 
-def _ledger_key(mixture: dict[str, Any], shard: dict[str, Any]) -> str:
-    folder = f"mixtures/{mixture['name']}/{mixture['version']}"
-    return f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
-
-
-def _order(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> _Draws:
-    """Return every draw with its place in the order and its file."""
-    lake = recipes.lake
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("shard", "row", "tokens", "words", "copies", "strata")
-    }
-    for number, shard in enumerate(mixture["shards"]):
-        ledger = lake.read_table(
-            _ledger_key(mixture, shard), ["doc_id", "row", "num_tokens", "quality", "copies"]
-        )
-        copies = ledger.column("copies").to_numpy()
-        chosen = np.flatnonzero(copies > 0)
-        folder = mixture["recipe"]["scores"][shard["source"]]
-        key = f"features/scores/{folder}/{shard['digest']}.parquet"
-        scores = lake.read_table(key, ["doc_id", "cluster"])
-        if not scores.column("doc_id").equals(ledger.column("doc_id")):
-            raise lake.damage(key, "its rows are not those of the ledger")
-        quality = ledger.column("quality").to_numpy()[chosen]
-        ids = ledger.column("doc_id").to_numpy(zero_copy_only=False)[chosen].astype("S32")
-        columns["shard"].append(np.full(chosen.size, number))
-        columns["row"].append(ledger.column("row").to_numpy()[chosen])
-        columns["tokens"].append(ledger.column("num_tokens").to_numpy()[chosen])
-        columns["words"].append(id_words(ids))
-        columns["copies"].append(copies[chosen].astype(np.int64))
-        columns["strata"].append(strata_of(scores.column("cluster").to_numpy()[chosen], quality))
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    times = joined["copies"]
-    repeat = np.repeat(np.arange(times.size), times)
-    copy = np.arange(repeat.size) - np.repeat(np.cumsum(times) - times, times)
-    words_D2 = joined["words"][repeat]
-    luck = order_luck(words_D2, copy, times[repeat], int(mixture["config"]["seed"]))
-    keys = order_keys(joined["strata"][repeat], luck, words_D2, copy)
-    order = np.lexsort((copy, words_D2[:, 1], words_D2[:, 0], keys))
-    position = np.empty(order.size, dtype=np.int64)
-    position[order] = np.arange(order.size)
-    tokens = joined["tokens"][repeat]
-    before = np.cumsum(tokens[order]) - tokens[order]
-    file = np.empty(order.size, dtype=np.int64)
-    file[order] = before * num_files // max(1, int(tokens.sum()))
-    return _Draws(
-        shard=joined["shard"][repeat],
-        row=joined["row"][repeat],
-        copy=copy,
-        tokens=tokens,
-        position=position,
-        file=file,
-    )
-
-
 def _spill(
     recipes: Recipes,
     mixture: dict[str, Any],
-    draws: _Draws,
+    draws: Draws,
     spill: Spill,
     progress: Progress,
 ) -> int:
@@ -284,7 +233,7 @@ def _spill(
         by_row: dict[int, list[int]] = collections.defaultdict(list)
         for draw in chosen:
             by_row[int(draws.row[draw])].append(int(draw))
-        key = _ledger_key(mixture, shard)
+        key = ledger_key(mixture, shard)
         ledger = recipes.lake.read_table(key, ["row", "doc_id"])
         ids = dict(
             zip(ledger.column("row").to_pylist(), ledger.column("doc_id").to_pylist(), strict=True)
@@ -315,7 +264,7 @@ def _put(
     by_row: dict[int, list[int]],
     ids: dict[int, str],
     source: str,
-    draws: _Draws,
+    draws: Draws,
     spill: Spill,
     tokenizer: Any,
 ) -> int:
@@ -376,7 +325,7 @@ def _compare(
     """
     wanted: collections.Counter[str] = collections.Counter()
     for shard in mixture["shards"]:
-        ledger = project.lake.read_table(_ledger_key(mixture, shard), ["doc_id", "copies"])
+        ledger = project.lake.read_table(ledger_key(mixture, shard), ["doc_id", "copies"])
         for identity, copies in zip(
             ledger.column("doc_id").to_pylist(), ledger.column("copies").to_pylist(), strict=True
         ):

@@ -329,7 +329,8 @@ def _mixture(name: str) -> Step:
         run=run,
         fit=stages.MIXTURE,
         name=name,
-        code_version=str(stages.MIXTURE.version),
+        # The oldest, since versions that were drawn by it stay current.
+        code_version=str(min(stages.OLDER_DRAWS)),
     )
 
 

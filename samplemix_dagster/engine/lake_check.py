@@ -16,11 +16,12 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fit_files import check_fit
 from samplemix_dagster.engine.flow import build_steps
 from samplemix_dagster.engine.mending import SET_ASIDE
+from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import compare_documents
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.version_files import export_problems, ledger_problems
+from samplemix_dagster.engine.version_files import export_problems, ledger_problems, mend_manifest
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
 from samplemix_dagster.storage.manifest import manifest_key, read_manifest, recorded_files
 from samplemix_dagster.storage.shapes import is_unsealed, kind_of
@@ -103,6 +104,8 @@ class _LakeCheck:
             raise self.lake.damage(f"{folder}/manifest.json", "it is gone")
         if "ledger" not in manifest or "version" not in manifest:
             return  # an older form, which nothing traces
+        if not self.lake.exists(f"{folder}/{MANIFEST_COPY}"):
+            mend_manifest(self.lake, folder)
         problems = ledger_problems(self.lake, manifest)
         for key, problem in problems.items():
             self.lake.damage(key, f"it {problem}")
@@ -118,15 +121,18 @@ class _LakeCheck:
         self.good += len(manifest["files"]) - len(problems)
 
     def _reports(self) -> None:
-        """Compare what dbt made with its digests; without any, it is made again."""
+        """Compare what dbt made with its digests; without any, the report is built again."""
         stated = self.lake.read_json("reports/current.json")
-        digests = (stated or {}).get("files") or {}
+        digests = (stated or {}).get("files")
+        if digests is None:
+            self.lake.remove("reports/current.json")
+            return
         for key in self.keys:
             if not (key.startswith("reports/") and key.endswith(".parquet")):
                 continue
             model = key.split("/")[1].removesuffix(".parquet")
             if model not in digests:
-                self.lake.damage(key, "no digest of it was noted")
+                self.lake.damage(key, "it is no model of the report")
             elif self.lake.digest(key) != digests[model]:
                 self.lake.damage(key, "its bytes are not those that were written")
             else:

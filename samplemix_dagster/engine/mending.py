@@ -9,13 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from samplemix_dagster.engine.mixing import Draw, draw_ledger
-from samplemix_dagster.engine.mixture_manifest import sealed
+from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY, sealed
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.pinned import NotComputableError, pinned, scratch_over, state_of
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.state_maker import StateMaker
-from samplemix_dagster.engine.version_files import ledger_problems
+from samplemix_dagster.engine.version_files import (
+    intact_manifest,
+    ledger_problems,
+    mend_manifest,
+)
 from samplemix_dagster.errors import DamagedError, SampleMixError, UnreachableLakeError
 
 SET_ASIDE = "manifest.damaged"
@@ -69,9 +73,9 @@ def _mend(project: Project, name: str, version: str) -> str:
         _CannotMendError: It cannot be drawn again, or comes out otherwise.
     """
     lake, folder = project.lake, f"mixtures/{name}/{version}"
-    try:
-        manifest, is_intact = dict(lake.read_json(f"{folder}/manifest.json", {})), True
-    except DamagedError:
+    mend_manifest(lake, folder)
+    manifest, is_intact = intact_manifest(lake, f"{folder}/manifest.json"), True
+    if not manifest:
         manifest, is_intact = _altered(project, folder), False
     if not manifest:
         raise _CannotMendError("its manifest, which says what it was made from, is gone")
@@ -88,7 +92,9 @@ def _mend(project: Project, name: str, version: str) -> str:
             lake.write_bytes(key, files[key.removeprefix(f"{folder}/")], replace=True)
         if not is_intact:
             lake.replace_json(f"{folder}/manifest.json", whole)
-    return f"{name}@{version[:12]} is drawn again from what is stored"
+            lake.replace_json(f"{folder}/{MANIFEST_COPY}", whole)
+        return f"{name}@{version[:12]} is drawn again from what is stored"
+    return f"{name}@{version[:12]} is made whole from what is stored"
 
 
 def _require_same(manifest: Mapping[str, Any], drawn: Mapping[str, Any]) -> None:
@@ -151,19 +157,15 @@ def _is_wanted(project: Project, name: str, version: str) -> bool:
 def _give_up(project: Project, folder: str, why: str) -> str:
     """Leave what is left of a version; one whose manifest is damaged is no longer listed."""
     lake = project.lake
-    try:
-        is_listed = lake.read_json(f"{folder}/manifest.json") is not None
-    except DamagedError:
-        is_listed = False
-    if is_listed:
+    if intact_manifest(lake, f"{folder}/manifest.json"):
         return f"{why}. Its manifest and its other files stay."
     if not lake.exists(f"{folder}/{SET_ASIDE}"):
-        content = b""
-        if lake.exists(f"{folder}/manifest.json"):
-            content = lake.path(f"{folder}/manifest.json").read_bytes()
-        lake.write_bytes(f"{folder}/{SET_ASIDE}", content)
-        lake.remove(f"{folder}/manifest.json")
+        keys = [f"{folder}/manifest.json", f"{folder}/{MANIFEST_COPY}"]
+        left = [lake.path(key).read_bytes() for key in keys if lake.exists(key)]
+        lake.write_bytes(f"{folder}/{SET_ASIDE}", left[0] if left else b"")
+    lake.remove(f"{folder}/manifest.json")
+    lake.remove(f"{folder}/{MANIFEST_COPY}")
     return (
         f"{why}. The version is lost: it is no longer listed, its ledger files stay in {folder} "
-        f"until `samplemix gc`, and the manifest is kept there as {SET_ASIDE}."
+        f"until `samplemix gc`, and what is left of the manifest is kept there as {SET_ASIDE}."
     )

@@ -26,18 +26,19 @@ from samplemix_dagster.core.mixture.activation import (
     merge_histograms,
 )
 from samplemix_dagster.core.mixture.dials import promise
+from samplemix_dagster.core.mixture.expectation import (
+    WeightHistogram,
+    design_scale,
+    expected_copies,
+    merge_weights,
+    weight_histogram,
+)
 from samplemix_dagster.core.mixture.report import (
     merge_tallies,
     report_of,
     tally_of,
 )
-from samplemix_dagster.core.mixture.settle import (
-    Scale,
-    copies,
-    estimated_scale,
-    expected_copies,
-    settle,
-)
+from samplemix_dagster.core.mixture.settle import Scale, copies, estimated_scale, settle
 from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
 from samplemix_dagster.core.mixture.strategies import (
     ScoreColumns,
@@ -50,13 +51,14 @@ from samplemix_dagster.core.mixture.strategies import (
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
-from samplemix_dagster.engine.mixture_manifest import SCHEMA, sealed, traced
+from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY, SCHEMA, sealed, traced
 from samplemix_dagster.engine.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats
+from samplemix_dagster.engine.version_files import mend_manifest
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import ledger_file
@@ -90,6 +92,16 @@ class _Part:
     luck: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scales:
+    """Both scales of each source."""
+
+    settled: dict[str, Scale]
+    """At which the draws are the budget, to within one document; without one: no share."""
+    design: dict[str, float]
+    """At which the expected tokens are the budget, or the source's share of it."""
+
+
 class Draw:
     """One mixture in the making."""
 
@@ -102,6 +114,8 @@ class Draw:
             plane=self.plane, law=load_law(recipes), options=recipes.project.mixture_config(name)
         )
         self.strategy: Strategy = make_strategy(self.settings.strategy, inputs)
+        self.version = int(recipes.fit_recipe(stages.MIXTURE, name)["stage_version"])
+        """The version of the draw: what the ledger's expected copies are."""
         self._kept: list[_Part] | None = None
 
     def parts(self) -> Iterator[_Part]:
@@ -144,20 +158,24 @@ class Draw:
                 luck=uniforms(words_N2, self.settings.seed, "draw"),
             )
 
-    def scales(self) -> dict[str, Scale]:
-        """Return the scale of each source; with free shares they are one.
+    def scales(self) -> "Scales":
+        """Return the scales of each source; with free shares they are the same for all.
 
         Raises:
             InfeasibleMixtureError: No such mixture exists; the message says which is nearest.
         """
         cap, budget = self.settings.max_copies, self.settings.budget_tokens
         by_source: dict[str, ActivationHistogram] = {}
+        by_weight: dict[str, WeightHistogram] = {}
         corpus_tokens: dict[str, int] = dict.fromkeys(self.recipes.config.corpus.sources, 0)
         for part in self.parts():
             source = part.shard.source
             found = activation_histogram(part.weights, part.luck, part.tokens, cap)
             before = by_source.get(source)
             by_source[source] = merge_histograms([before, found] if before else [found])
+            weighed = weight_histogram(part.weights, part.tokens)
+            known = [by_weight[source]] if source in by_weight else []
+            by_weight[source] = merge_weights([*known, weighed])
             corpus_tokens[source] += int(part.tokens[~part.is_duplicate].sum())
         shares = held_shares(self.settings.shares, corpus_tokens)
         if shares is None:
@@ -166,10 +184,18 @@ class Draw:
             found = self._boundary(dict.fromkeys(by_source, bins))
             joined = join_activations(found.values())
             scale = settle(histogram, bins, joined, budget)
-            return dict.fromkeys(by_source, scale)
+            design = design_scale(merge_weights(by_weight.values()), budget, cap)
+            settled = dict.fromkeys(by_source, scale)
+            return Scales(settled=settled, design=dict.fromkeys(by_source, design))
         budgets = source_budgets(budget, shares, by_source)
         activations = self._boundary({name: held.bins for name, held in budgets.items()})
-        return settle_sources(budgets, by_source, activations)
+        return Scales(
+            settled=settle_sources(budgets, by_source, activations),
+            design={
+                name: design_scale(by_weight[name], float(shares[name] * budget), cap)
+                for name in by_source
+            },
+        )
 
     def _boundary(self, bins: dict[str, Any]) -> dict[str, Activations]:
         found: dict[str, list[Activations]] = {name: [] for name in bins}
@@ -187,14 +213,17 @@ class Draw:
                 )
         return {name: join_activations(parts) for name, parts in found.items()}
 
-    def drawn(self, part: _Part, scale: Scale | None) -> tuple[Any, Any]:
+    def drawn(self, part: _Part, scales: "Scales") -> tuple[Any, Any]:
         """Return a shard's copies and expected copies; without a scale its source draws nothing."""
+        source, cap = part.shard.source, self.settings.max_copies
+        scale = scales.settled.get(source)
         if scale is None:
             zeros = np.zeros(len(part.tokens))
             return zeros.astype(np.int32), zeros
-        cap = self.settings.max_copies
         drawn = copies(part.weights, part.luck, part.words_N2, scale, cap)
-        return drawn, expected_copies(part.weights, scale, cap)
+        is_older = self.version == stages.REALISED_SCALE
+        expects_at = scale.value if is_older else scales.design[source]
+        return drawn, expected_copies(part.weights, expects_at, cap)
 
     def promised(self) -> dict[str, float]:
         """Return what the re-weighted histogram promises of the means, whatever the luck."""
@@ -242,9 +271,12 @@ def run_mixture(
     if refused(project, name, version) is not None:
         project.lake.remove_folder(folder)
     if not project.lake.exists(f"{folder}/manifest.json"):
+        mend_manifest(project.lake, folder)
+    if not project.lake.exists(f"{folder}/manifest.json"):
         with project.lake.fill_folder(folder, "manifest.json") as aside:
             manifest = _draw(Draw(recipes, name), Lake(aside), version, run_id, progress)
-            Lake(aside).replace_json("manifest.json", manifest)
+            for file in (MANIFEST_COPY, "manifest.json"):
+                Lake(aside).replace_json(file, manifest)
     manifest = project.lake.read_json(f"{folder}/manifest.json")
     return Outcome(
         asset=f"mixture/{name}",
@@ -261,14 +293,17 @@ class DrawnLedger:
     """What a draw gave."""
 
     scales: dict[str, float]
-    """The scale of each source."""
+    """The settled scale of each source."""
+    design_scales: dict[str, float] | None
+    """The scale of each source at which copies are expected; None for an older draw."""
     digests: dict[str, str]
     """Digest of each ledger file."""
     report: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return what a manifest says of it."""
-        return {"scales": self.scales, "ledger": self.digests, "report": self.report}
+        design = {} if self.design_scales is None else {"design_scales": self.design_scales}
+        return {"scales": self.scales, **design, "ledger": self.digests, "report": self.report}
 
 
 def _draw(
@@ -302,7 +337,7 @@ def draw_ledger(
     tally, digests = None, {}
     total = len(recipes.project.all_shards())
     for number, part in enumerate(draw.parts()):
-        drawn, expected = draw.drawn(part, scales.get(part.shard.source))
+        drawn, expected = draw.drawn(part, scales)
         own = ~part.is_duplicate
         key = ledger_file(part.shard.source, part.shard.digest)
         lake.write_table(key, _ledger(part, drawn, expected), tables.LEDGER, recipe)
@@ -315,7 +350,12 @@ def draw_ledger(
     report = mixture_report(recipes, settings, report_of(tally), draw.promised())
     _check(report, settings.budget_tokens)
     return DrawnLedger(
-        scales={name: scale.value for name, scale in sorted(scales.items())},
+        scales={name: scale.value for name, scale in sorted(scales.settled.items())},
+        design_scales=(
+            None
+            if draw.version == stages.REALISED_SCALE
+            else {name: scales.design[name] for name in sorted(scales.settled)}
+        ),
         digests=digests,
         report=report,
     )

@@ -21,6 +21,9 @@ from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
 SCHEMA = 2
 """Version of the manifest's form; raised when a key changes its meaning or goes."""
 
+MANIFEST_COPY = "manifest.copy.json"
+"""The same once more: what a version was made from cannot be found out from anything else."""
+
 _LEFT_OUT: dict[str, Any] = {
     **dict.fromkeys(("lake", "export", "schedule", "sensor", "hooks", "s3", "query"), True),
     "corpus": {"warn", "warn_rejected"},
@@ -133,7 +136,9 @@ class MixtureManifest(_Part):
     shards: list[ShardEntry]
     """Every shard, by source and digest."""
     scales: dict[str, float]
-    """The scale s of each source."""
+    """The settled scale of each source: documents are drawn at it."""
+    design_scales: dict[str, float] = {}
+    """The scale of each source at which copies are expected; absent from versions of before."""
     ledger: dict[str, str]
     """Digest of each ledger file."""
     report: Report

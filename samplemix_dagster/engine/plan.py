@@ -213,9 +213,9 @@ class Planner:
 
     def _has_lost_state(self, stage: Stage, partition: str) -> bool:
         """Whether tables are there, and not the note by which views find them."""
-        has_shards = bool(self.project.shards(partition))
-        source = source_of(partition)
-        return has_shards and last_recipe(self.project, stage, source) is None
+        file = f"{source_of(partition)}.json"
+        is_noted = file in self.project.lake.names(f"state/{stage.name}")
+        return bool(self.project.shards(partition)) and not is_noted
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
@@ -334,8 +334,15 @@ class Planner:
         current = self.recipes.current_fit(stages.REFERENCE, step.name)
         before = (current.get("recipe") or {}).get("model")
         if before == digest:
-            return None
+            return None if self._is_there(step) else "what was noted of it is gone"
         return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
+
+    def _is_there(self, step: Step) -> bool:
+        """Whether the version of a named reference is in the lake, and noted to be in use."""
+        version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
+        folder = f"fits/{self.recipes.fit_name(stages.REFERENCE, step.name)}"
+        files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
+        return all(self.project.lake.read_json(file) is not None for file in files)
 
     def _export_reason(self, step: Step, stale: set[str]) -> str | None:
         mixture = f"mixture/{step.name}"

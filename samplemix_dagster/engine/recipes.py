@@ -146,7 +146,24 @@ class Recipes(FeatureRecipes):
     def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return what a fit depends on beside the corpus."""
         parts = getattr(self, f"_{fit.name}_fit_recipe")(name)
-        return {"stage": fit.name, "stage_version": fit.version, **parts}
+        version = self._draw_version(name, parts) if fit is stages.MIXTURE else fit.version
+        return {"stage": fit.name, "stage_version": version, **parts}
+
+    def _draw_version(self, name: str, parts: Mapping[str, Any]) -> int:
+        """Return the version of the draw: an older one, where what it drew of this stands.
+
+        As a frozen fit stays while its recipe is today's, so does a mixture that was drawn before
+        the draw's code changed what it notes of the same draws.
+        """
+        inputs = self.fit_inputs(stages.MIXTURE)
+        current = (self.lake.read_json(f"mixtures/{name}/current.json") or {}).get("version")
+        for older in stages.OLDER_DRAWS:
+            recipe = {"stage": stages.MIXTURE.name, "stage_version": older, **parts}
+            version = fingerprint({"recipe": recipe, "inputs": inputs})
+            key = f"mixtures/{name}/{version}/manifest.json"
+            if version == current or self.lake.exists(key):
+                return older
+        return stages.MIXTURE.version
 
     def fit_inputs(self, fit: FitStage, name: str = "") -> list[Any]:
         """Return what of the corpus a fit reads: shards by source, digest and text recipe."""

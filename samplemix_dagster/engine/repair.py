@@ -9,6 +9,7 @@ and the lake stays as it is. Damage is found by what reads a file, and by ``lake
 from collections.abc import Callable
 
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.exporting import export_into_lake
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.lake_check import FOLDER_DEPTH, check_lake
 from samplemix_dagster.engine.mending import mend_version, retry_deferred
@@ -40,6 +41,7 @@ def repair(project: Project) -> list[str]:
     project.refresh()
     wanted = _Wanted(project)
     sentences += [_sentence(key, wanted) for key in damaged if key not in of_versions]
+    sentences += [_export_again(project, key) for key in _old_exports(damaged, wanted)]
     # They are mended from tables and fits, of which no damaged one is left by now.
     for folder in dict.fromkeys(map(_folder, of_versions)):
         _, name, version = folder.split("/")
@@ -85,6 +87,25 @@ def _sentence(key: str, wanted: "_Wanted") -> str:
     return f"{key} was damaged; {what} {wanted.end(key, folder)}."
 
 
+def _old_exports(damaged: list[str], wanted: "_Wanted") -> list[str]:
+    """Return the folders of exports that were damaged and that no run would write."""
+    folders = {_folder(key) for key in damaged if key.startswith("exports/")}
+    return sorted(folders - {""} - wanted.keys)
+
+
+def _export_again(project: Project, folder: str) -> str:
+    """Write an export that was removed again, as it was; say whether it could be."""
+    _, name, version, form = folder.split("/")
+    kind, _, num_files = form.rpartition("-")
+    try:
+        export_into_lake(project, name, version, form=kind, num_files=int(num_files))
+    except UnreachableLakeError:
+        raise
+    except (SampleMixError, NotFittedError, ValueError) as error:
+        return f"{folder} could not be written again ({error}); `samplemix export` does, if it can."
+    return f"{folder} is written again."
+
+
 class _Wanted:
     """What the next run makes, if it is missing: tables of today's shards, fits, exports."""
 
@@ -123,12 +144,10 @@ class _Wanted:
         kind = key.split("/", 1)[0]
         is_result = bool(folder) or kind in {"documents", "features"}
         name = folder or key.replace(".rejected.parquet", ".parquet")
-        if not is_result or name in self.keys:
+        if not is_result or name in self.keys or kind == "exports":
             return "and made again"
         if not self.is_known:
             return "and made again where it is needed"
-        if kind == "exports":
-            return "and not made again, since it is not the current one: `samplemix export` does"
         return (
             "and not made again, since nothing in use needs it: versions that were made from it "
             "are no longer scored again"

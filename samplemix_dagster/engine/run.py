@@ -21,6 +21,7 @@ def run_project(
     progress: Progress = no_progress,
     on_outcome: Callable[[Outcome], None] | None = None,
     steps: list[Step] | None = None,
+    on_repair: Callable[[str], None] | None = None,
 ) -> list[Outcome]:
     """Run every stale step of a project (or of some) and return what each did.
 
@@ -43,7 +44,9 @@ def _run_and_repair(
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for attempt in range(MOST_REPAIRS + 1):
-        repair(project)
+        for sentence in repair(project):
+            if on_repair is not None:
+                on_repair(sentence)
         try:
             _run(project, progress, on_outcome, steps, outcomes)
         except DamagedError:

@@ -65,7 +65,11 @@ TOPIC_FIT = FitStage("topic_fit", "topics", "diversity", version=2)
 METRIC_FIT = FitStage("metric_fit", "metric_fit", "diversity")
 DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration", "diversity")
 BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
-MIXTURE = FitStage("mixture", "mixture", "mixture", is_frozen=False)
+MIXTURE = FitStage("mixture", "mixture", "mixture", version=2, is_frozen=False)
+REALISED_SCALE = 1
+"""The version of a draw whose ledger expects copies at the settled scale, luck and all."""
+OLDER_DRAWS = (REALISED_SCALE,)
+"""Versions of the draw that are still drawn, to the byte; one that stands in a lake stays."""
 
 SINGLE_FITS = (
     CORPUS,

@@ -269,6 +269,8 @@ def _compare_ledger(
     )
     if drawn.scales != manifest["scales"]:
         differing.append("scales")
+    if drawn.design_scales != manifest.get("design_scales"):
+        differing.append("design_scales")
     report = [f"{key} comes out otherwise" for key in differing]
     return [
         _found("drawn_again", problems, words),

@@ -6,10 +6,31 @@ The ledger is known by the digests in the version's manifest, exported files by 
 from collections.abc import Mapping
 from typing import Any
 
+from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.errors import LakeError
+from samplemix_dagster.errors import DamagedError, LakeError
 from samplemix_dagster.storage import shapes
 from samplemix_dagster.storage.lake import Lake
+
+
+def mend_manifest(lake: Lake, folder: str) -> None:
+    """Write a version's manifest from its copy, or the copy from the manifest, where one is good.
+
+    A copy that an older version never wrote is written, too.
+    """
+    keys = [f"{folder}/manifest.json", f"{folder}/{MANIFEST_COPY}"]
+    good = [key for key in keys if intact_manifest(lake, key)]
+    if len(good) == 1:
+        [bad] = set(keys) - set(good)
+        lake.write_bytes(bad, lake.path(good[0]).read_bytes(), replace=True)
+
+
+def intact_manifest(lake: Lake, key: str) -> dict[str, Any]:
+    """Return a manifest that is what was written; an empty one where it is not, or is gone."""
+    try:
+        return dict(lake.read_json(key, {}))
+    except DamagedError:
+        return {}
 
 
 def ledger_problems(lake: Lake, manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import BUILDING
+from samplemix_dagster.storage.view_tables import check_tables
 from samplemix_dagster.storage.views import view_statements
 from samplemix_dagster.storage.whole_files import digest_file, remove_folder
 
@@ -119,7 +120,9 @@ def build_report(lake: Lake, home: Path, models: Collection[str] = ()) -> list[N
     Raises:
         ReportError: A model could not be built or a data test did not hold; nothing is published.
         ConfigError: dbt did not run at all.
+        DamagedError: A table that is reported on is not what was written.
     """
+    check_tables(lake)
     wanted = sorted(models) or report_models()
     with _only_one(home / "dbt.lock"):
         manifest_path = dbt_manifest(lake, home)

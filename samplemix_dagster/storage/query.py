@@ -19,6 +19,7 @@ from samplemix_dagster.config_around import Query
 from samplemix_dagster.errors import ConfigError, LakeError, SampleMixError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import is_ours
+from samplemix_dagster.storage.view_tables import check_tables
 from samplemix_dagster.storage.views import (
     REJECTED_ENDING,
     VIEWS,
@@ -62,14 +63,21 @@ def connect(lake: Lake, limits: Query | None = None, also: Sequence[str] = ()) -
 
     connection = duckdb.connect(":memory:")
     sets = _DataSets(connection)
-    with lake.snapshot():
-        statements = [*view_statements(lake, sets.reader), *report_statements(lake, sets.reader)]
-        for name in also:
-            files = [str(path) for path in lake.paths(_keys(lake, name))]
-            if files:
-                connection.register(name, _data_set(files, is_named=False))
-    for statement in statements:
-        connection.execute(statement)
+    try:
+        with lake.snapshot():
+            statements = [
+                *view_statements(lake, sets.reader),
+                *report_statements(lake, sets.reader),
+            ]
+            for name in also:
+                files = [str(path) for path in lake.paths(_keys(lake, name))]
+                if files:
+                    connection.register(name, _data_set(files, is_named=False))
+        for statement in statements:
+            connection.execute(statement)
+    except (duckdb.Error, LakeError):
+        check_tables(lake, with_reports=True)
+        raise
     if limits is not None:
         connection.execute(f"set memory_limit = '{limits.memory}B'")
     return _locked(connection)
@@ -184,6 +192,9 @@ def query(lake: Lake, sql: str, limits: Query | None = None) -> Any:
             "lake's views, and tables of the lake by key ('features/words/*/*.parquet')."
         ) from None
     except duckdb.Error as error:
+        in_words = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+        if not isinstance(error, in_words):
+            check_tables(lake, with_reports=True)
         raise ConfigError(f"query: {_sentence(error)}") from None
 
 

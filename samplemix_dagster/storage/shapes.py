@@ -25,6 +25,7 @@ _MANIFEST_FORM = 2
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 _Mark = Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
 _Name = Annotated[str, Field(pattern=r"^[^/]+$")]
+_Number = Annotated[str, Field(pattern=r"^-?\d+$")]
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -221,10 +222,15 @@ _KINDS = (
         problem=_current_fit_problem,
     ),
     Kind(key="fits/*/*/fit.json", shape=TypeAdapter(_Fit), problem=_fit_problem),
-    Kind(key="fits/*/*/names.json", shape=TypeAdapter(dict[str, str])),
+    Kind(key="fits/*/*/names.json", shape=TypeAdapter(dict[_Number, str])),
     Kind(key="mixtures/*/current.json", shape=TypeAdapter(_CurrentMixture), is_sealed=True),
     Kind(
         key="mixtures/*/*/manifest.json",
+        shape=TypeAdapter(_MixtureManifest),
+        problem=_mixture_problem,
+    ),
+    Kind(
+        key="mixtures/*/*/manifest.copy.json",
         shape=TypeAdapter(_MixtureManifest),
         problem=_mixture_problem,
     ),

@@ -60,7 +60,7 @@ def read_in_place(files: Sequence[str], is_named: bool) -> str:
 
 def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     """Return the statements that make every view, in order."""
-    manifests = _manifests(lake)
+    manifests = current_lists(lake)
     # Two partitions of a source may hold the same bytes: they are one shard.
     paths = {
         (source_of(manifest.partition), shard.digest): shard.path
@@ -170,7 +170,7 @@ left join shards as p on l.source = p.source and l.digest = p.digest
 """
 
 
-def _manifests(lake: Lake) -> list[Manifest]:
+def current_lists(lake: Lake) -> list[Manifest]:
     """Return the manifests of the sources that the corpus has; of all before it is complete."""
     corpus = lake.read_json("fits/corpus/current.json")
     sources = (corpus or {}).get("recipe", {}).get("documents")

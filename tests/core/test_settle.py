@@ -17,7 +17,8 @@ from samplemix_dagster.core.mixture.activation import (
     join_activations,
     merge_histograms,
 )
-from samplemix_dagster.core.mixture.settle import Scale, copies, cut, expected_copies, settle
+from samplemix_dagster.core.mixture.expectation import expected_copies
+from samplemix_dagster.core.mixture.settle import Scale, copies, cut, settle
 from samplemix_dagster.errors import InfeasibleMixtureError
 
 
@@ -188,7 +189,9 @@ def test_mean_copies_over_seeds_are_the_expectation() -> None:
     scales = [settled(corpus, budget) for corpus in corpora_by_seed]
     pairs = list(zip(corpora_by_seed, scales, strict=True))
     mean = np.mean([drawn(corpus, scale) for corpus, scale in pairs], axis=0)
-    expected = np.mean([expected_copies(c.weights, scale, c.cap) for c, scale in pairs], axis=0)
+    expected = np.mean(
+        [expected_copies(c.weights, scale.value, c.cap) for c, scale in pairs], axis=0
+    )
     fraction = expected % 1.0
     spread = np.sqrt(fraction * (1.0 - fraction) / 200)
     # The largest of 4,000 deviations stays below five standard errors and a tied 1/200.

@@ -258,7 +258,7 @@ def test_new_code_of_the_draw_is_a_cause(root: Path, monkeypatch: pytest.MonkeyP
     run(root)
     found = compared(root, before)
     assert causes(found) == [("code",)]
-    assert found["causes"][0]["what"] == ["stage mixture: version 1 -> 2"]
+    assert found["causes"][0]["what"] == ["stage mixture: version 2 -> 3"]
 
 
 def test_a_ledger_that_does_not_come_out_again_is_unexplained(root: Path) -> None:

@@ -275,9 +275,8 @@ def test_the_words_lead_to_the_copies(condition: str, root: Path) -> None:
     row = one(root, condition)
     found = explain_document(open_project(root), row["doc_id"], "default")
     told = next(m for m in found["mixtures"] if m["row"] == row["row"])
-    expected = min(told["max_copies"], told["scale"] * told["weight"])
-    assert expected == pytest.approx(row["expected_copies"], rel=1e-9)
-    assert int(expected + told["luck"]) == row["copies"]
+    reached = min(told["max_copies"], told["scale"] * told["weight"])
+    assert int(reached + told["luck"]) == row["copies"]
     assert f"= {row['copies']}" in told["because"]
 
 

@@ -7,7 +7,6 @@ fit, so draws are nested in the budget and know nothing of shards, workers or or
 Shape letters: N = documents, A = activations, 2 = the two halves of a document id.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ from samplemix_dagster.core.mixture.activation import (
     check_draw,
 )
 from samplemix_dagster.core.mixture.dials import BinWeights, mean_one_weights
+from samplemix_dagster.core.mixture.expectation import scale_for
 from samplemix_dagster.errors import InfeasibleMixtureError
 
 Floats = npt.NDArray[np.float64]
@@ -145,11 +145,6 @@ def copies(
     return result
 
 
-def expected_copies(weights: Floats, scale: Scale, max_copies: int) -> Floats:
-    """Return each document's copies in expectation over luck: min(max_copies, s w)."""
-    return np.minimum(float(max_copies), scale.value * weights)
-
-
 def estimated_scale(
     plane: Plane, weights: BinWeights, budget_tokens: int, max_copies: int
 ) -> float:
@@ -161,13 +156,4 @@ def estimated_scale(
     copies_BB = mean_one_weights(plane, weights)
     ratios, tokens = copies_BB.ravel(), plane.tokens_BB.ravel()
     is_used = (ratios > 0.0) & (tokens > 0)
-    order = np.argsort(-ratios[is_used], kind="stable")
-    ratios, tokens = ratios[is_used][order], tokens[is_used][order].astype(np.float64)
-    # With the k heaviest cells at the cap the others must bring the rest, and s is linear there.
-    capped = max_copies * (np.cumsum(tokens) - tokens)
-    slopes = np.cumsum((ratios * tokens)[::-1])[::-1]
-    is_within = capped + slopes * (max_copies / ratios) >= budget_tokens
-    if not is_within.any():
-        return math.inf
-    first = int(is_within.argmax())
-    return float((budget_tokens - capped[first]) / slopes[first])
+    return scale_for(ratios[is_used], tokens[is_used], budget_tokens, max_copies)

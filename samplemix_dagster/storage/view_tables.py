@@ -1,0 +1,48 @@
+"""The tables behind the views, read as the lake reads them: DuckDB compares no checksums.
+
+Who builds on the views looks first; who only asks looks when DuckDB says that a file is no good.
+"""
+
+from collections.abc import Iterator
+
+from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.manifest import Manifest, ledger_file, source_of
+from samplemix_dagster.storage.views import current_lists, mixture_versions
+
+
+def check_tables(lake: Lake, *, with_reports: bool = False) -> None:
+    """Read every table behind the views.
+
+    Raises:
+        DamagedError: One is not what was written.
+        LakeError: One is missing.
+    """
+    for key in _tables(lake):
+        lake.read_table(key)
+    if with_reports:
+        for name in sorted(lake.names("reports")):
+            if name.endswith(".parquet"):
+                lake.read_table(f"reports/{name}")
+
+
+def _tables(lake: Lake) -> Iterator[str]:
+    for manifest in current_lists(lake):
+        yield from _of_shards(lake, manifest)
+    corpus = lake.read_json("fits/corpus/current.json")
+    if corpus is not None:
+        yield f"fits/corpus/{corpus['version']}/duplicates.parquet"
+    for entry in mixture_versions(lake):
+        for shard in entry["shards"] if entry["is_current"] else ():
+            folder = f"mixtures/{entry['name']}/{entry['version']}"
+            yield f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
+
+
+def _of_shards(lake: Lake, manifest: Manifest) -> Iterator[str]:
+    source = source_of(manifest.partition)
+    for stage in ("documents", "scores"):
+        state = lake.read_json(f"state/{stage}/{source}.json")
+        there = set() if state is None else lake.names(state["folder"])
+        for shard in manifest.shards:
+            for end in (".parquet", ".rejected.parquet"):
+                if f"{shard.digest}{end}" in there:
+                    yield f"{state['folder']}/{shard.digest}{end}"
