@@ -16,8 +16,8 @@ from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import Verdict, budget_verdict, ledger_verdict
+from samplemix_dagster.engine.reading import row_counts
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
 MAX_REJECTED_SHARE = 0.1

@@ -8,8 +8,8 @@ from samplemix_dagster.assets.asset import Look, table_value
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.reading import rejected_by_reason
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import rejected_by_reason
 
 
 def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:

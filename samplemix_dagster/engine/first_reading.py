@@ -25,8 +25,8 @@ from samplemix_dagster.engine.maps import (
     record_recipe,
 )
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.reading import num_rejected, rules_as_read
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import num_rejected
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
 from samplemix_dagster.engine.workers import map_chunks
@@ -157,7 +157,8 @@ class _FirstReading:
                 )
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        rows = read_shard(self.project.open_shard(shard.shard), shard.rules)
+        file = self.project.open_shard(shard.shard)
+        rows = read_shard(file, rules_as_read(self.recipes, shard))
         while True:
             try:
                 row = next(rows)

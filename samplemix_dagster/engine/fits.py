@@ -22,8 +22,8 @@ from samplemix_dagster.engine.hash_sample import HashSample
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.reading import num_rejected
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import num_rejected
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake, digest_file

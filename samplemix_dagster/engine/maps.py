@@ -6,7 +6,7 @@ in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,16 +17,13 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.reading import read_documents
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, Task, work
 from samplemix_dagster.engine.workers import map_chunks
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.storage.manifest import source_of
-from samplemix_dagster.storage.shards import (
-    Document,
-    read_shard,
-)
 
 _CHUNK_BYTES = 256_000
 _CHUNK_DOCUMENTS = 128
@@ -94,13 +91,6 @@ def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[Place
         return []
     there = recipes.lake.names(recipes.feature_folder(stage, shards[0].source))
     return [shard for shard in shards if f"{shard.digest}.parquet" not in there]
-
-
-def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
-    """Yield the documents of a shard, in row order."""
-    for row in read_shard(project.open_shard(shard.shard), shard.rules):
-        if isinstance(row, Document):
-            yield row
 
 
 def check_unchanged(project: Project, shard: PlacedShard) -> None:
@@ -189,15 +179,21 @@ class _TextRun:
             if carried is not None:
                 self.carried[position] = carried
                 known = set(carried.column("doc_id").to_pylist())
+                if known.issuperset(self._document_ids(shard)):
+                    continue  # nothing is to be read
             wanted = (
                 (identity, document.text)
-                for document in read_documents(self.recipes.project, shard)
+                for document in read_documents(self.recipes, shard)
                 if (identity := doc_id(document.text)) not in known
             )
             for ids, texts in batches(wanted):
                 yield Chunk(
                     shard=position, doc_ids=ids, texts=texts, tasks={self.stage.name: self.task}
                 )
+
+    def _document_ids(self, shard: PlacedShard) -> list[str]:
+        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        return list(self.recipes.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
 
     def write(self, position: int, parts: list[pa.Table]) -> int:
         """Write a shard's table; return how many documents were computed for it."""
@@ -234,12 +230,48 @@ def _as_read(table: pa.Table) -> tables.Table:
 
 
 def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table | None:
-    """Return the table of what the same path held before, by the same recipe, if there is one."""
-    previous = shard.shard.previous
-    if previous is None:
-        return None
-    key = f"{recipes.feature_folder(stage, shard.source)}/{previous}.parquet"
-    return recipes.lake.read_table(key) if recipes.lake.exists(key) else None
+    """Return what the stage found for texts that are likely to stand in a shard again.
+
+    That is what the same path held before, and what the same bytes gave when they were read by
+    another recipe: a text has the same scores, however it was read. None where there is nothing.
+    """
+    found = [recipes.lake.read_table(key) for key in carried_keys(recipes, stage, shard)]
+    return pa.concat_tables(found) if found else None
+
+
+def carried_keys(recipes: Recipes, stage: Stage, shard: PlacedShard) -> list[str]:
+    """Return the tables from which rows are carried over; the nearest first.
+
+    Raises:
+        NotFittedError: The stage's recipe depends on a fit that has not been made.
+    """
+    if not stage.carries_over:
+        return []
+    here = recipes.feature_folder(stage, shard.source)
+    folders = _former_folders(recipes, stage, shard.source)
+    digests = [shard.digest, shard.shard.previous]
+    places = [(here, shard.shard.previous), *((f, d) for f in folders for d in digests)]
+    keys = [f"{folder}/{digest}.parquet" for folder, digest in places if digest is not None]
+    return [key for key in dict.fromkeys(keys) if recipes.lake.exists(key)]
+
+
+def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
+    """Return the folders by the recipes before that differ from today's in the reading alone."""
+    state = recipes.lake.read_json(f"state/{stage.name}/{source}.json")
+    recipe = recipes.recipe(stage, source)
+    found = []
+    while state:
+        if differs_in_reading(state["recipe"], recipe):
+            found.append(str(state["folder"]))
+        state = state.get("former")
+    return found
+
+
+def differs_in_reading(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two recipes differ, and only in how text is read."""
+    if before.get("text") == after.get("text") or "text" not in before or "text" not in after:
+        return False
+    return fingerprint({**before, "text": ""}) == fingerprint({**after, "text": ""})
 
 
 def _num_new(recipes: Recipes, stage: Stage, shard: PlacedShard, table: pa.Table) -> int:
@@ -295,10 +327,15 @@ def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
     """Note by which recipe a stage's tables are current: views and reasons look there."""
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)
-    state = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
+    state: dict[str, Any] = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
     key = f"state/{stage.name}/{source}.json"
-    if recipes.lake.read_json(key) != state:
-        recipes.lake.replace_json(key, state)
+    known = recipes.lake.read_json(key)
+    if known and known["folder"] == state["folder"]:
+        return
+    if known and partition != source and differs_in_reading(known["recipe"], recipe):
+        # The source's other parts still carry rows over from there.
+        state["former"] = {"recipe": known["recipe"], "folder": known["folder"]}
+    recipes.lake.replace_json(key, state)
 
 
 def run_table_stage(

@@ -156,11 +156,4 @@ def _shape(cell: str) -> str:
 def _standing_for(row: Row, record: Record) -> Row:
     if record.num_rows == 1 and len(record.lines) == 1:
         return row
-    return Row(
-        value=row.value,
-        fields=row.fields,
-        problem=row.problem,
-        excerpt=row.excerpt,
-        num_rows=record.num_rows,
-        num_records=len(record.lines),
-    )
+    return row._replace(num_rows=record.num_rows, num_records=len(record.lines))

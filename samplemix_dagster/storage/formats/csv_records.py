@@ -7,7 +7,7 @@ line is a record of its own, and the next line is read as if nothing had been.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from samplemix_dagster.storage.formats.lines import Line, Lines
@@ -58,7 +58,7 @@ class Records:
             if line.problem:
                 yield Record("broken", (line,))
             else:
-                yield self._record(replace(line, content=line.content.removeprefix(_MARK)))
+                yield self._record(line._replace(content=line.content.removeprefix(_MARK)))
 
     def _parted(self, lines: Iterator[Line]) -> Iterator[Line]:
         """Cut lines that hold other line ends; without quotes these can mean nothing else."""
@@ -81,8 +81,8 @@ class Records:
         line = self._next()
         if line is None or line.num_lines == 1:
             return line
-        self._ahead.appendleft(replace(line, num_lines=line.num_lines - 1))
-        return replace(line, num_lines=1)
+        self._ahead.appendleft(line._replace(num_lines=line.num_lines - 1))
+        return line._replace(num_lines=1)
 
     def _record(self, line: Line) -> Record:
         text = decoded(line)
@@ -90,8 +90,8 @@ class Records:
         if self._is_literal or '"' not in text:
             return Record("plain", (line,), literal)
         if line.num_lines > 1:
-            self._ahead.appendleft(replace(line, num_lines=line.num_lines - 1))
-            line = replace(line, num_lines=1)
+            self._ahead.appendleft(line._replace(num_lines=line.num_lines - 1))
+            line = line._replace(num_lines=1)
         quoted = _Quoted(self._separator, self._end)
         lines, size = [line], len(line.content)
         quoted.take(_raw(line))

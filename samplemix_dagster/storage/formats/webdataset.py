@@ -73,14 +73,7 @@ class _Sample:
 
     def row(self, rules: ReadRules) -> Row:
         """Return the row that these members are."""
-        found = self._row(rules)
-        return Row(
-            value=found.value,
-            fields=found.fields,
-            problem=found.problem,
-            excerpt=found.excerpt,
-            num_records=self.num_members,
-        )
+        return self._row(rules)._replace(num_records=self.num_members)
 
     def _row(self, rules: ReadRules) -> Row:
         if self.is_too_long:
