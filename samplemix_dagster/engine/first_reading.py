@@ -13,6 +13,7 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import record_recipe
 from samplemix_dagster.engine.maps import (
     Outcome,
     Progress,
@@ -22,7 +23,6 @@ from samplemix_dagster.engine.maps import (
     data_version,
     missing_shards,
     no_progress,
-    record_recipe,
 )
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import num_rejected, rules_as_read
@@ -158,7 +158,7 @@ class _FirstReading:
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
         file = self.project.open_shard(shard.shard)
-        rows = read_shard(file, rules_as_read(self.recipes, shard))
+        rows = read_shard(file, rules_as_read(self.recipes, shard.source, shard.digest))
         while True:
             try:
                 row = next(rows)

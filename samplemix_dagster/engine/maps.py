@@ -6,7 +6,7 @@ in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import carried_rows, record_recipe
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import read_documents
 from samplemix_dagster.engine.recipes import Recipes
@@ -229,51 +230,6 @@ def _as_read(table: pa.Table) -> tables.Table:
     return tables.embeddings_table(width)
 
 
-def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table | None:
-    """Return what the stage found for texts that are likely to stand in a shard again.
-
-    That is what the same path held before, and what the same bytes gave when they were read by
-    another recipe: a text has the same scores, however it was read. None where there is nothing.
-    """
-    found = [recipes.lake.read_table(key) for key in carried_keys(recipes, stage, shard)]
-    return pa.concat_tables(found) if found else None
-
-
-def carried_keys(recipes: Recipes, stage: Stage, shard: PlacedShard) -> list[str]:
-    """Return the tables from which rows are carried over; the nearest first.
-
-    Raises:
-        NotFittedError: The stage's recipe depends on a fit that has not been made.
-    """
-    if not stage.carries_over:
-        return []
-    here = recipes.feature_folder(stage, shard.source)
-    folders = _former_folders(recipes, stage, shard.source)
-    digests = [shard.digest, shard.shard.previous]
-    places = [(here, shard.shard.previous), *((f, d) for f in folders for d in digests)]
-    keys = [f"{folder}/{digest}.parquet" for folder, digest in places if digest is not None]
-    return [key for key in dict.fromkeys(keys) if recipes.lake.exists(key)]
-
-
-def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
-    """Return the folders by the recipes before that differ from today's in the reading alone."""
-    state = recipes.lake.read_json(f"state/{stage.name}/{source}.json")
-    recipe = recipes.recipe(stage, source)
-    found = []
-    while state:
-        if differs_in_reading(state["recipe"], recipe):
-            found.append(str(state["folder"]))
-        state = state.get("former")
-    return found
-
-
-def differs_in_reading(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether two recipes differ, and only in how text is read."""
-    if before.get("text") == after.get("text") or "text" not in before or "text" not in after:
-        return False
-    return fingerprint({**before, "text": ""}) == fingerprint({**after, "text": ""})
-
-
 def _num_new(recipes: Recipes, stage: Stage, shard: PlacedShard, table: pa.Table) -> int:
     """Count the rows that the path's previous table did not have, where a stage carries over."""
     carried = carried_rows(recipes, stage, shard) if stage.carries_over else None
@@ -321,21 +277,6 @@ def finish(
         seconds=time.perf_counter() - began,
         shards=tuple(outcomes),
     )
-
-
-def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
-    """Note by which recipe a stage's tables are current: views and reasons look there."""
-    source = source_of(partition)
-    recipe = recipes.recipe(stage, source)
-    state: dict[str, Any] = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
-    key = f"state/{stage.name}/{source}.json"
-    known = recipes.lake.read_json(key)
-    if known and known["folder"] == state["folder"]:
-        return
-    if known and partition != source and differs_in_reading(known["recipe"], recipe):
-        # The source's other parts still carry rows over from there.
-        state["former"] = {"recipe": known["recipe"], "folder": known["folder"]}
-    recipes.lake.replace_json(key, state)
 
 
 def run_table_stage(

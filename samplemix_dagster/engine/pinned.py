@@ -147,6 +147,11 @@ class PinnedProject(Project):
         placed = [self.placed(entry) for entry in self.state.data["shards"]]
         return sorted(placed, key=lambda one: (one.source, one.digest))
 
+    def readers(self, source: str) -> dict[str, int]:
+        """Return the mended readers that the state's files of a source have today."""
+        shards = [one.shard for one in self._placed if one.source == source]
+        return self._looks.readers(shards, self.rules(source))
+
     def placed(self, entry: Mapping[str, Any]) -> PlacedShard:
         """Return a shard of a manifest, with the rules by which the state reads it."""
         shard = Shard(

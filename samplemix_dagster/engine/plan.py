@@ -13,9 +13,10 @@ from typing import Any
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import carried_keys, differs_in_reading
 from samplemix_dagster.engine.exporting import is_exported
 from samplemix_dagster.engine.flow import Step, build_steps
-from samplemix_dagster.engine.maps import carried_keys, differs_in_reading, missing_shards
+from samplemix_dagster.engine.maps import missing_shards
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.publishing import refused

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.storage.rows import ReadRules
@@ -18,17 +20,25 @@ from samplemix_dagster.storage.shards import Document, read_shard
 _COUNT = "num_rows"
 
 
-def rules_as_read(recipes: Recipes, shard: PlacedShard) -> ReadRules:
+def rules_as_read(recipes: Recipes, source: str, digest: str) -> ReadRules:
     """Return the rules by which a shard's stored documents were read, or are to be."""
-    key = recipes.rejections_key(shard)
+    rules = recipes.project.rules(source)
+    key = f"{recipes.feature_folder(stages.DOCUMENTS, source)}/{digest}.rejected.parquet"
     is_former = recipes.lake.exists(key) and _COUNT not in recipes.lake.columns(key)
-    return replace(shard.rules, as_before=True) if is_former else shard.rules
+    return replace(rules, as_before=True) if is_former else rules
+
+
+def is_read_otherwise(recipes: Recipes, source: str) -> bool:
+    """Whether a source's files have other readers today than when its documents were read."""
+    readers = recipes.project.readers(source)
+    today = fingerprint(recipes.project.rules(source).text_recipe(readers))
+    return bool(recipes.recipe(stages.DOCUMENTS, source)["text"] != today)
 
 
 def read_documents(recipes: Recipes, shard: PlacedShard) -> Iterator[Document]:
     """Yield the documents of a shard, in row order."""
     file = recipes.project.open_shard(shard.shard)
-    for row in read_shard(file, rules_as_read(recipes, shard)):
+    for row in read_shard(file, rules_as_read(recipes, shard.source, shard.digest)):
         if isinstance(row, Document):
             yield row
 

@@ -32,7 +32,7 @@ from samplemix_dagster.storage.formats.streams import (
     stream_of,
 )
 from samplemix_dagster.storage.formats.warc import is_warc, read_warc
-from samplemix_dagster.storage.formats.webdataset import read_tar
+from samplemix_dagster.storage.formats.webdataset import is_tar, read_tar
 
 __all__ = [
     "Openable",
@@ -74,6 +74,7 @@ moves the addresses of the sources that have such files, and of no others."""
 _MENDED = frozenset({"csv", "tsv", "arrow", "webdataset", "warc"})
 _FIRST_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv")
 _PEEKED_BYTES = 18
+_TAR_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +176,8 @@ def _streamed(file: IO[bytes], kind: _Kind, rules: ReadRules) -> Rows:
             return (yield from one("unreadable", problem))
     if kind.format == "warc" and not is_warc(stream.head(_PEEKED_BYTES)):
         return (yield from one("unreadable", "not a WARC file"))
+    if kind.format == "webdataset" and not is_tar(stream.head(_TAR_BYTES)):
+        return (yield from one("unreadable", "not a tar archive"))
     if kind.format not in {"webdataset", "warc"}:
         stream = as_utf8(stream)
     return (yield from _STREAMED[str(kind.format)](stream, rules))

@@ -78,14 +78,21 @@ def _chosen(available: Sequence[str], rules: ReadRules) -> tuple[list[str], str]
 
 
 def read_arrow(file: IO[bytes], rules: ReadRules) -> Rows:
-    """Give the rows of an Arrow file or an Arrow stream (data sets that were saved to disk)."""
-    num_rows, total = 0, 0
+    """Give the rows of an Arrow file or an Arrow stream (data sets that were saved to disk).
+
+    Raises:
+        OSError: The disk or the network failed.
+    """
+    num_rows = total = 0
+    problem = "unreadable"
     try:
-        batches = _arrow_batches(file)
-        for batch in batches:
-            columns, problem = _chosen(batch.schema.names, rules)
-            if problem:
-                yield Row(problem="unreadable", excerpt=problem)
+        for batch in _arrow_batches(file):
+            problem = "truncated"
+            if batch is None:
+                continue
+            columns, why_not = _chosen(batch.schema.names, rules)
+            if why_not:
+                yield Row(problem="unreadable", excerpt=why_not)
                 return 1
             total += batch.num_rows
             indices = [i for i, name in enumerate(batch.schema.names) if name in set(columns)]
@@ -98,20 +105,23 @@ def read_arrow(file: IO[bytes], rules: ReadRules) -> Rows:
     except _BROKEN as error:
         _raise_if_of_the_disk(error)
         lost = max(1, total - num_rows)
-        yield Row(problem="truncated", excerpt=str(error), num_rows=lost, is_one=True)
+        yield Row(problem=problem, excerpt=str(error), num_rows=lost, is_one=True)
         return num_rows + lost
     return total
 
 
 def _arrow_batches(file: IO[bytes]) -> Iterator[Any]:
+    """Yield None once the file is known to be Arrow, and then its batches."""
     from pyarrow import ipc
 
     is_file = file.read(6) == b"ARROW1"
     file.seek(0)
     if not is_file:
         with ipc.open_stream(file) as reader:
+            yield None
             yield from reader
         return
+    yield None
     with ipc.open_file(file) as reader:
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)

@@ -138,12 +138,13 @@ class _Header:
 
     def _may_be_several(self, record: Record) -> bool:
         """Whether each further line of a record looks like a record, with a number that fits."""
-        if self._key is None:
+        if self._key is None or len(record.cells) <= self._key:
             return False
+        known = {*self._shapes, _shape(record.cells[self._key])}
         for line in record.lines[1:]:
             cells = decoded(line).split(self._separator)
             shape = _shape(cells[self._key]) if len(cells) >= len(self.names) else ""
-            if "0" not in shape or shape not in self._shapes:
+            if "0" not in shape or shape not in known:
                 return False
         return True
 
