@@ -49,10 +49,17 @@ def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
     recipe = recipes.recipe(stage, source)
     found = []
     while state:
-        if differs_in_reading(state["recipe"], recipe):
+        if differs_in_reading(state["recipe"], recipe) and _is_read_anew(recipes, source, state):
             found.append(str(state["folder"]))
         state = state.get("former")
     return found
+
+
+def _is_read_anew(recipes: Recipes, source: str, state: Mapping[str, Any]) -> bool:
+    """Whether a source was read by the rules of today, but by other readers."""
+    plain = recipes.project.rules(source).text_recipe()
+    before = {key: value for key, value in state.get("reading", {}).items() if key != "readers"}
+    return before == plain or state["recipe"]["text"] == fingerprint(plain)
 
 
 def differs_in_reading(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -71,7 +78,9 @@ def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
     known = recipes.lake.read_json(key)
     if known and known["folder"] == state["folder"]:
         return
+    if readers := recipes.project.readers(source):
+        state["reading"] = recipes.project.rules(source).text_recipe(readers)
     if known and partition != source and differs_in_reading(known["recipe"], recipe):
         # The source's other parts still carry rows over from there.
-        state["former"] = {"recipe": known["recipe"], "folder": known["folder"]}
+        state["former"] = {key: value for key, value in known.items() if key != "former"}
     recipes.lake.replace_json(key, state)

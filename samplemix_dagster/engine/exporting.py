@@ -297,8 +297,8 @@ def _spill(
             if isinstance(row, Document) and row.row in by_row:
                 if doc_id(row.text) != ids[row.row]:
                     raise InputError(
-                        f"{file} holds another text in row {row.row} than when it was drawn: it "
-                        "changed, or an older reader read it otherwise; run again."
+                        f"{file} changed while it was exported; run again. (Or an older reader "
+                        f"read row {row.row} otherwise: then a version that is drawn now has it.)"
                     )
                 held.append(row)
                 if len(held) >= _TOKENIZED_AT_ONCE:

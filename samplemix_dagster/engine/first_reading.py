@@ -66,6 +66,7 @@ def run_raw_shards(
     reader = _FirstReading(project, recipes, [pending[digest] for digest in sorted(pending)])
     computed = reader.run(partition, progress)
     _write_manifest(project, manifest)
+    project.keep_looks()
     outcomes = []
     for shard in project.shards(partition):
         key = recipes.feature_key(stages.DOCUMENTS, shard)

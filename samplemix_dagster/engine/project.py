@@ -157,6 +157,10 @@ class Project:
             self._readers[source] = self._looks.readers(shards, self.rules(source))
         return self._readers[source]
 
+    def keep_looks(self) -> None:
+        """Remember what the first bytes of files said, so that they are not looked at again."""
+        self._looks.keep()
+
     def scan(self, partition: str) -> Manifest:
         """Return the partition's shards as they are at this moment.
 

@@ -49,7 +49,6 @@ class Looks:
             for path in (shard.path, *shard.other_paths):
                 by_name = readers_by_name(path.rsplit("/", 1)[-1], rules)
                 found |= self._look(shard, rules) if by_name is None else by_name
-        self._keep()
         return with_versions(found)
 
     def _look(self, shard: Shard, rules: ReadRules) -> set[str]:
@@ -75,7 +74,8 @@ class Looks:
                     }
         return self._seen
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write down what was seen since it was last written down."""
         if not self._is_new:
             return
         self._is_new = False

@@ -36,7 +36,7 @@ def read_parquet(file: IO[bytes], rules: ReadRules) -> Rows:
         if problem:
             yield Row(problem="unreadable", excerpt=problem)
             return 1
-        size = _batch_rows(parquet.metadata, set(columns))
+        size = _batch_rows(parquet.metadata)
         for batch in parquet.iter_batches(batch_size=size, columns=columns):
             num_rows += batch.num_rows
             yield from rows_of_batch(batch, rules)
@@ -48,17 +48,13 @@ def read_parquet(file: IO[bytes], rules: ReadRules) -> Rows:
     return total
 
 
-def _batch_rows(metadata: Any, columns: set[str]) -> int:
+def _batch_rows(metadata: Any) -> int:
     """Return how many rows are read at once: fewer where they are long."""
     longest = 1.0
     for number in range(metadata.num_row_groups):
+        # Its columns are not asked: of a broken file they can end the process.
         group = metadata.row_group(number)
-        size = sum(
-            chunk.total_uncompressed_size
-            for chunk in map(group.column, range(group.num_columns))
-            if chunk.path_in_schema.split(".")[0] in columns
-        )
-        longest = max(longest, size / max(1, group.num_rows))
+        longest = max(longest, group.total_byte_size / max(1, group.num_rows))
     return int(min(_BATCH_ROWS, max(1, _BATCH_BYTES // longest)))
 
 

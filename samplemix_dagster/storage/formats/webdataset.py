@@ -99,10 +99,10 @@ class _Sample:
 
 def is_tar(head: bytes) -> bool:
     """Whether a file begins with a header of tar."""
+    if not head.strip(b"\0"):
+        return True  # an archive without a member
     try:
         tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return True
     except (tarfile.HeaderError, ValueError):
         return False
     return True
