@@ -12,7 +12,8 @@ import pyarrow as pa
 from samplemix_dagster.storage.formats.base import ReadRules, Row, Rows, field_of, paired, text_of
 
 _UNCONVERTIBLE = (ValueError, OverflowError, LookupError, pa.ArrowException)
-_BROKEN = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError)
+_BROKEN = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
+"""What a broken file raises: a length in it that is wrong asks for more memory than there is."""
 _BATCH_ROWS = 256
 _BATCH_BYTES = 1 << 26
 _BUFFER_BYTES = 1 << 20
@@ -43,7 +44,7 @@ def read_parquet(file: IO[bytes], rules: ReadRules) -> Rows:
     except _BROKEN as error:
         _raise_if_of_the_disk(error)
         lost = max(1, total - num_rows)
-        yield Row(problem="truncated", excerpt=str(error), num_rows=lost, is_one=True)
+        yield _lost_rows("truncated", error, lost)
         return num_rows + lost
     return total
 
@@ -101,9 +102,15 @@ def read_arrow(file: IO[bytes], rules: ReadRules) -> Rows:
     except _BROKEN as error:
         _raise_if_of_the_disk(error)
         lost = max(1, total - num_rows)
-        yield Row(problem=problem, excerpt=str(error), num_rows=lost, is_one=True)
+        yield _lost_rows(problem, error, lost)
         return num_rows + lost
     return total
+
+
+def _lost_rows(problem: str, error: BaseException, count: int) -> Row:
+    """Return the rejection that stands for rows that cannot be reached."""
+    words = str(error) or "it asks for more memory than there is"
+    return Row(problem=problem, excerpt=words, num_rows=count, is_one=True)
 
 
 def _arrow_batches(file: IO[bytes]) -> Iterator[Any]:
