@@ -17,7 +17,7 @@ from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import Verdict, budget_verdict, ledger_verdict
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import row_counts
+from samplemix_dagster.engine.shard_rows import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
 REJECTED_CHECK = "few_rows_are_rejected"

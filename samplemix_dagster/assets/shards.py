@@ -9,7 +9,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import rejected_by_reason
+from samplemix_dagster.engine.shard_rows import rejected_by_reason
 from samplemix_dagster.storage.manifest import unread_words
 
 

@@ -33,7 +33,7 @@ class CommonTexts:
 
     def __init__(self, a: State, b: State) -> None:
         """Take the states of both versions."""
-        self.corpus = b.data["corpus"]
+        self._reading = {"corpus": b.data["corpus"], "texts": b.data["texts"]}
         known = {_place(entry) for entry in a.data["shards"]}
         kept = {_place(entry) for entry in b.data["shards"]}
         self._shared = [entry for entry in b.data["shards"] if _place(entry) in known]
@@ -53,7 +53,7 @@ class CommonTexts:
             NotComputableError: The documents of a shard are not stored as they are read there.
         """
         parts = [part for part in self._parts if self._share(recipes, part).rows]
-        return {"shards": [*self._shared, *parts], "corpus": self.corpus}
+        return {"shards": [*self._shared, *parts], **self._reading}
 
     def fill(self, recipes: PinnedRecipes) -> None:
         """Write what texts and models gave for the parts, from what is stored for whole shards.

@@ -112,7 +112,19 @@ def _data_words(project: Project, a: Mapping[str, Any], b: Mapping[str, Any]) ->
             f"{_shards(found['rewritten'])} rewritten: of its texts {len(after - before):,} came, "
             f"{len(before - after):,} went and {len(after & before):,} stayed"
         )
-    return [*words, *_changes(_reading(a), _reading(b), "corpus.")]
+    settings = _changes(_reading(a), _reading(b), "corpus.")
+    if not settings and (sources := _read_otherwise(a, b)):
+        words.append(f"{', '.join(sources)}: read by other readers than before")
+    return [*words, *settings]
+
+
+def _read_otherwise(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Return the sources of both that were read by another recipe."""
+    texts = [
+        {name: part["documents"]["recipe"]["text"] for name, part in manifest["features"].items()}
+        for manifest in (a, b)
+    ]
+    return sorted(name for name in texts[0].keys() & texts[1] if texts[0][name] != texts[1][name])
 
 
 def _reading(manifest: Mapping[str, Any]) -> dict[str, Any]:

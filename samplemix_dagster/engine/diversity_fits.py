@@ -19,7 +19,7 @@ from samplemix_dagster.core.calibration import (
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, sample_of, sample_rows
 from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
-from samplemix_dagster.engine.maps import batches, read_documents
+from samplemix_dagster.engine.maps import batches
 from samplemix_dagster.engine.metrics import load_metric
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import (
@@ -31,6 +31,7 @@ from samplemix_dagster.engine.scoring import (
     read,
     strings,
 )
+from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.tasks import embeddings_of_table
 from samplemix_dagster.errors import DegenerateSampleError
 
@@ -290,9 +291,7 @@ def metric_fit_maker(name: str) -> Callable[[Recipes, FitWriter], dict[str, Any]
                 if table.num_rows:
                     summaries.append(metric.summarise(embeddings_of_table(table)))
                 continue
-            documents = (
-                (item.id or "", item.text) for item in read_documents(recipes.project, shard)
-            )
+            documents = ((item.id or "", item.text) for item in read_documents(recipes, shard))
             summaries += [metric.summarise(texts) for _, texts in batches(documents)]
         fitted = metric.fit(summaries)
         writer.lake.write_arrays("fit.safetensors", dict(fitted))

@@ -20,6 +20,7 @@ from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.shard_rows import rules_as_read
 from samplemix_dagster.engine.version_files import check_ledger, export_key, require_export
 from samplemix_dagster.errors import CheckFailedError, InputError, LakeError
 from samplemix_dagster.storage.exports import Spill, file_name, read_back, write_files
@@ -241,7 +242,7 @@ def _spill(
         file = _shard_file(project, shard, placed)
         # The ledger says which rows are documents, also where the rules have moved on since.
         rules = replace(
-            project.rules(_partition(project, shard["source"])),
+            rules_as_read(recipes, shard["source"], shard["digest"]),
             min_characters=1,
             max_word_characters=0,
         )
@@ -249,7 +250,10 @@ def _spill(
         for row in read_shard(file, rules):
             if isinstance(row, Document) and row.row in by_row:
                 if doc_id(row.text) != ids[row.row]:
-                    raise InputError(f"{file} changed while it was exported; run again.")
+                    raise InputError(
+                        f"{file} changed while it was exported; run again. (Or an older reader "
+                        f"read row {row.row} otherwise: then a version that is drawn now has it.)"
+                    )
                 held.append(row)
                 if len(held) >= _TOKENIZED_AT_ONCE:
                     counted += _put(held, by_row, ids, shard["source"], draws, spill, tokenizer)
@@ -289,20 +293,16 @@ def _put(
     return counted
 
 
-def _partition(project: Project, source: str) -> str:
-    if source not in project.config.corpus.sources:
-        raise InputError(f"source {source!r} is no longer in the configuration.")
-    return next(p for p in project.partitions if p == source or p.startswith(f"{source}:"))
-
-
 def _shard_file(
     project: Project, shard: dict[str, Any], placed: Mapping[tuple[str, str], Shard]
 ) -> Openable:
     """Return where a shard's bytes are today.
 
     Raises:
-        InputError: They are gone.
+        InputError: They are gone, or the source is.
     """
+    if shard["source"] not in project.config.corpus.sources:
+        raise InputError(f"source {shard['source']!r} is no longer in the configuration.")
     here = placed.get((shard["source"], shard["digest"]))
     if here is not None:
         return project.open_shard(here)

@@ -13,6 +13,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.model_recipes import ModelRecipes
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.storage.formats.names import COMPRESSIONS
 
 _EXACT_BYTES = 256 * 10**6
 _TEXT_PER_COMPRESSED_BYTE = 3
@@ -70,7 +71,8 @@ class FeatureRecipes(ModelRecipes):
 
     def _text(self, source: str) -> str:
         if source not in self._texts:
-            self._texts[source] = fingerprint(self.project.rules(source).text_recipe())
+            readers = self.project.readers(source)
+            self._texts[source] = fingerprint(self.project.rules(source).text_recipe(readers))
         return self._texts[source]
 
     def _documents_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
@@ -201,7 +203,7 @@ class FeatureRecipes(ModelRecipes):
             return sample
         size = 0
         for shard in self.project.readable_shards():
-            is_packed = shard.shard.path.endswith((".gz", ".zst", ".parquet"))
+            is_packed = shard.shard.path.endswith((*COMPRESSIONS, ".parquet"))
             size += shard.shard.size * (_TEXT_PER_COMPRESSED_BYTE if is_packed else 1)
         bits = 0
         while size > _EXACT_BYTES << bits:

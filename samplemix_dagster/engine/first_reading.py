@@ -13,6 +13,7 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import record_recipe
 from samplemix_dagster.engine.maps import (
     Outcome,
     Progress,
@@ -22,11 +23,10 @@ from samplemix_dagster.engine.maps import (
     data_version,
     missing_shards,
     no_progress,
-    record_recipe,
 )
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import num_rejected
+from samplemix_dagster.engine.shard_rows import num_rejected, rules_as_read
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
 from samplemix_dagster.engine.workers import map_chunks
@@ -66,6 +66,7 @@ def run_raw_shards(
     reader = _FirstReading(project, recipes, [pending[digest] for digest in sorted(pending)])
     computed = reader.run(partition, progress)
     _write_manifest(project, manifest)
+    project.keep_looks()
     outcomes = []
     for shard in project.shards(partition):
         key = recipes.feature_key(stages.DOCUMENTS, shard)
@@ -155,7 +156,8 @@ class _FirstReading:
                 )
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        rows = read_shard(self.project.open_shard(shard.shard), shard.rules)
+        file = self.project.open_shard(shard.shard)
+        rows = read_shard(file, rules_as_read(self.recipes, shard.source, shard.digest))
         while True:
             try:
                 row = next(rows)

@@ -26,7 +26,7 @@ from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import num_rejected
+from samplemix_dagster.engine.shard_rows import num_rejected
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import Lake

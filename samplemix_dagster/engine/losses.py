@@ -13,7 +13,7 @@ from typing import Any
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.rejected import row_counts
+from samplemix_dagster.engine.shard_rows import row_counts
 from samplemix_dagster.engine.watching import FOLDER_MARKER, is_marker
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.storage.files import Unread

@@ -16,18 +16,16 @@ import pyarrow.compute as pc
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import carried_rows, record_recipe
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import not_of_this_shard
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, Task, work
 from samplemix_dagster.engine.workers import map_chunks
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.manifest import source_of
-from samplemix_dagster.storage.shards import (
-    Document,
-    read_shard,
-)
 
 _CHUNK_BYTES = 256_000
 _CHUNK_DOCUMENTS = 128
@@ -99,13 +97,6 @@ def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[Place
     return [
         shard for shard in shards if any(f"{shard.digest}{end}" not in there for end in endings)
     ]
-
-
-def read_documents(project: Project, shard: PlacedShard) -> Iterator[Document]:
-    """Yield the documents of a shard, in row order."""
-    for row in read_shard(project.open_shard(shard.shard), shard.rules):
-        if isinstance(row, Document):
-            yield row
 
 
 def check_unchanged(project: Project, shard: PlacedShard) -> None:
@@ -194,15 +185,21 @@ class _TextRun:
             if carried is not None:
                 self.carried[position] = carried
                 known = set(carried.column("doc_id").to_pylist())
+                if known.issuperset(self._document_ids(shard)):
+                    continue  # nothing is to be read
             wanted = (
                 (identity, document.text)
-                for document in read_documents(self.recipes.project, shard)
+                for document in read_documents(self.recipes, shard)
                 if (identity := doc_id(document.text)) not in known
             )
             for ids, texts in batches(wanted):
                 yield Chunk(
                     shard=position, doc_ids=ids, texts=texts, tasks={self.stage.name: self.task}
                 )
+
+    def _document_ids(self, shard: PlacedShard) -> list[str]:
+        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        return list(self.recipes.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
 
     def write(self, position: int, parts: list[pa.Table]) -> int:
         """Write a shard's table; return how many documents were computed for it."""
@@ -234,15 +231,6 @@ def _as_read(table: pa.Table) -> tables.Table:
     """The contract of an embeddings table, whose width is the encoder's."""
     width = table.schema.field(tables.EMBEDDING).type.list_size
     return tables.embeddings_table(width)
-
-
-def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table | None:
-    """Return the table of what the same path held before, by the same recipe, if there is one."""
-    previous = shard.shard.previous
-    if previous is None:
-        return None
-    key = f"{recipes.feature_folder(stage, shard.source)}/{previous}.parquet"
-    return recipes.lake.read_table(key) if recipes.lake.exists(key) else None
 
 
 def _num_new(recipes: Recipes, stage: Stage, shard: PlacedShard, table: pa.Table) -> int:
@@ -290,14 +278,6 @@ def finish(
         seconds=time.perf_counter() - began,
         shards=tuple(outcomes),
     )
-
-
-def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
-    """Note by which recipe a stage's tables are current: views and reasons look there."""
-    source = source_of(partition)
-    recipe = recipes.recipe(stage, source)
-    state = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
-    recipes.lake.keep_json(f"state/{stage.name}/{source}.json", state)
 
 
 def run_table_stage(

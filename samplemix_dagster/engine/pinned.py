@@ -37,7 +37,7 @@ class State:
     """Everything that decides a draw, by cause. Each value comes whole from one version."""
 
     data: Mapping[str, Any]
-    """Shards, and how they are read (the section ``corpus``)."""
+    """Shards, and how they are read: the section ``corpus``, and fingerprints of the readings."""
     reference: Mapping[str, Any]
     tokenizer: Mapping[str, Any]
     encoder: Mapping[str, Any]
@@ -64,7 +64,14 @@ def state_of(manifest: Mapping[str, Any]) -> State:
     }
     quality.pop("reference")
     return State(
-        data={"shards": manifest["shards"], "corpus": project["corpus"]},
+        data={
+            "shards": manifest["shards"],
+            "corpus": project["corpus"],
+            "texts": {
+                source: part["documents"]["recipe"]["text"]
+                for source, part in manifest["features"].items()
+            },
+        },
         reference={
             "digest": manifest["models"]["reference"]["digest"],
             "dtype": manifest["machine"]["dtype"],
@@ -139,6 +146,11 @@ class PinnedProject(Project):
     def _placed(self) -> list[PlacedShard]:
         placed = [self.placed(entry) for entry in self.state.data["shards"]]
         return sorted(placed, key=lambda one: (one.source, one.digest))
+
+    def readers(self, source: str) -> dict[str, int]:
+        """Return the mended readers that the state's files of a source have today."""
+        shards = [one.shard for one in self._placed if one.source == source]
+        return self._looks.readers(shards, self.rules(source))
 
     def placed(self, entry: Mapping[str, Any]) -> PlacedShard:
         """Return a shard of a manifest, with the rules by which the state reads it."""
@@ -218,6 +230,10 @@ class PinnedRecipes(Recipes):
         """Return a fit's recipe, with the version of its code in the state."""
         found = super().fit_recipe(fit, name)
         return {**found, "stage_version": self.state.code["fits"].get(fit.name, fit.version)}
+
+    def _text(self, source: str) -> str:
+        """Return the fingerprint of how the state read a source, whatever readers there are now."""
+        return str(self.state.data["texts"][source])
 
     def _embeddings_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
         found = super()._embeddings_recipe(source, stage)

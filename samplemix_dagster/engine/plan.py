@@ -13,12 +13,14 @@ from typing import Any
 from samplemix_dagster.config import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.carrying import carried_keys, differs_in_reading
 from samplemix_dagster.engine.flow import Step, build_steps
-from samplemix_dagster.engine.maps import missing_shards, read_documents
+from samplemix_dagster.engine.maps import missing_shards
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.version_files import is_exported
 from samplemix_dagster.errors import InputError
@@ -219,19 +221,16 @@ class Planner:
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
-        if stage is stages.DOCUMENTS or not stage.carries_over or shard.shard.previous is None:
-            return self._count_documents(shard)
-        ids = self._document_ids(shard)
         try:
-            key = (
-                f"{self.recipes.feature_folder(stage, shard.source)}/{shard.shard.previous}.parquet"
-            )
+            keys = carried_keys(self.recipes, stage, shard)
         except NotFittedError:
-            return len(ids)
-        if not self.project.lake.exists(key):
-            return len(ids)
-        known = set(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
-        return sum(identity not in known for identity in ids)
+            keys = []
+        if not keys:
+            return self._count_documents(shard)
+        known: set[str] = set()
+        for key in keys:
+            known.update(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
+        return sum(identity not in known for identity in self._document_ids(shard))
 
     def _count_documents(self, shard: PlacedShard) -> int:
         """Count the documents of a shard: once in a process, since a new one's text is read."""
@@ -242,7 +241,7 @@ class Planner:
             if self.project.lake.exists(key):
                 _counted[key] = self.project.lake.num_rows(key)
             else:
-                _counted[key] = sum(1 for _ in read_documents(self.project, shard))
+                _counted[key] = sum(1 for _ in read_documents(self.recipes, shard))
         return _counted[key]
 
     def _document_ids(self, shard: PlacedShard) -> list[str]:
@@ -254,7 +253,7 @@ class Planner:
                 self._ids[mark] = column.to_pylist()
             else:
                 self._ids[mark] = [
-                    doc_id(document.text) for document in read_documents(self.project, shard)
+                    doc_id(document.text) for document in read_documents(self.recipes, shard)
                 ]
         return self._ids[mark]
 
@@ -265,7 +264,9 @@ class Planner:
             return _FIRST
         recipe = self.recipes.recipe(stage, missing[0].source)
         if fingerprint(recipe) != fingerprint(last):
-            return recipe_change(last, recipe)
+            return self._mended_words(last, recipe, missing[0].source) or recipe_change(
+                last, recipe
+            )
         # Later stages look after the first reading has noted the shard, so it is no news to them.
         is_first = stage.asset == "raw_shards"
         before = {shard.digest for shard in known.shards} if is_first else set()
@@ -278,6 +279,13 @@ class Planner:
             _count(rest, "shard", "whose table is gone"),
         ]
         return ", ".join(part for part in parts if part)
+
+    def _mended_words(self, last: dict[str, Any], recipe: dict[str, Any], source: str) -> str:
+        """Say that a source is read by other readers than before, where that is the difference."""
+        text = fingerprint(self.project.rules(source).text_recipe())
+        if not differs_in_reading(last, recipe) or last["text"] != text:
+            return ""
+        return f"read anew by mended readers: {', '.join(self.project.readers(source))}"
 
     def _unknown_reason(self, error: NotFittedError) -> str:
         return f"after {stages.fit_asset(error.fit)}"

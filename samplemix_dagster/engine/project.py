@@ -23,6 +23,7 @@ from samplemix_dagster.engine.lake_place import (
     refuse_target,
 )
 from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.readers import Looks
 from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.lake import Lake
@@ -79,6 +80,8 @@ class Project:
         own = None if config.lake.startswith(SCHEME) else self.lake.root
         self.files = GuardedFiles(root, self._connection, own)
         self._scans: dict[str, Manifest | InputError] = {}
+        self._readers: dict[str, dict[str, int]] = {}
+        self._looks = Looks(self.home, self.open_shard)
         self._only_settled = False
         self.refits: set[str] = set()
         """Assets of frozen fits that are to be made again, whatever their drift."""
@@ -132,6 +135,7 @@ class Project:
         """Forget every scan: files are looked at again, those of the lake too."""
         self.lake.refresh()
         self._scans.clear()
+        self._readers.clear()
 
     def take_only_settled(self, only: bool) -> None:
         """Choose whether scans leave out files that are still being written.
@@ -155,6 +159,23 @@ class Project:
     def rules(self, partition: str) -> ReadRules:
         """Return how a partition's shards are read."""
         return ReadRules.of(self.config.corpus, self.source(partition))
+
+    def readers(self, source: str) -> dict[str, int]:
+        """Return the mended readers that the files of a source have, with their versions.
+
+        A partition that cannot be listed has none.
+        """
+        if source not in self._readers:
+            shards: list[Shard] = []
+            for partition in partition_keys(source, self.source(source)):
+                with contextlib.suppress(InputError):
+                    shards += self.scan(partition).shards
+            self._readers[source] = self._looks.readers(shards, self.rules(source))
+        return self._readers[source]
+
+    def keep_looks(self) -> None:
+        """Remember what the first bytes of files said, so that they are not looked at again."""
+        self._looks.keep()
 
     def scan(self, partition: str) -> Manifest:
         """Return the partition's shards as they are at this moment.

@@ -17,8 +17,8 @@ from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fits import FitWriter
 from samplemix_dagster.engine.hash_sample import HashSample
-from samplemix_dagster.engine.maps import read_documents
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 
 _BYTES_PER_TOKEN = 6
@@ -208,7 +208,7 @@ def _texts(recipes: Recipes, place: dict[tuple[str, str, int], int]) -> Iterator
     for shard in recipes.project.all_shards():
         if (shard.source, shard.digest) not in wanted:
             continue
-        for document in read_documents(recipes.project, shard):
+        for document in read_documents(recipes, shard):
             index = place.get((shard.source, shard.digest, document.row))
             if index is not None:
                 yield index, document.text

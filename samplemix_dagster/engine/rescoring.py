@@ -5,7 +5,7 @@ gone (a shard, a model) is said.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from samplemix_dagster.engine.model_recipes import ModelRecipes, NotFittedError
 from samplemix_dagster.engine.pinned import PinnedRecipes, pinned, state_of
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shard_places import shard_places
+from samplemix_dagster.engine.shard_rows import is_read_otherwise, rules_as_read
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.tasks import CountTokens, Embed, Losses, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
@@ -92,8 +93,9 @@ def rescore(
 ) -> list[dict[str, Any]]:
     """Return findings about ``count`` documents: their texts, and what models make of them."""
     recipes = pinned(project, state_of(manifest), lake)
-    texts, problems, gone = _texts(project, recipes, manifest, _sample(lake, manifest, count))
-    findings = [_text_finding(texts, problems, gone)]
+    found = _texts(project, recipes, manifest, _sample(lake, manifest, count))
+    texts = found.texts
+    findings = [_text_finding(found)]
     if not texts:
         return findings
     for stage, task in _tasks(project, manifest, lake).items():
@@ -127,46 +129,72 @@ def _sample(lake: OverlayLake, manifest: Mapping[str, Any], count: int) -> dict[
     return {place: identity for _, place, identity in chosen}
 
 
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What was found of some documents in today's files."""
+
+    texts: dict[Place, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    older: list[str] = field(default_factory=list)
+    """Documents that today's readers do not find, since an older one gave them."""
+    gone: int = 0
+
+
 def _texts(
     project: Project,
     recipes: PinnedRecipes,
     manifest: Mapping[str, Any],
     sample: Mapping[Place, str],
-) -> tuple[dict[Place, str], list[str], int]:
+) -> _Found:
     """Return the texts that were found, what is wrong, and how many documents are gone."""
-    texts: dict[Place, str] = {}
-    problems: list[str] = []
+    found = _Found()
     places = shard_places(project, manifest)
     for shard in recipes.project.all_shards():
         wanted = {row for source, digest, row in sample if (source, digest) == _name(shard)}
         file = project.files.at(places[_name(shard)][1])
         if not wanted or not file.is_file() or digest_file(file) != shard.digest:
             continue
-        for document in read_shard(file, shard.rules):
-            place = (*_name(shard), document.row)
+        mine = {}
+        for document in read_shard(file, rules_as_read(recipes, shard.source, shard.digest)):
             if isinstance(document, Document) and document.row in wanted:
-                texts[place] = document.text
-                if doc_id(document.text) != sample[place]:
-                    problems.append(f"{shard.shard.path} row {document.row} holds another text")
-        problems += [
-            f"{shard.shard.path} row {row} holds no document"
-            for row in sorted(wanted)
-            if (*_name(shard), row) not in texts
-        ]
-    return texts, problems, len(sample) - len(texts)
+                mine[document.row] = document.text
+        problems = []
+        for row in sorted(wanted):
+            if row not in mine:
+                problems.append(f"{shard.shard.path} row {row} holds no document")
+            elif doc_id(mine[row]) != sample[*_name(shard), row]:
+                problems.append(f"{shard.shard.path} row {row} holds another text")
+        if problems and is_read_otherwise(recipes, shard.source):
+            found.older += problems
+            mine = {
+                row: text
+                for row, text in mine.items()
+                if doc_id(text) == sample[*_name(shard), row]
+            }
+        else:
+            found.problems += problems
+        found.texts |= {(*_name(shard), row): text for row, text in mine.items()}
+    found.gone = len(sample) - len(found.texts) - len(found.older)
+    return found
 
 
 def _name(shard: PlacedShard) -> tuple[str, str]:
     return shard.source, shard.digest
 
 
-def _text_finding(texts: Mapping[Place, str], problems: list[str], gone: int) -> dict[str, Any]:
-    state, words = "holds", f"{len(texts)} documents were read again and have their ids"
-    if problems:
-        state, words = "broken", "; ".join(problems[:5])
-    elif gone:
-        state = "holds" if texts else "not_checked"
-        words += f"; the shards of {gone} more are gone or rewritten"
+def _text_finding(found: _Found) -> dict[str, Any]:
+    state, words = "holds", f"{len(found.texts)} documents were read again and have their ids"
+    if found.problems:
+        state, words = "broken", "; ".join(found.problems[:5])
+    elif found.older:
+        state = "not_checked"
+        words += (
+            f"; {len(found.older)} were read by an older reader than today's, which reads them "
+            f"otherwise: {'; '.join(found.older[:5])}"
+        )
+    elif found.gone:
+        state = "holds" if found.texts else "not_checked"
+        words += f"; the shards of {found.gone} more are gone or rewritten"
     return {"check": "deep_texts", "state": state, "words": words}
 
 

@@ -33,7 +33,7 @@ def run_project(
         DamagedError: Files are damaged again and again.
     """
     with project.at_work():
-        return _run_and_repair(project, progress, on_outcome, steps)
+        return _run_and_repair(project, progress, on_outcome, steps, on_repair)
 
 
 def _run_and_repair(
@@ -41,6 +41,7 @@ def _run_and_repair(
     progress: Progress,
     on_outcome: Callable[[Outcome], None] | None,
     steps: list[Step] | None,
+    on_repair: Callable[[str], None] | None,
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for attempt in range(MOST_REPAIRS + 1):

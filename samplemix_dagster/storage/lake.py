@@ -153,6 +153,10 @@ class Lake:
         """Return a table's row count from its footer."""
         return int(self._footer(key).num_rows)
 
+    def columns(self, key: str) -> list[str]:
+        """Return the names of a table's columns, from its footer."""
+        return list(self._footer(key).schema.names)
+
     def recipe(self, key: str) -> dict[str, Any]:
         """Return the recipe in a table's footer."""
         stated = self._footer(key).metadata or {}

@@ -32,7 +32,7 @@ from samplemix_dagster.storage.formats.streams import (
     stream_of,
 )
 from samplemix_dagster.storage.formats.warc import is_warc, read_warc
-from samplemix_dagster.storage.formats.webdataset import read_tar
+from samplemix_dagster.storage.formats.webdataset import is_tar, read_tar
 
 __all__ = [
     "Openable",
@@ -40,7 +40,8 @@ __all__ = [
     "Row",
     "field_of",
     "read_fields",
-    "readers_of",
+    "readers_by_look",
+    "readers_by_name",
     "rows_of",
     "with_versions",
 ]
@@ -73,6 +74,7 @@ moves the addresses of the sources that have such files, and of no others."""
 _MENDED = frozenset({"csv", "tsv", "arrow", "webdataset", "warc"})
 _FIRST_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv")
 _PEEKED_BYTES = 18
+_TAR_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,30 +176,39 @@ def _streamed(file: IO[bytes], kind: _Kind, rules: ReadRules) -> Rows:
             return (yield from one("unreadable", problem))
     if kind.format == "warc" and not is_warc(stream.head(_PEEKED_BYTES)):
         return (yield from one("unreadable", "not a WARC file"))
+    if kind.format == "webdataset" and not is_tar(stream.head(_TAR_BYTES)):
+        return (yield from one("unreadable", "not a tar archive"))
     if kind.format not in {"webdataset", "warc"}:
         stream = as_utf8(stream)
     return (yield from _STREAMED[str(kind.format)](stream, rules))
 
 
-def readers_of(path: Openable, rules: ReadRules) -> set[str]:
-    """Return which readers beyond those of the first version a file has.
+def readers_by_name(name: str, rules: ReadRules) -> set[str] | None:
+    """Return which readers beyond those of the first version a file has by its name.
 
-    Its name says it, or its first bytes; the whole file is never read.
+    None: its first bytes say it.
+    """
+    format_ = _format_of(name, rules)
+    found = {str(format_)} & _MENDED
+    if rules.format == "auto" and format_ != _first_format_of(name):
+        found.add("names")
+    return found if found or format_ == "parquet" else None
+
+
+def readers_by_look(path: Openable, rules: ReadRules) -> set[str]:
+    """Return which readers beyond those of the first version a file has by its first bytes.
 
     Raises:
         OSError: The file is gone or may not be read.
+        InputError: An object of S3 is gone, or another one.
     """
-    format_ = _format_of(path.name, rules)
-    found = {str(format_)} & _MENDED
-    if rules.format == "auto" and format_ != _first_format_of(path.name):
-        found.add("names")
-    if found or format_ == "parquet" or path.is_dir():
-        return found
+    if path.is_dir():
+        return set()
     with path.open("rb") as file:
         head = file.read(_PEEKED_BYTES)
         file.seek(0)
         kind = _kind_of(path.name, head, rules)
-        if not head or kind.format == "parquet" or (kind.problem and not head):
+        if not head or kind.format == "parquet":
             return set()
         return {"arrow"} if kind.format == "arrow" else _readers_of_stream(file, head, kind)
 

@@ -58,6 +58,8 @@ class _ShardList(_Closed):
 class _State(_Closed):
     recipe: dict[str, Any]
     folder: Annotated[str, Field(min_length=1)]
+    reading: dict[str, Any] | None = None
+    former: dict[str, Any] | None = None
 
 
 class _Refused(_Closed):

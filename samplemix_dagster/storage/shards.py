@@ -16,6 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from samplemix_dagster.errors import CheckFailedError
@@ -45,6 +46,7 @@ REASONS: dict[str, str] = {
 """Every reason for which a row is rejected, and what it means."""
 
 _EXCERPT_CHARACTERS = 200
+_SHORT_CHARACTERS = 40
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACELESS = (
     ("\u0e00", "\u0eff"),  # Thai, Lao
@@ -138,7 +140,7 @@ def _rejections(number: int, reason: str, row: Row, seen: Counter[str]) -> Itera
 
 def metadata_json(metadata: dict[str, Any]) -> str:
     """Return metadata as JSON; a lone surrogate in it becomes its escape, as text."""
-    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, default=str)
+    text = _as_json(metadata, is_sorted=True)
     return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
@@ -151,7 +153,7 @@ def _as_id(value: object) -> str | None:
     if value is None or _is_nan(value):
         return None
     if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        value = _as_json(value)
     return storable(value)
 
 
@@ -204,8 +206,26 @@ def _spaceless(text: str) -> bool:
 
 
 def _excerpt(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = text[:_EXCERPT_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if unicodedata.category(c) != "Cc" else " " for c in text)[
-        :_EXCERPT_CHARACTERS
-    ]
+    text = value if isinstance(value, str) else _as_json(value)
+    if len(text) <= _SHORT_CHARACTERS:
+        return _short_excerpt(text)
+    return _printable(text[:_EXCERPT_CHARACTERS])
+
+
+@lru_cache(maxsize=1024)
+def _short_excerpt(text: str) -> str:
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    kept = "".join(c if unicodedata.category(c) != "Cc" else " " for c in text)
+    return kept[:_EXCERPT_CHARACTERS]
+
+
+def _as_json(value: object, *, is_sorted: bool = False) -> str:
+    """Return a value as JSON; one that is nested too deep as a word that says so."""
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=is_sorted, default=str)
+    except RecursionError:
+        return '"nested too deep"'

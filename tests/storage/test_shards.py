@@ -133,6 +133,27 @@ BAD: list[tuple[str, bytes, list[str]]] = [
     ("short_row.csv", b"id,text\n1\n2," + TEXT.encode() + b"\n", ["missing_text", DOC]),
     ("bytes.csv", b"text\n" + TEXT.encode() + b"\xff\n" + TEXT.encode(), ["invalid_utf8", DOC]),
     ("nul.csv", b"text\n" + TEXT.encode() + b"\0\n", ["binary_like"]),
+    ("open_quote.csv", b'id,text\n1,"half\n2,' + TEXT.encode() + b"\n", ["stray_quote", DOC]),
+    ("more.csv", b"text,id\n" + TEXT.encode() + b",1,2\n", ["too_many_cells"]),
+    ("fewer.csv", b"text,id\n" + TEXT.encode() + b"\n", ["too_few_cells"]),
+    ("joined.csv", b"text\n" + TEXT.encode() + b"\ntext\n", [DOC, "repeated_header"]),
+    ("unknown.foo", TEXT.encode(), ["unreadable"]),
+    ("README", TEXT.encode(), ["unreadable"]),
+    ("archive.zip", TEXT.encode(), ["unreadable"]),
+    ("no_tar.tar", TEXT.encode(), ["unreadable"]),
+    ("no_warc.warc.gz", gzip.compress(TEXT.encode()), ["unreadable"]),
+    ("no_arrow.arrow", TEXT.encode() * 20, ["unreadable"]),
+    ("twice.parquet", parquet(pa.table([[TEXT], [TEXT]], ["text", "text"])), ["unreadable"]),
+    (
+        "html.warc",
+        b"WARC/1.0\r\nWARC-Type: resource\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+        ["no_text_record"],
+    ),
+    (
+        "doubled.jsonl",
+        b'{"text": "' + TEXT.encode() + b'", "text": "other"}\n' + PAIR,
+        ["duplicate_field", DOC, DOC],
+    ),
     ("bytes.txt", TEXT.encode() + b"\xff", ["invalid_utf8"]),
     ("binary.parquet", parquet(pa.table({"text": [TEXT.encode()]})), ["not_text"]),
     (
@@ -199,6 +220,7 @@ def test_a_file_that_is_gone_raises_with_its_path(tmp_path: Path) -> None:
 # -- laws ------------------------------------------------------------------------------------------
 
 FORMATS = ["x.jsonl", "x.csv", "x.txt", "x.parquet", "x.jsonl.gz", "x.jsonl.zst", "x.tsv"]
+FORMATS += ["x.arrow", "x.tar", "x.warc", "x.wet.gz", "x.jsonl.xz", "x.csv.bz2", "x.json", "x"]
 LINE = st.one_of(
     st.binary(max_size=60),
     st.dictionaries(
@@ -218,7 +240,11 @@ def accounted(rows: list[Document | Rejection]) -> bool:
             row.text.encode()
             (row.id or "").encode()
             json.loads(metadata_json(row.metadata).encode(), parse_constant=pytest.fail)
-    return [row.row for row in rows] == list(range(len(rows)))
+    number = 0
+    for row in rows:
+        assert row.row == number
+        number += row.num_rows if isinstance(row, Rejection) else 1
+    return True
 
 
 @settings(max_examples=200, deadline=None)
@@ -226,6 +252,9 @@ def accounted(rows: list[Document | Rejection]) -> bool:
 @example(content=b"PAR1PAR1", name="x.jsonl")
 @example(content=b"\x1f\x8b\x08\x00", name="x.jsonl")
 @example(content=b"\x28\xb5\x2f\xfd\x00", name="x.csv")
+@example(content=b"ARROW1\0\0", name="x.arrow")
+@example(content=b"WARC/1.0\r\n", name="x.warc")
+@example(content=b"\0" * 400, name="x.tar")
 def test_arbitrary_bytes_never_raise_and_every_row_is_accounted_for(
     content: bytes, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

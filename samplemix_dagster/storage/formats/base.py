@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from samplemix_dagster.config import Corpus, Source
 
@@ -94,8 +94,7 @@ class ReadRules:
         return frozenset({*names, *(name.split(".")[0] for name in names)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """A row as found: exactly one of a value (with its fields) or a problem."""
 
     value: Any = None
@@ -163,10 +162,9 @@ def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def text_of(fields: dict[str, Any], rules: ReadRules) -> Row:
     """Return the row of some fields: its text, or that the text's name stands there twice."""
-    if isinstance(fields, Doubled) or any(isinstance(v, Doubled) for v in fields.values()):
-        problem = _doubled_text(fields, rules.text)
-        if problem is not None:
-            return Row(problem="duplicate_field", excerpt=problem)
+    problem = _doubled_text(fields, rules.text)
+    if problem is not None:
+        return Row(problem="duplicate_field", excerpt=problem)
     return Row(value=field_of(fields, rules.text), fields=fields)
 
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 from samplemix_dagster.storage.formats.base import ReadRules, Row, Rows, field_of, paired, text_of
 
 _UNCONVERTIBLE = (ValueError, OverflowError, LookupError, pa.ArrowException)
-_BROKEN = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError)
+_BROKEN = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
+"""What a broken file raises: a length in it that is wrong asks for more memory than there is."""
 _BATCH_ROWS = 256
 _BATCH_BYTES = 1 << 26
 _BUFFER_BYTES = 1 << 20
@@ -36,29 +37,25 @@ def read_parquet(file: IO[bytes], rules: ReadRules) -> Rows:
         if problem:
             yield Row(problem="unreadable", excerpt=problem)
             return 1
-        size = _batch_rows(parquet.metadata, set(columns))
+        size = _batch_rows(parquet.metadata)
         for batch in parquet.iter_batches(batch_size=size, columns=columns):
             num_rows += batch.num_rows
             yield from rows_of_batch(batch, rules)
     except _BROKEN as error:
         _raise_if_of_the_disk(error)
         lost = max(1, total - num_rows)
-        yield Row(problem="truncated", excerpt=str(error), num_rows=lost, is_one=True)
+        yield _lost_rows("truncated", error, lost)
         return num_rows + lost
     return total
 
 
-def _batch_rows(metadata: Any, columns: set[str]) -> int:
+def _batch_rows(metadata: Any) -> int:
     """Return how many rows are read at once: fewer where they are long."""
     longest = 1.0
     for number in range(metadata.num_row_groups):
+        # Its columns are not asked: of a broken file they can end the process.
         group = metadata.row_group(number)
-        size = sum(
-            chunk.total_uncompressed_size
-            for chunk in map(group.column, range(group.num_columns))
-            if chunk.path_in_schema.split(".")[0] in columns
-        )
-        longest = max(longest, size / max(1, group.num_rows))
+        longest = max(longest, group.total_byte_size / max(1, group.num_rows))
     return int(min(_BATCH_ROWS, max(1, _BATCH_BYTES // longest)))
 
 
@@ -78,14 +75,21 @@ def _chosen(available: Sequence[str], rules: ReadRules) -> tuple[list[str], str]
 
 
 def read_arrow(file: IO[bytes], rules: ReadRules) -> Rows:
-    """Give the rows of an Arrow file or an Arrow stream (data sets that were saved to disk)."""
-    num_rows, total = 0, 0
+    """Give the rows of an Arrow file or an Arrow stream (data sets that were saved to disk).
+
+    Raises:
+        OSError: The disk or the network failed.
+    """
+    num_rows = total = 0
+    problem = "unreadable"
     try:
-        batches = _arrow_batches(file)
-        for batch in batches:
-            columns, problem = _chosen(batch.schema.names, rules)
-            if problem:
-                yield Row(problem="unreadable", excerpt=problem)
+        for batch in _arrow_batches(file):
+            problem = "truncated"
+            if batch is None:
+                continue
+            columns, why_not = _chosen(batch.schema.names, rules)
+            if why_not:
+                yield Row(problem="unreadable", excerpt=why_not)
                 return 1
             total += batch.num_rows
             indices = [i for i, name in enumerate(batch.schema.names) if name in set(columns)]
@@ -98,20 +102,29 @@ def read_arrow(file: IO[bytes], rules: ReadRules) -> Rows:
     except _BROKEN as error:
         _raise_if_of_the_disk(error)
         lost = max(1, total - num_rows)
-        yield Row(problem="truncated", excerpt=str(error), num_rows=lost, is_one=True)
+        yield _lost_rows(problem, error, lost)
         return num_rows + lost
     return total
 
 
+def _lost_rows(problem: str, error: BaseException, count: int) -> Row:
+    """Return the rejection that stands for rows that cannot be reached."""
+    words = str(error) or "it asks for more memory than there is"
+    return Row(problem=problem, excerpt=words, num_rows=count, is_one=True)
+
+
 def _arrow_batches(file: IO[bytes]) -> Iterator[Any]:
+    """Yield None once the file is known to be Arrow, and then its batches."""
     from pyarrow import ipc
 
     is_file = file.read(6) == b"ARROW1"
     file.seek(0)
     if not is_file:
         with ipc.open_stream(file) as reader:
+            yield None
             yield from reader
         return
+    yield None
     with ipc.open_file(file) as reader:
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)

@@ -138,12 +138,13 @@ class _Header:
 
     def _may_be_several(self, record: Record) -> bool:
         """Whether each further line of a record looks like a record, with a number that fits."""
-        if self._key is None:
+        if self._key is None or len(record.cells) <= self._key:
             return False
+        known = {*self._shapes, _shape(record.cells[self._key])}
         for line in record.lines[1:]:
             cells = decoded(line).split(self._separator)
             shape = _shape(cells[self._key]) if len(cells) >= len(self.names) else ""
-            if "0" not in shape or shape not in self._shapes:
+            if "0" not in shape or shape not in known:
                 return False
         return True
 
@@ -156,11 +157,4 @@ def _shape(cell: str) -> str:
 def _standing_for(row: Row, record: Record) -> Row:
     if record.num_rows == 1 and len(record.lines) == 1:
         return row
-    return Row(
-        value=row.value,
-        fields=row.fields,
-        problem=row.problem,
-        excerpt=row.excerpt,
-        num_rows=record.num_rows,
-        num_records=len(record.lines),
-    )
+    return row._replace(num_rows=record.num_rows, num_records=len(record.lines))

@@ -7,7 +7,7 @@ line is a record of its own, and the next line is read as if nothing had been.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from samplemix_dagster.storage.formats.lines import Line, Lines
@@ -42,7 +42,7 @@ class Records:
 
     def __init__(self, lines: Lines, separator: str, limit: int, *, is_literal: bool) -> None:
         """Take lines; where ``is_literal``, a quote is a character like any other."""
-        self._lines = self._parted(iter(lines))
+        self._lines = iter(lines)
         self._end = lines.end.decode()
         self._ahead: deque[Line] = deque()
         self._separator = separator
@@ -57,21 +57,21 @@ class Records:
         while (line := self._next()) is not None:
             if line.problem:
                 yield Record("broken", (line,))
+            elif self._is_parted(line.content):
+                self._part(line)
             else:
-                yield self._record(replace(line, content=line.content.removeprefix(_MARK)))
+                yield self._record(line._replace(content=line.content.removeprefix(_MARK)))
 
-    def _parted(self, lines: Iterator[Line]) -> Iterator[Line]:
-        """Cut lines that hold other line ends; without quotes these can mean nothing else."""
-        for line in lines:
-            content = line.content
-            is_parted = b'"' not in content and (b"\r" in content[:-1] or b"\n" in content)
-            if line.problem or not is_parted:
-                yield line
-                continue
-            pieces = content.removesuffix(b"\r").replace(b"\n", b"\r").split(b"\r")
-            self.num_parted += (len(pieces) - 1) * line.num_lines
-            for _ in range(line.num_lines):
-                yield from (Line(piece) for piece in pieces)
+    @staticmethod
+    def _is_parted(content: bytes) -> bool:
+        """Whether a line that begins a record holds other line ends, and no quote around them."""
+        return b'"' not in content and (b"\r" in content[:-1] or b"\n" in content)
+
+    def _part(self, line: Line) -> None:
+        pieces = line.content.removesuffix(b"\r").replace(b"\n", b"\r").split(b"\r")
+        self.num_parted += (len(pieces) - 1) * line.num_lines
+        parts = [Line(piece) for piece in pieces] * line.num_lines
+        self._ahead.extendleft(reversed(parts))
 
     def _next(self) -> Line | None:
         return self._ahead.popleft() if self._ahead else next(self._lines, None)
@@ -81,8 +81,8 @@ class Records:
         line = self._next()
         if line is None or line.num_lines == 1:
             return line
-        self._ahead.appendleft(replace(line, num_lines=line.num_lines - 1))
-        return replace(line, num_lines=1)
+        self._ahead.appendleft(line._replace(num_lines=line.num_lines - 1))
+        return line._replace(num_lines=1)
 
     def _record(self, line: Line) -> Record:
         text = decoded(line)
@@ -90,8 +90,8 @@ class Records:
         if self._is_literal or '"' not in text:
             return Record("plain", (line,), literal)
         if line.num_lines > 1:
-            self._ahead.appendleft(replace(line, num_lines=line.num_lines - 1))
-            line = replace(line, num_lines=1)
+            self._ahead.appendleft(line._replace(num_lines=line.num_lines - 1))
+            line = line._replace(num_lines=1)
         quoted = _Quoted(self._separator, self._end)
         lines, size = [line], len(line.content)
         quoted.take(_raw(line))

@@ -27,6 +27,8 @@ from samplemix_dagster.storage.formats.streams import Stream
 HEAD_BYTES = 1 << 16
 Shape = Literal["lines", "cr_lines", "values"]
 
+_SHORT_BYTES = 32
+_MOST_KNOWN = 256
 _MARK = b"\xef\xbb\xbf"
 _ARRAY = re.compile(rb"\s*\[\s*\{")
 _OBJECT_OF_A_LIST = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\[\s*\{')
@@ -70,6 +72,7 @@ def read_json(stream: Stream, rules: ReadRules) -> Rows:
 def _json_lines(stream: Stream, rules: ReadRules, end: bytes) -> Rows:
     lines = Lines(stream, rules.limit_bytes, end)
     row_of = json_row_of(rules)
+    known: dict[bytes, Row] = {}
     num_blank = 0
     for line in lines:
         content = line.content
@@ -80,11 +83,20 @@ def _json_lines(stream: Stream, rules: ReadRules, end: bytes) -> Rows:
             content = content.removeprefix(_MARK)  # files that were joined: each had its mark
         if not content.strip():
             num_blank += line.num_lines
-        elif line.num_lines == 1:
-            yield row_of(content, 1)
+        elif len(content) <= _SHORT_BYTES:
+            row = known.get(content) or _noted(known, content, row_of(content, 1))
+            yield row if line.num_lines == 1 else row._replace(num_rows=line.num_lines)
         else:
             yield row_of(content, line.num_lines)
     return lines.num_lines - num_blank
+
+
+def _noted(known: dict[bytes, Row], content: bytes, row: Row) -> Row:
+    """Keep the row of a short line: packed files can repeat a few of them by the million."""
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[content] = row
+    return row
 
 
 RowOf = Callable[[bytes, int], Row]
@@ -113,15 +125,7 @@ def _json_row(raw: bytes, num_rows: int, *, rules: ReadRules, hook: Any) -> Row:
         found = text_of(fields, rules)
     if found.problem is None and found.value is None and (words := _list_words(fields, rules)):
         found = Row(problem="missing_text", excerpt=words)
-    if num_rows == 1:
-        return found
-    return Row(
-        value=found.value,
-        fields=found.fields,
-        problem=found.problem,
-        excerpt=found.excerpt,
-        num_rows=num_rows,
-    )
+    return found if num_rows == 1 else found._replace(num_rows=num_rows)
 
 
 def _list_words(fields: dict[str, Any], rules: ReadRules) -> str:

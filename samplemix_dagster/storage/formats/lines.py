@@ -1,8 +1,8 @@
 """Lines of a stream of bytes, each counted, none longer in memory than a limit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from samplemix_dagster.storage.formats.base import EXCERPT_BYTES, Row, shown
 from samplemix_dagster.storage.formats.streams import Break, Stream
@@ -15,8 +15,7 @@ def broken_row(line: "Line") -> Row:
     return Row(problem=line.problem, excerpt=excerpt, num_rows=line.num_lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line as it stands, without its end; or what is wrong with it."""
 
     content: bytes

@@ -78,11 +78,7 @@ class _Paragraph:
         """Return the row of a paragraph that a line with a problem belongs to."""
         head = b"\n".join([self._text(), line.content]) if self._runs else line.content
         found = broken_row(Line(head[:EXCERPT_BYTES], line.problem, line.words))
-        return Row(
-            problem=found.problem,
-            excerpt=found.excerpt,
-            num_records=self.num_lines + line.num_lines,
-        )
+        return found._replace(num_rows=1, num_records=self.num_lines + line.num_lines)
 
     def _text(self) -> bytes:
         pieces = (

@@ -73,14 +73,7 @@ class _Sample:
 
     def row(self, rules: ReadRules) -> Row:
         """Return the row that these members are."""
-        found = self._row(rules)
-        return Row(
-            value=found.value,
-            fields=found.fields,
-            problem=found.problem,
-            excerpt=found.excerpt,
-            num_records=self.num_members,
-        )
+        return self._row(rules)._replace(num_records=self.num_members)
 
     def _row(self, rules: ReadRules) -> Row:
         if self.is_too_long:
@@ -104,6 +97,17 @@ class _Sample:
         return text_of(paired(pairs), rules)
 
 
+def is_tar(head: bytes) -> bool:
+    """Whether a file begins with a header of tar."""
+    if not head.strip(b"\0"):
+        return True  # an archive without a member
+    try:
+        tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
+
+
 class _Archive:
     """Walks over the members of a tar; each header that begins is counted."""
 
@@ -115,29 +119,27 @@ class _Archive:
         self.num_members = 0
 
     def members(self) -> Iterator[_Member]:
-        """Yield each member that is no folder, and at the end what is broken, if anything."""
-        while True:
-            raw = self._source.read(_BLOCK)
+        """Yield each member that is no folder; what is no member, but stands there, is one too."""
+        is_lost = False
+        while len(raw := self._source.read(_BLOCK)) == _BLOCK:
             if not raw.strip(b"\0"):
-                if len(raw) == _BLOCK:
-                    continue  # the end is two blocks of zeros, and archives are joined
-                if self._source.broken is not None:
-                    yield self._broken(self._source.broken)
-                return
+                continue  # the end is two blocks of zeros, and archives are joined
             try:
                 header = tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape")
             except (tarfile.HeaderError, ValueError):
-                words = "no tar header stands where one is due"
-                yield self._broken(self._source.broken or Break(words))
-                return
+                if not is_lost:
+                    yield self._broken(Break("no header stands where one is due"))
+                is_lost = True
+                continue
+            is_lost = False
             found = self._member(header)
             if found is not None:
-                self.num_members += found.problem is None
+                self.num_members += 1
                 yield found
-            if self._source.broken is not None or (found is not None and found.problem):
-                if found is None or not found.problem:
-                    yield self._broken(self._source.broken or Break("it ends in the middle"))
-                return
+        if self._source.broken is None and raw:
+            self._source.broken = Break("it ends in the middle of a header")
+        if self._source.broken is not None:
+            yield self._broken(self._source.broken)
 
     def _broken(self, how: Break) -> _Member:
         self.num_members += 1
