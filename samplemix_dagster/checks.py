@@ -81,11 +81,15 @@ def results(
                 asset_key=key,
                 passed=verdict.passed,
                 severity=severity,
-                description=verdict.sentence or None,
+                description=verdict.sentence or _not_held(check, verdict),
                 metadata={**_where(outcome), **verdict.facts},
             )
         )
     return found
+
+
+def _not_held(check: Check, verdict: Verdict) -> str | None:
+    return None if verdict.passed else f"does not hold: {check.description}"
 
 
 def broken(found: list[dg.AssetCheckResult]) -> dict[str, str]:
