@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from samplemix_dagster.presentation import duration
-from samplemix_dagster.terminal import own_stderr, plain, plain_line
+from samplemix_dagster.terminal import own_console, plain, plain_line
 
 _LINE_SECONDS = 30.0
 _NAME_CHARACTERS = 24
@@ -24,7 +24,6 @@ class Bars:
     """Progress of steps on stderr: one moving line, or plain lines where there is no terminal."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             Progress,
@@ -33,8 +32,7 @@ class Bars:
             TimeElapsedColumn,
         )
 
-        self._stream = own_stderr()
-        self._console = Console(file=self._stream, highlight=False, markup=False, emoji=False)
+        self._console = own_console()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -151,9 +149,7 @@ def progress_words(done: int, total: int, seconds: float, counted: str) -> str:
 @contextlib.contextmanager
 def waiting(sentence: str) -> Iterator[None]:
     """Show on a terminal that something is at work which has no steps; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(file=own_stderr(), highlight=False, markup=False)
+    console = own_console()
     if not console.is_terminal:
         yield
         return

@@ -54,7 +54,9 @@ def run(
     if check_lake:
         from samplemix_dagster.engine.repair import check_lake as look
 
-        say(f"Read {look(project):,} files of the lake; {len(project.lake.damaged)} are damaged.")
+        num_good = look(project)
+        num_damaged = len(set(project.lake.damaged))
+        say(f"{num_good:,} files of the lake are whole; {num_damaged:,} are damaged.")
     with waiting("Looking at the corpus and the lake"):
         is_current, refused = _look(project, select, mixture)
     if refused:

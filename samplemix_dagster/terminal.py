@@ -5,6 +5,7 @@ the screen, rename the window or write what nobody said, so each is shown as its
 *is* an escape, and a reader of the JSON gets the character itself.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -69,9 +70,10 @@ def print_raw(text: str) -> None:
 
 
 def say(sentence: str) -> None:
-    """Tell a person something, on stderr."""
-    _write(sys.stderr, plain(sentence) + "\n")
-    sys.stderr.flush()
+    """Tell a person something, on stderr; where nobody listens any more, work goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        _write(sys.stderr, plain(sentence) + "\n")
+        sys.stderr.flush()
 
 
 def _write(stream: IO[str], text: str) -> None:
@@ -80,6 +82,23 @@ def _write(stream: IO[str], text: str) -> None:
     except UnicodeEncodeError:  # a terminal that has fewer characters
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def own_console() -> Any:
+    """Return a rich console on :func:`own_stderr` that falls silent where nobody listens any more.
+
+    rich would end the process, and with it a run that is hours old.
+    """
+    from rich.console import Console
+
+    class Patient(Console):
+        """A console whose broken pipe is no reason to stop."""
+
+        def on_broken_pipe(self) -> None:
+            """Say nothing from now on."""
+            self.quiet = True
+
+    return Patient(file=own_stderr(), highlight=False, markup=False, emoji=False)
 
 
 def own_stderr() -> IO[str]:

@@ -5,6 +5,8 @@ import json
 import os
 import pty
 import select
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -186,6 +188,23 @@ def test_where_there_is_no_terminal_a_line_comes_every_half_minute(
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "  perplexity [web]: 30 of 100 documents (1/s, 70 s left)"
     assert len(lines) == 3
+
+
+def test_a_run_goes_on_when_nobody_reads_what_it_says() -> None:
+    program = (
+        "from samplemix_dagster.bars import Bars\n"
+        "from samplemix_dagster.terminal import say\n"
+        "with Bars() as bars:\n"
+        "    for _ in range(20000):\n"
+        "        bars.note('a line that nobody reads')\n"
+        "        say('another')\n"
+        "print('done')\n"
+    )
+    shell = f"{sys.executable} -c {shlex.quote(program)} 2>&1 >&3 | head -1 > /dev/null"
+    done = subprocess.run(
+        ["bash", "-c", f"{{ {shell}; }} 3>&1"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "done\n"
 
 
 def test_own_stderr_is_another_file_of_the_same_place(capfd: pytest.CaptureFixture[str]) -> None:
