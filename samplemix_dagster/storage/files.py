@@ -10,12 +10,12 @@ import fnmatch
 import functools
 import glob
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.formats.names import is_data_name, named
+from samplemix_dagster.storage.formats.names import companions, is_data_name, named
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
@@ -158,7 +158,22 @@ def _below_prefix(bucket: Bucket, wanted: str) -> list[Entry]:
         if entry is not None:
             return [entry]
         wanted += "/"
-    return [e for e in bucket.below(wanted) if is_shard_below(e.key.removeprefix(wanted))]
+    entries = {entry.key.removeprefix(wanted): entry for entry in bucket.below(wanted)}
+    return [entries[inner] for inner in shards_among(entries)]
+
+
+def shards_among(inner: Iterable[str]) -> list[str]:
+    """Return those of the paths below a folder that are shards: what describes others is none."""
+    by_folder: dict[str, list[str]] = {}
+    for path in inner:
+        if is_shard_below(path):
+            folder, _, name = path.rpartition("/")
+            by_folder.setdefault(folder, []).append(name)
+    return [
+        f"{folder}/{name}" if folder else name
+        for folder, names in by_folder.items()
+        for name in sorted(set(names) - companions(names))
+    ]
 
 
 def is_shard_below(inner: str) -> bool:
@@ -199,7 +214,8 @@ def is_shard_name(name: str) -> bool:
 def _local(root: Path, pattern: str) -> tuple[set[str], set[str]]:
     whole = root / pattern
     if whole.is_dir():
-        return {_relative(path, root) for path in _below(whole)}, set()
+        inner = (path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
+        return {_relative(whole / path, root) for path in shards_among(inner)}, set()
     files, folders = set(), set()
     for name in glob.iglob(str(whole), recursive=True):  # noqa: PTH207  takes absolute patterns
         path = Path(name)
@@ -213,12 +229,6 @@ def _local(root: Path, pattern: str) -> tuple[set[str], set[str]]:
 def _is_named_like_a_shard(name: str) -> bool:
     meaning = named(name)
     return meaning.format is not None or meaning.compression is not None
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and is_shard_below(path.relative_to(folder).as_posix()):
-            yield path
 
 
 def _relative(path: Path, root: Path) -> str:
