@@ -206,6 +206,15 @@ def test_a_folder_stands_for_the_text_files_below_it(tmp_path: Path) -> None:
     assert found == ["data/a.jsonl", "data/c.CSV", "data/sub/b.txt.gz"]
 
 
+def test_a_data_set_that_was_saved_to_a_folder_is_its_arrow_files(tmp_path: Path) -> None:
+    for name in ("data-00000-of-00001.arrow", "state.json", "dataset_info.json"):
+        write(tmp_path, f"train/{name}", name)
+    for name in ("dataset_dict.json", "state.json"):
+        write(tmp_path, name, f"{name} above")
+    found = sorted(paths(look(tmp_path, source=Source(path="data"))))
+    assert found == ["data/state.json", "data/train/data-00000-of-00001.arrow"]
+
+
 def test_a_folder_where_a_shard_was_expected_is_noted(tmp_path: Path) -> None:
     write(tmp_path, "x.jsonl/inner.txt", "x")
     write(tmp_path, "a.jsonl", "x")

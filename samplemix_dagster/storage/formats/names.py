@@ -146,4 +146,4 @@ def companions(names: Collection[str]) -> set[str]:
     """
     has_data = any(named(name).format == "arrow" for name in names)
     there = COMPANIONS.intersection(names)
-    return set(there) if has_data or "dataset_dict.json" in there else set()
+    return set(there) if has_data else {"dataset_dict.json"} & there
