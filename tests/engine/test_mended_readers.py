@@ -77,7 +77,10 @@ def as_of_the_first_version(project: Project) -> Recipes:
         path = project.lake.path(recipes.rejections_key(shard))
         table = pq.read_table(path)
         path.unlink()
-        pq.write_table(table.drop_columns(["num_rows"]), path)
+        # Footers of that version had the recipe and nothing else.
+        footer = {b"samplemix.recipe": table.schema.metadata[b"samplemix.recipe"]}
+        former = table.drop_columns(["num_rows"]).replace_schema_metadata(footer)
+        pq.write_table(former, path)
     return recipes
 
 
