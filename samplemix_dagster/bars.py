@@ -108,7 +108,8 @@ class Bars:
 
     def note(self, sentence: str) -> None:
         """Say what starts."""
-        self._console.print(plain(sentence), style="dim" if self._is_live else None, soft_wrap=True)
+        style = "dim" if self._is_live else None
+        self._console.print(plain(sentence), style=style, soft_wrap=not self._is_live)
 
 
 def _shortened(text: str, length: int) -> str:

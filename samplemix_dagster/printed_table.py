@@ -7,7 +7,7 @@ is shown by itself, a value a line. Nothing is left out.
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +17,7 @@ from samplemix_dagster.terminal import plain_line, print_lines, print_raw
 
 FORMATS = ("table", "csv", "json", "parquet")
 _STYLES = {"stale": "yellow", "failed": "red", "current": "green", "broken": "red"}
-_WIDE = 10_000
-"""Columns where no terminal says how many it has: nothing is folded in a file."""
-_LEAST_WIDTH = 8
+_LEAST_WIDTH = 12
 _GAP = 2
 _LONGEST = 60
 """Characters of a cell in a file or pipe; on a terminal it is folded instead."""
@@ -97,16 +95,17 @@ def table_text(
     if width is None:
         cells = [[_shortened(cell) for cell in line] for line in cells]
     names = [plain_line(name) for name in columns]
-    if width is not None and not _fits(names, cells, width):
+    widths = _widths(names, cells, width)
+    if widths is None:
         return head + _by_row(names, cells)
-    return head + _rendered(names, rows, cells, width or _WIDE, is_styled=is_styled)
+    return head + _rendered(names, rows, cells, widths, is_styled=is_styled)
 
 
 def _rendered(
     names: Sequence[str],
     rows: Sequence[Sequence[Any]],
     cells: list[list[str]],
-    width: int,
+    widths: Sequence[int],
     *,
     is_styled: bool,
 ) -> str:
@@ -115,25 +114,16 @@ def _rendered(
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_edge=False)
-    widths = _natural(names, cells)
-    spare = width - sum(widths) - _GAP * (len(widths) - 1)
-    for index, name in enumerate(names):
+    for index, (name, width) in enumerate(zip(names, widths, strict=True)):
         is_number = all(_is_number(row[index]) for row in rows)
-        # The widest columns give way; the others keep their line.
-        gives = spare < 0 and widths[index] > max(_LEAST_WIDTH, width // len(widths))
-        table.add_column(
-            Text(name),
-            justify="right" if is_number else "left",
-            no_wrap=not gives,
-            overflow="fold",
-            min_width=None if gives else min(widths[index], width),
-        )
-    table.add_row(*(Text("-" * size) for size in _shown_widths(widths, width)))
+        justify = "right" if is_number else "left"
+        table.add_column(Text(name), justify=justify, width=width, overflow="fold")  # type: ignore[arg-type]
+    table.add_row(*(Text("-" * width) for width in widths))
     for line in cells:
         table.add_row(*(Text(cell, style=_style(cell, is_styled=is_styled)) for cell in line))
     console = Console(
         file=io.StringIO(),
-        width=width,
+        width=sum(widths) + _GAP * len(widths),
         force_terminal=is_styled,
         highlight=False,
         markup=False,
@@ -145,11 +135,39 @@ def _rendered(
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
-def _shown_widths(widths: list[int], width: int) -> list[int]:
-    """Return how long the rule below each name is: folded columns have a short one."""
-    spare = width - sum(widths) - _GAP * (len(widths) - 1)
-    most = max(_LEAST_WIDTH, width // len(widths))
-    return [min(size, most) if spare < 0 else size for size in widths]
+def _widths(names: Sequence[str], cells: list[list[str]], width: int | None) -> list[int] | None:
+    """Return the width of each column on a terminal; None where there is no room for all.
+
+    Columns of words (cells with blanks) give way first, the widest most; then paths and names;
+    ids, which are all of one length, last.
+    """
+    natural = _natural(names, cells)
+    if width is None or _total(natural) <= width:
+        return natural
+    words = {i for i in range(len(names)) if any(" " in line[i].strip() for line in cells)}
+    loose = {i for i in range(len(names)) if len({len(line[i]) for line in cells}) > 1}
+    paths = {i for i in range(len(names)) if any("/" in line[i] for line in cells)}
+    for chosen in (words, words | loose | paths, set(range(len(names)))):
+        found = _folded(natural, chosen, width)
+        if found is not None:
+            return found
+    return None
+
+
+def _folded(natural: Sequence[int], chosen: Collection[int], width: int) -> list[int] | None:
+    """Return widths in which the chosen columns share what the others leave over."""
+    found = list(natural)
+    least = {index: min(natural[index], _LEAST_WIDTH) for index in chosen}
+    while _total(found) > width:
+        wide = [index for index in chosen if found[index] > least[index]]
+        if not wide:
+            return None
+        found[max(wide, key=lambda index: found[index])] -= 1
+    return found
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _natural(names: Sequence[str], cells: list[list[str]]) -> list[int]:
@@ -159,12 +177,6 @@ def _natural(names: Sequence[str], cells: list[list[str]]) -> list[int]:
         max(cell_len(name), *(cell_len(line[index]) for line in cells))
         for index, name in enumerate(names)
     ]
-
-
-def _fits(names: Sequence[str], cells: list[list[str]], width: int) -> bool:
-    """Whether each column has room for its name, or for a readable part of its values."""
-    needed = [min(size, max(_LEAST_WIDTH, width // len(names))) for size in _natural(names, cells)]
-    return sum(needed) + _GAP * (len(needed) - 1) <= width
 
 
 def _by_row(names: Sequence[str], cells: list[list[str]]) -> str:

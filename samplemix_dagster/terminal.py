@@ -9,7 +9,9 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import IO, Any
@@ -72,8 +74,25 @@ def print_raw(text: str) -> None:
 def say(sentence: str) -> None:
     """Tell a person something, on stderr; where nobody listens any more, work goes on."""
     with contextlib.suppress(BrokenPipeError):
-        _write(sys.stderr, plain(sentence) + "\n")
+        _write(sys.stderr, _between_words(plain(sentence)) + "\n")
         sys.stderr.flush()
+
+
+def _between_words(text: str) -> str:
+    """Return text whose lines end between words where a terminal would end them anywhere."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
 
 
 def _write(stream: IO[str], text: str) -> None:
