@@ -5,6 +5,7 @@ It knows without Dagster when there is nothing to do.
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,23 +53,10 @@ def run(
     _check_selection(project, select, mixture)
     project.refits = _fits_to_remake(project, refit)
     if check_lake:
-        from samplemix_dagster.engine.repair import check_lake as look
-
-        num_good = look(project)
-        num_damaged = len(set(project.lake.damaged))
-        say(f"{num_good:,} files of the lake are whole; {num_damaged:,} are damaged.")
+        _check_lake(project)
     with waiting("Looking at the corpus and the lake"):
         is_current, refused = _look(project, select, mixture)
-    if refused:
-        # Before anything is paid for: all scores would be made first.
-        raise InfeasibleMixtureError(
-            "\n".join(
-                [
-                    *(f"{asset}: {words}" for asset, words in refused.items()),
-                    "Nothing was run; --mixture NAME runs the mixtures that can be made.",
-                ]
-            )
-        )
+    _refuse(refused)
     if is_current:
         # A lake made before there were markers gets its own, where it can be written at all.
         with contextlib.suppress(LakeError), project.at_work():
@@ -81,12 +69,44 @@ def run(
     with waiting("Starting Dagster"):
         from samplemix_dagster.session import run_in_instance
 
-    report = run_in_instance(project, select, mixture, verbose=verbose)
+    _end(project, run_in_instance(project, select, mixture, verbose=verbose), config, json=json)
+
+
+def _check_lake(project: "Project") -> None:
+    from samplemix_dagster.engine.repair import check_lake
+
+    num_good = check_lake(project)
+    num_damaged = len(set(project.lake.damaged))
+    say(f"{num_good:,} files of the lake are whole; {num_damaged:,} are damaged.")
+
+
+def _refuse(refused: dict[str, str]) -> None:
+    """End before anything is paid for: all scores would be made first.
+
+    Raises:
+        InfeasibleMixtureError: Something that was asked for cannot be made.
+    """
+    if refused:
+        last = "Nothing was run."
+        if all(asset.startswith("mixture/") for asset in refused):
+            last = "Nothing was run; --mixture NAME runs the mixtures that can be made."
+        sentences = [f"{asset}: {words}" for asset, words in refused.items()]
+        raise InfeasibleMixtureError("\n".join([*sentences, last]))
+
+
+def _end(project: "Project", report: "RunReport", config: Path, *, json: bool) -> None:
+    """Say what a run did, what it made, and what was lost.
+
+    Raises:
+        CheckFailedError: Something was lost, and ``corpus.warn`` is ``fail``.
+    """
     from samplemix_dagster.engine.losses import Warned
 
     warned = [*_lost(project), *(Warned(**check) for check in report.warnings)]
     _show_run(report, warned, json=json)
     if not report.succeeded:
+        for warning in warned:
+            say(f"warning: {warning.sentence}")
         for failure in report.failures:
             say(f"samplemix: {failure}")
         raise typer.Exit(1)

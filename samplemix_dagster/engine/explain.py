@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from samplemix_dagster.core.hashing import id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixture_manifest import read_traced
-from samplemix_dagster.engine.plan import last_recipe
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.reasons import last_recipe
 from samplemix_dagster.engine.shard_places import shard_places
 from samplemix_dagster.engine.versions import load_manifest, resolve_version
 from samplemix_dagster.errors import ConfigError, InputError, LakeError

@@ -19,6 +19,7 @@ from samplemix_dagster.engine.maps import missing_shards
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.publishing import refused
+from samplemix_dagster.engine.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.stages import FitStage, Stage
@@ -376,28 +377,3 @@ def _count(number: int, noun: str, rest: str = "") -> str:
     if number == 0:
         return ""
     return f"{number} {noun}{'s' if number > 1 else ''} {rest}".strip()
-
-
-def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, Any] | None:
-    """Return the recipe by which a stage's tables for a source were last completed."""
-    stated = project.lake.read_json(f"state/{stage.name}/{source}.json")
-    return None if stated is None else dict(stated["recipe"])
-
-
-def recipe_change(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Return in words what differs between two recipes."""
-    names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
-    words = []
-    for name in names:
-        if name == "stage_version":
-            words.append(f"code changed: version {before.get(name)} -> {after.get(name)}")
-        else:
-            old, new = _short(before.get(name)), _short(after.get(name))
-            words.append(f"{name} changed: {old} -> {new}" if old and new else f"{name} changed")
-    return "; ".join(words) or "recipe changed"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, str):
-        return value[:8] if len(value) >= 24 else value
-    return str(value) if isinstance(value, int | float | bool) else ""

@@ -1,5 +1,6 @@
 """The door lets in who knows the token, from its own pages, in forms that ask; nobody else."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -45,13 +46,11 @@ class Behind:
 
     async def talk(self, socket: WebSocket) -> None:
         await socket.accept(subprotocol="graphql-ws")
-        try:
+        with contextlib.suppress(WebSocketDisconnect):
             while True:
                 message = await socket.receive_json()
                 self.reached.append(f"ws {message['type']}")
                 await socket.send_json({"type": "data"})
-        except WebSocketDisconnect:
-            pass
 
 
 @pytest.fixture
