@@ -20,8 +20,9 @@ import yaml
 
 from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.files import Files, Seen, Unread, below
+from samplemix_dagster.storage.files import Files, Seen, Unread
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
+from samplemix_dagster.storage.manifest import unread_words
 from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.s3 import SCHEME, Connection
 
@@ -83,15 +84,14 @@ def describe(place: str, base: Path) -> Found:
         folder = Path(place)
         if not folder.is_dir():
             raise InputError(f"{place} is no folder; `samplemix init FOLDER` looks into one.")
-        if not any(below(folder)):
-            raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
         root = _shown(folder.resolve(), base)
         listing = files.matching([str(folder.resolve())])
         inner = {
             path: (base / path).relative_to(folder.resolve()).as_posix() for path in listing.files
         }
     if not listing.files:
-        raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
+        lost = f" Not read: {unread_words(listing.unread)}." if listing.unread else ""
+        raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).{lost}")
     sizes = {path: (seen or files.look(path) or (0, "")) for path, seen in listing.files.items()}
     sources = [_source(key, group, root, sizes, files) for key, group in _groups(inner).items()]
     return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
