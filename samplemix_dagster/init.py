@@ -22,6 +22,7 @@ from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files, Seen, Unread
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.manifest import unread_words
 from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.s3 import SCHEME, Connection
@@ -229,7 +230,7 @@ def write_config(found: Found, target: Path) -> None:
                 f"{'come in' if odd in matched else 'be left out'}. Rename it, and run again."
             )
     schema = target.parent / SCHEMA_FILE
-    schema.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(schema.parent)
     schema.write_text(json.dumps(config_schema(), indent=1) + "\n", encoding="utf-8")
     target.write_text(text, encoding="utf-8")
 
