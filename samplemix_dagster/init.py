@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from samplemix_dagster.config import MAX_PARTITIONS
 from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files, Seen, Unread
@@ -94,7 +95,14 @@ def describe(place: str, base: Path) -> Found:
         lost = f" Not read: {unread_words(listing.unread)}." if listing.unread else ""
         raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).{lost}")
     sizes = {path: (seen or files.look(path) or (0, "")) for path, seen in listing.files.items()}
-    sources = [_source(key, group, root, sizes, files) for key, group in _groups(inner).items()]
+    groups = _groups(inner)
+    if len(groups) > MAX_PARTITIONS:
+        raise InputError(
+            f"{place} has {len(groups):,} folders of text, and a corpus has at most "
+            f"{MAX_PARTITIONS} sources: look into some of them alone, or write one source for all, "
+            f"`path: {place}`."
+        )
+    sources = [_source(key, group, root, sizes, files) for key, group in groups.items()]
     return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
 
 
