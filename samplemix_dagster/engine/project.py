@@ -188,7 +188,8 @@ class Project:
             known = read_manifest(self.lake, partition)
             try:
                 held = self._held(partition, known)
-                found = scan(partition, self.source(partition), self.files, known, held)
+                wanted = self.rules(partition).metadata
+                found = scan(partition, self.source(partition), self.files, known, held, wanted)
             except InputError as error:
                 found = error
             self._scans[partition] = found

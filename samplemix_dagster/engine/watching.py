@@ -217,7 +217,7 @@ def same_content(root: Path, limit: int = _COMPARED_BYTES) -> IsSame:
             return None
         left[0] -= before.size
         try:
-            return digest_file(root / path) == before.digest
+            return digest_file(root / path) == before.bytes_digest
         except OSError:
             return None
 
