@@ -37,6 +37,14 @@ class Source(Section):
     parts: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """Split a big source into this many partitions, by a hash of each shard's path."""
 
+    @field_validator("path")
+    @classmethod
+    def _name_files(cls, path: str | list[str]) -> str | list[str]:
+        for pattern in [path] if isinstance(path, str) else path:
+            if "\0" in pattern:
+                raise ValueError(f"no file's name has a NUL character: {pattern!r}")
+        return path
+
     @property
     def paths(self) -> list[str]:
         """The path or paths as a list."""

@@ -18,10 +18,14 @@ from typing import Any
 
 import yaml
 
+from samplemix_dagster.config import MAX_PARTITIONS, Source
 from samplemix_dagster.config_around import S3
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.files import Files, Seen, Unread, below
+from samplemix_dagster.storage.files import Files, Seen, Unread
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
+from samplemix_dagster.storage.hive import keys_of
+from samplemix_dagster.storage.home import make_folder
+from samplemix_dagster.storage.manifest import unread_words
 from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.s3 import SCHEME, Connection
 
@@ -29,6 +33,8 @@ _TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", 
 _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
 SCHEMA_FILE = ".samplemix/samplemix.schema.json"
 """Where the schema of the configuration lies, beside it: `samplemix config schema` prints it."""
+_METADATA: list[str] = Source.model_fields["metadata"].default
+_LANGUAGES = ("language", "lang")
 _LOOKED_AT = 50
 _FILES_TRIED = 3
 _TEXT_FILES = ".jsonl, .parquet, .csv, .txt, .arrow, .tar, .warc, also .gz, .zst, .bz2 and .xz"
@@ -54,6 +60,8 @@ class FoundSource:
     num_bytes: int
     files: frozenset[str] = frozenset()
     """What the patterns have to match."""
+    keys: tuple[str, ...] = ()
+    """Keys of its folders ``key=value``, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +91,23 @@ def describe(place: str, base: Path) -> Found:
         folder = Path(place)
         if not folder.is_dir():
             raise InputError(f"{place} is no folder; `samplemix init FOLDER` looks into one.")
-        if not any(below(folder)):
-            raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
         root = _shown(folder.resolve(), base)
         listing = files.matching([str(folder.resolve())])
         inner = {
             path: (base / path).relative_to(folder.resolve()).as_posix() for path in listing.files
         }
     if not listing.files:
-        raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).")
+        lost = f" Not read: {unread_words(listing.unread)}." if listing.unread else ""
+        raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).{lost}")
     sizes = {path: (seen or files.look(path) or (0, "")) for path, seen in listing.files.items()}
-    sources = [_source(key, group, root, sizes, files) for key, group in _groups(inner).items()]
+    groups = _groups(inner)
+    if len(groups) > MAX_PARTITIONS:
+        raise InputError(
+            f"{place} has {len(groups):,} folders of text, and a corpus has at most "
+            f"{MAX_PARTITIONS} sources: look into some of them alone, or write one source for all, "
+            f"`path: {place}`."
+        )
+    sources = [_source(key, group, root, sizes, files) for key, group in groups.items()]
     return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
 
 
@@ -133,7 +147,13 @@ def _source(
         num_files=len(group),
         num_bytes=sum(sizes[path][0] for path in group),
         files=frozenset(group),
+        keys=tuple(sorted({key for path in group for key in _keys(path, folder)})),
     )
+
+
+def _keys(path: str, folder: str) -> Mapping[str, str]:
+    """Return what the folders below a source's own folder say, by key."""
+    return keys_of(path.removeprefix(folder).split("/")[:-1])
 
 
 def _listed(path: str, sizes: Mapping[str, Seen]) -> Seen | None:
@@ -229,7 +249,7 @@ def write_config(found: Found, target: Path) -> None:
                 f"{'come in' if odd in matched else 'be left out'}. Rename it, and run again."
             )
     schema = target.parent / SCHEMA_FILE
-    schema.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(schema.parent)
     schema.write_text(json.dumps(config_schema(), indent=1) + "\n", encoding="utf-8")
     target.write_text(text, encoding="utf-8")
 
@@ -262,8 +282,12 @@ def config_text(found: tuple[FoundSource, ...]) -> str:
             words.append(f"text: {_quoted(source.text)}")
         if source.id not in {None, "id"}:
             words.append(f"id: {_quoted(str(source.id))}")
+        if not set(source.keys) <= set(_METADATA):
+            names = dict.fromkeys((*_METADATA, *source.keys))
+            words.append(f"metadata: [{', '.join(map(_quoted, names))}]")
         lines.append(f"    {_quoted(source.name)}: {{{', '.join(words)}}}")
     lines += [
+        *_language(found),
         "  duplicates: drop            # a text that stands many times is drawn as one document",
         "",
         "# The model whose perplexity is quality. `bootstrap` trains a small one on a sample of",
@@ -296,6 +320,16 @@ def config_text(found: tuple[FoundSource, ...]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _language(found: tuple[FoundSource, ...]) -> list[str]:
+    """Return the line by which folders say the language of their documents, as a proposal."""
+    keys = {key for source in found for key in source.keys}
+    named = [key for key in _LANGUAGES if key in keys]
+    return [
+        f"  # language: {key}            # as the folders say; `detect` when absent"
+        for key in named[:1]
+    ]
 
 
 def _quoted(text: str) -> str:

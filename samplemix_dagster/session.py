@@ -18,6 +18,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.launch import RunReport, run_stale
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.terminal import say
 
 _INSTANCE = """\
@@ -40,8 +41,7 @@ python_logs:
 
 def dagster_home(project: Project) -> Path:
     """Return the instance's folder, with its settings in place."""
-    home = project.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_folder(project.home / "dagster")
     settings = home / "dagster.yaml"
     if not settings.exists():
         settings.write_text(_INSTANCE, encoding="utf-8")

@@ -74,6 +74,12 @@ def test_each_stage_of_a_run_says_what_and_why(project: Path) -> None:
         assert stage["why"]
 
 
+def test_a_plan_and_a_run_of_a_clean_corpus_warn_of_nothing(project: Path) -> None:
+    said = answers(project)
+    assert said["plan"]["warnings"] == []
+    assert [w for w in said["run"]["warnings"] if w["kind"] != "check"] == []
+
+
 def test_a_second_run_does_nothing(project: Path) -> None:
     assert answer(project, "run")["stages"] == []
     assert answer(project, "plan")["stages"] == []

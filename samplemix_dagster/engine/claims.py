@@ -15,6 +15,7 @@ from typing import IO
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
+from samplemix_dagster.storage.home import make_folder
 
 RUN = "run"
 """The claim of runs, and of who removes files."""
@@ -77,7 +78,7 @@ def _opened(home: Path, name: str) -> Iterator[IO[str]]:
     path = home / "claims" / f"{fingerprint(name)}.lock"
     with contextlib.ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             file = stack.enter_context(path.open("a", encoding="utf-8"))
         except OSError as error:
             raise LakeError(

@@ -16,6 +16,7 @@ from samplemix_dagster.engine.first_guess import FirstGuess
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Plan, Task
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage.home import make_folder
 
 _BYTES_PER_TOKEN = 4
 _FILE = "rates.json"
@@ -44,7 +45,7 @@ def note_measurement(project: Project, outcome: Outcome) -> None:
     if tokens and outcome.num_computed:
         entry["tokens_per_document"] = round(tokens / outcome.num_computed, 2)
     path = project.home / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
     aside.replace(path)

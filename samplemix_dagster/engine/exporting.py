@@ -20,6 +20,7 @@ from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.shard_places import is_of
 from samplemix_dagster.engine.shard_rows import rules_as_read
 from samplemix_dagster.engine.version_files import check_ledger, export_key, require_export
 from samplemix_dagster.errors import CheckFailedError, InputError, LakeError
@@ -307,7 +308,7 @@ def _shard_file(
     if here is not None:
         return project.open_shard(here)
     file = project.files.at(shard["path"])
-    if file.is_file() and digest_file(file) == shard["digest"]:
+    if file.is_file() and is_of(shard, digest_file(file)):
         return file
     raise InputError(
         f"shard {shard['digest']} of source {shard['source']!r} (was {shard['path']}) is gone or "

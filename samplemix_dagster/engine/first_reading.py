@@ -6,6 +6,7 @@ once for all of them. What is computed from a chunk is in ``tasks.py``.
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -157,7 +158,8 @@ class _FirstReading:
 
     def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
         file = self.project.open_shard(shard.shard)
-        rows = read_shard(file, rules_as_read(self.recipes, shard.source, shard.digest))
+        rules = rules_as_read(self.recipes, shard.source, shard.digest)
+        rows = read_shard(file, replace(rules, given=shard.shard.values))
         while True:
             try:
                 row = next(rows)

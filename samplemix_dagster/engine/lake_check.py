@@ -188,7 +188,7 @@ class _LakeCheck:
         files = self.project.files
         for path, shard in recorded_files(read_manifest(self.lake, partition)).items():
             is_same = files.look(path) == shard.seen
-            if is_same and digest_file(files.at(path)) != shard.digest:
+            if is_same and digest_file(files.at(path)) != shard.bytes_digest:
                 raise self.lake.damage(manifest_key(partition), f"{path} has another digest")
 
     def _models(self) -> None:

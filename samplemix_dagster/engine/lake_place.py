@@ -15,6 +15,7 @@ from samplemix_dagster.config import Config
 from samplemix_dagster.engine.source_places import Place, matched, place_of
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.files import Files, Listing
+from samplemix_dagster.storage.home import HOME
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import (
     HEADS,
@@ -25,8 +26,6 @@ from samplemix_dagster.storage.lake_keys import (
 )
 from samplemix_dagster.storage.s3 import SCHEME, Connection
 
-HOME = ".samplemix"
-"""The folder beside a project's file for what is neither the user's nor the lake's."""
 _OF_HOME = ("dagster", "claims", "looks", "cache", "dbt")
 _WAY_OUT = "choose an empty folder, such as .samplemix/lake"
 

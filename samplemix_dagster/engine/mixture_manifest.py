@@ -41,7 +41,7 @@ class ShardEntry(_Part):
     source: str
     """The source that it belongs to."""
     digest: str = Field(pattern="^[0-9a-f]{32}$")
-    """128-bit BLAKE2b of its bytes."""
+    """128-bit BLAKE2b of its bytes, and of its values where it has some."""
     path: str
     """Where it lay, relative to the project's folder."""
     partition: str
@@ -50,6 +50,8 @@ class ShardEntry(_Part):
     """Size of the file."""
     previous: str | None
     """Digest that the path had before, if it was rewritten."""
+    values: dict[str, str] = {}
+    """What its path gave to fields of its documents; its digest is of its bytes and these."""
 
 
 class FeatureEntry(_Part):
@@ -203,6 +205,7 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
                 "partition": shard.partition,
                 "size_bytes": shard.shard.size,
                 "previous": shard.shard.previous,
+                **({"values": dict(shard.shard.values)} if shard.shard.values else {}),
             }
             for shard in recipes.project.all_shards()
         ],

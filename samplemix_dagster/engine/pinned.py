@@ -160,6 +160,7 @@ class PinnedProject(Project):
             size=entry["size_bytes"],
             mtime_ns=0,
             previous=entry["previous"],
+            values=tuple(sorted((entry.get("values") or {}).items())),
         )
         rules = self.rules(entry["source"])
         return PlacedShard(partition=entry["partition"], shard=shard, rules=rules)

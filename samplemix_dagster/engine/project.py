@@ -16,7 +16,6 @@ from samplemix_dagster.config import Config, Source
 from samplemix_dagster.config_file import load_config
 from samplemix_dagster.engine.claims import RUN, claimed, shared
 from samplemix_dagster.engine.lake_place import (
-    HOME,
     GuardedFiles,
     mark,
     refuse_place,
@@ -26,6 +25,7 @@ from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.readers import Looks
 from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.home import HOME
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -188,7 +188,8 @@ class Project:
             known = read_manifest(self.lake, partition)
             try:
                 held = self._held(partition, known)
-                found = scan(partition, self.source(partition), self.files, known, held)
+                wanted = self.rules(partition).metadata
+                found = scan(partition, self.source(partition), self.files, known, held, wanted)
             except InputError as error:
                 found = error
             self._scans[partition] = found

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.formats.names import named
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.manifest import Shard
 from samplemix_dagster.storage.rows import (
     Openable,
@@ -80,7 +81,7 @@ class Looks:
             return
         self._is_new = False
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             aside = self._path.with_suffix(".tmp")
             stored = {"form": _FORM, "seen": self._known()}
             aside.write_text(json.dumps(stored, sort_keys=True), encoding="utf-8")

@@ -22,6 +22,7 @@ from samplemix_dagster.engine.shard_rows import is_read_otherwise, rules_as_read
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.tasks import CountTokens, Embed, Losses, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
+from samplemix_dagster.storage.hive import named_digest
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.overlay import OverlayLake
 from samplemix_dagster.storage.shards import Document, read_shard
@@ -152,7 +153,9 @@ def _texts(
     for shard in recipes.project.all_shards():
         wanted = {row for source, digest, row in sample if (source, digest) == _name(shard)}
         file = project.files.at(places[_name(shard)][1])
-        if not wanted or not file.is_file() or digest_file(file) != shard.digest:
+        if not wanted or not file.is_file():
+            continue
+        if named_digest(digest_file(file), shard.shard.values) != shard.digest:
             continue
         mine = {}
         for document in read_shard(file, rules_as_read(recipes, shard.source, shard.digest)):

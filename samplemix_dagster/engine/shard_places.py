@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage.hive import named_digest
 from samplemix_dagster.storage.manifest import Shard, read_manifest, recorded_files
 from samplemix_dagster.storage.whole_files import digest_file
 
@@ -21,19 +22,24 @@ def shard_places(project: Project, manifest: Mapping[str, Any]) -> dict[ShardNam
     noted = _noted(project, manifest)
     found = {}
     for entry, paths in _candidates(manifest, noted):
-        looks = [(_state(project, path, entry["digest"], noted.get(path)), path) for path in paths]
+        looks = [(_state(project, path, entry, noted.get(path)), path) for path in paths]
         there = [look for look in looks if look[0] == "there"]
         found[entry["source"], entry["digest"]] = (there or looks)[0]
     return found
 
 
-def _state(project: Project, path: str, digest: str, noted: Shard | None) -> str:
+def is_of(entry: Mapping[str, Any], digest: str) -> bool:
+    """Whether bytes of this digest are those of a version's shard."""
+    return named_digest(digest, entry.get("values") or {}) == str(entry["digest"])
+
+
+def _state(project: Project, path: str, entry: Mapping[str, Any], noted: Shard | None) -> str:
     seen = project.files.look(path)
     if seen is None:
         return "gone"
     if noted is None or noted.seen != seen:
         return "unknown"
-    return "there" if noted.digest == digest else "rewritten"
+    return "there" if is_of(entry, noted.bytes_digest) else "rewritten"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +68,7 @@ def digested_shards(project: Project, manifest: Mapping[str, Any]) -> Digested:
         for path in dict.fromkeys(paths):
             if path not in digests:
                 digests[path], sizes[path] = _digest(project, path)
-            if digests[path] == entry["digest"]:
+            if is_of(entry, digests[path] or ""):
                 places[entry["source"], entry["digest"]] = ("there", path)
                 break
         else:
@@ -71,7 +77,7 @@ def digested_shards(project: Project, manifest: Mapping[str, Any]) -> Digested:
     for path, digest in sorted(digests.items()):
         shard = noted.get(path)
         is_same = shard is not None and project.files.look(path) == shard.seen
-        if shard is not None and is_same and digest not in (None, shard.digest):
+        if shard is not None and is_same and digest not in (None, shard.bytes_digest):
             problems.append(
                 f"{path} has other bytes than when the lake noted its size and time: restore it, "
                 "or touch it, and `samplemix run` reads it again"
@@ -101,7 +107,8 @@ def _candidates(
     """Return each shard of a version with the paths at which it may lie today."""
     by_digest: dict[str, list[str]] = {}
     for path, shard in noted.items():
-        by_digest.setdefault(shard.digest, []).append(path)
+        for digest in dict.fromkeys((shard.digest, shard.bytes_digest)):
+            by_digest.setdefault(digest, []).append(path)
     return [
         (entry, [entry["path"], *by_digest.get(entry["digest"], [])])
         for entry in manifest["shards"]

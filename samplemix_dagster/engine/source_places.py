@@ -71,7 +71,7 @@ def place_of(words: str, root: Path) -> Place:
         fixed, pattern = _split(parts)
         return Place(None, (bucket, *fixed), pattern)
     whole = root / words
-    if whole.is_dir():
+    if os.path.exists(whole):  # noqa: PTH110  a name too long is not there, and no error
         return Place(Path(os.path.realpath(whole)))
     fixed, pattern = _split(whole.parts)
     return Place(Path(os.path.realpath(Path(*fixed))), (), pattern)

@@ -13,6 +13,7 @@ from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import refused
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.home import make_folder
 
 _FILE = "last_run.json"
 
@@ -25,7 +26,7 @@ class _LastRun(BaseModel):
 def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
     """Remember what failed in the last run; nothing at all says that it went well."""
     path = project.home / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = path.with_suffix(".tmp")
     value = {"failures": failures, "assets": sorted(assets)}
     aside.write_text(json.dumps(value, indent=1), encoding="utf-8")

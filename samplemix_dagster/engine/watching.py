@@ -21,6 +21,7 @@ from samplemix_dagster.config_around import Sensor
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.lake import digest_file
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -216,7 +217,7 @@ def same_content(root: Path, limit: int = _COMPARED_BYTES) -> IsSame:
             return None
         left[0] -= before.size
         try:
-            return digest_file(root / path) == before.digest
+            return digest_file(root / path) == before.bytes_digest
         except OSError:
             return None
 
@@ -395,7 +396,7 @@ def _read_sightings(project: "Project", partition: str) -> dict[str, Sighting]:
 
 def _write_sightings(project: "Project", partition: str, sightings: Sightings) -> None:
     file = _sightings_file(project, partition)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     value = {
         path: [*sighting.file, sighting.since, sighting.is_same]
         for path, sighting in sightings.items()

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.lake_keys import BUILDING
 from samplemix_dagster.storage.view_tables import check_tables
@@ -252,7 +253,7 @@ def _dbt(arguments: list[str], target: Path, lake: Lake) -> subprocess.Completed
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     """Let one build at a time use the folders of a project."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

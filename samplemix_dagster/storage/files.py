@@ -6,28 +6,24 @@ folder. Both are opened alike, so that readers know no difference. Which files a
 """
 
 import contextlib
-import fnmatch
 import functools
-import glob
-import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.formats.names import companions, is_data_name, named, refusal
+from samplemix_dagster.storage.formats.names import companions, is_data_name, refusal
+from samplemix_dagster.storage.patterns import WILD, is_hidden, local, matches
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
 
-_WILD = re.compile(r"[*?\[]")
+__all__ = ["Files", "Listing", "S3Path", "Seen", "Unread", "matches"]
 
 Seen = tuple[int, str]
 """Size in bytes and stamp: a modification time in nanoseconds, or an ETag."""
 
-BROKEN_LINK = "a link to what is not there"
 BESIDE = "it stands beside the data and is none"
 
 
@@ -142,24 +138,26 @@ class Files:
         """
         found: dict[str, Seen | None] = {}
         folders: set[str] = set()
-        links: dict[str, Unread] = {}
+        others: dict[str, str] = {}
         for pattern in patterns:
             if pattern.startswith(SCHEME):
                 found |= self._objects(pattern)
                 continue
             if "://" in pattern:
                 raise InputError(f"{pattern}: a path is on this machine or begins with s3://.")
-            names, own, broken = _local(self.root, pattern)
-            found |= dict.fromkeys(names)
-            folders |= own
-            links |= {path: Unread(path=path, why=BROKEN_LINK, num_bytes=0) for path in broken}
-        unread = _unspeakable(found)
+            here = local(self.root, pattern)
+            found |= dict.fromkeys(here.files)
+            folders |= here.folders
+            others |= here.others
+        unread = _unspeakable((*found, *others, *folders))
+        for path in others.keys() - unread.keys():
+            unread[path] = Unread(path=path, why=others[path], num_bytes=0)
         if not reads_any:
             unread |= self._unread({path: found[path] for path in found if path not in unread})
         return Listing(
             files={path: found[path] for path in sorted(found) if path not in unread},
-            folders=tuple(sorted(folders)),
-            unread=tuple(entry for _, entry in sorted((links | unread).items())),
+            folders=tuple(sorted(folders - unread.keys())),
+            unread=tuple(sorted(unread.values(), key=lambda entry: entry.path)),
         )
 
     def _unread(self, found: Mapping[str, Seen | None]) -> dict[str, Unread]:
@@ -192,10 +190,12 @@ class Files:
     def _objects(self, pattern: str) -> dict[str, Seen | None]:
         name, wanted = split_url(pattern)
         bucket = self._bucket(name)
-        wild = _WILD.search(wanted)
+        wild = WILD.search(wanted)
         if wild:
-            entries = bucket.below(wanted[: wild.start()])
-            chosen = [entry for entry in entries if matches(entry.key, wanted)]
+            entries = [*bucket.below(wanted[: wild.start()])]
+            # A key may look like a pattern: it is meant letter by letter where it is there.
+            chosen = [entry for entry in entries if entry.key == wanted]
+            chosen = chosen or [entry for entry in entries if matches(entry.key, wanted)]
         else:
             chosen = _below_prefix(bucket, wanted)
         return {
@@ -238,99 +238,3 @@ def _below_prefix(bucket: Bucket, wanted: str) -> list[Entry]:
             return [entry]
         wanted += "/"
     return [e for e in bucket.below(wanted) if not is_hidden(e.key.removeprefix(wanted))]
-
-
-def is_hidden(inner: str) -> bool:
-    """Whether a path below a folder, or a folder on the way to it, is hidden."""
-    return any(part.startswith(".") for part in inner.split("/"))
-
-
-def matches(key: str, pattern: str) -> bool:
-    """Whether a key matches a pattern by the rules of local globs; ``**`` crosses folders."""
-    return _matches(key.split("/"), pattern.split("/"))
-
-
-def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
-    if not patterns:
-        return not parts
-    if patterns[0] == "**":
-        if len(patterns) == 1:
-            return bool(parts) and not any(part.startswith(".") for part in parts)
-        if _matches(parts, patterns[1:]):
-            return True
-        return bool(parts) and not parts[0].startswith(".") and _matches(parts[1:], patterns)
-    if not parts:
-        return False
-    is_hidden = parts[0].startswith(".") and not patterns[0].startswith(".")
-    return (
-        not is_hidden
-        and fnmatch.fnmatchcase(parts[0], patterns[0])
-        and _matches(parts[1:], patterns[1:])
-    )
-
-
-def _local(root: Path, pattern: str) -> tuple[set[str], set[str], set[str]]:
-    """Return (files, folders named like shards, broken links) that a pattern matches."""
-    whole = root / pattern
-    if whole.is_dir():
-        found, links = below(whole)
-        return {_relative(p, root) for p in found}, set(), {_relative(p, root) for p in links}
-    files, folders, broken = set[str](), set[str](), set[str]()
-    for name in glob.iglob(str(whole), recursive=True):  # noqa: PTH207  takes absolute patterns
-        path = Path(name)
-        if path.is_file():
-            if not _goes_round(path):
-                files.add(_relative(path, root))
-        elif path.is_dir():
-            if _is_named_like_a_shard(path.name) and not _goes_round(path):
-                folders.add(_relative(path, root))
-        elif path.is_symlink():
-            broken.add(_relative(path, root))
-    return files, folders, broken
-
-
-def _goes_round(path: Path) -> bool:
-    """Whether a path passes a folder twice, by a link back to a folder on the way to it."""
-    folder = path.parent
-    if os.path.realpath(folder) == os.path.abspath(folder):  # noqa: PTH100  no link is resolved
-        return False
-    places = [_identity(part) for part in (folder, *folder.parents)]
-    return len(set(places)) < len(places)
-
-
-def below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return (files, broken links) below a folder, hidden ones left out; links are followed.
-
-    A link back to a folder on the way to it leads nowhere new, and is passed over.
-    """
-    files: list[Path] = []
-    broken: list[Path] = []
-    pending = [(folder, frozenset({_identity(folder)}))]
-    while pending:
-        place, above = pending.pop()
-        for path in sorted(place.iterdir(), reverse=True):
-            if path.name.startswith("."):
-                continue
-            if path.is_dir():
-                own = _identity(path)
-                if own not in above:
-                    pending.append((path, above | {own}))
-            elif path.is_file():
-                files.append(path)
-            elif path.is_symlink():
-                broken.append(path)
-    return sorted(files), sorted(broken)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _is_named_like_a_shard(name: str) -> bool:
-    meaning = named(name)
-    return meaning.format is not None or meaning.compression is not None
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

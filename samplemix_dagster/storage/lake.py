@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from samplemix_dagster.errors import DamagedError, LakeError
 from samplemix_dagster.storage import shapes, table_files
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.lake_keys import is_folder_of_ours
 from samplemix_dagster.storage.whole_files import (
     digest_file,
@@ -280,7 +281,7 @@ class Lake:
     def publish(self, file: Path, key: str) -> None:
         """Move a finished local file to a key, in place of what may be there."""
         target = self.root / key
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with file.open("rb") as content:
             os.fsync(content.fileno())
         file.replace(target)

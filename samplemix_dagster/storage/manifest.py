@@ -1,18 +1,20 @@
 """Which shards a source has: found by glob, known by digest, remembered from scan to scan.
 
-A shard *is* its bytes: the digest is its name in the lake, and a renamed file is the same shard.
+A shard *is* its bytes (and the values that its path gives, ``hive.py``): the digest is its name in
+the lake, and a renamed file is the same shard.
 Size and modification time (on S3 the ETag) only save reading a file again. Where files lie is said
 by ``files.py``, what a shard contains by ``shards.py``.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files, Listing, Seen, Unread
+from samplemix_dagster.storage.hive import Values, named_digest, values_of
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.whole_files import digest_file
 
@@ -36,6 +38,15 @@ class Shard:
     """Modification times of those files, in the same order."""
     other_etags: tuple[str, ...] = ()
     """ETags of those files, in the same order."""
+    values: Values = ()
+    """What the path gives to fields of its documents."""
+    content: str = ""
+    """Digest of the bytes, where ``digest`` is that of the bytes and the values."""
+
+    @property
+    def bytes_digest(self) -> str:
+        """Digest of the file's bytes alone."""
+        return self.content or self.digest
 
     @property
     def seen(self) -> Seen:
@@ -58,15 +69,7 @@ class Manifest:
         """Return a JSON value."""
         return {
             "partition": self.partition,
-            "shards": [
-                {
-                    **asdict(shard),
-                    "other_paths": list(shard.other_paths),
-                    "other_mtimes_ns": list(shard.other_mtimes_ns),
-                    "other_etags": list(shard.other_etags),
-                }
-                for shard in self.shards
-            ],
+            "shards": [_shard_to_json(shard) for shard in self.shards],
             "skipped": list(self.skipped),
         }
 
@@ -82,12 +85,24 @@ class Manifest:
                         "other_paths": tuple(shard["other_paths"]),
                         "other_mtimes_ns": tuple(shard.get("other_mtimes_ns", ())),
                         "other_etags": tuple(shard.get("other_etags", ())),
+                        "values": tuple(sorted(shard.get("values", {}).items())),
                     }
                 )
                 for shard in value["shards"]
             ),
             skipped=tuple(value["skipped"]),
         )
+
+
+def _shard_to_json(shard: Shard) -> dict[str, Any]:
+    value = {
+        **asdict(shard),
+        "other_paths": list(shard.other_paths),
+        "other_mtimes_ns": list(shard.other_mtimes_ns),
+        "other_etags": list(shard.other_etags),
+    }
+    given, content = dict(value.pop("values")), value.pop("content")
+    return {**value, "values": given, "content": content} if given else value
 
 
 def partition_keys(name: str, source: Source) -> list[str]:
@@ -164,6 +179,7 @@ def scan(
     files: Files,
     known: Manifest | None,
     held: Collection[str] = (),
+    wanted: Collection[str] = (),
 ) -> Manifest:
     """Find a partition's shards. A file of unchanged size and stamp is not read again.
 
@@ -173,6 +189,7 @@ def scan(
         files: Where the files lie.
         known: The last recorded scan.
         held: Files that are not looked at: they stay as they were recorded, or stay out.
+        wanted: Fields that a path may give values to.
 
     Raises:
         InputError: No file matches, or one cannot be read.
@@ -183,13 +200,17 @@ def scan(
     if not matched and not listing.folders:
         raise InputError(_nothing_to_read(partition, source, files, listing))
     found: dict[str, Shard] = {}
+    twins = _Twins(by_path.values())
     for path in sorted({*matched, *(path for path in held if path in by_path)}):
         if not part_of(path, partition, source) or (path in held and path not in by_path):
             continue
         if path in held:
             shard = by_path[path]
         else:
-            shard = _look(files, path, matched[path], by_path.get(path))
+            values = values_of(path, source.paths, files.root, wanted)
+            shard = _look(files, path, matched[path], by_path.get(path), values)
+            if shard.previous is None:
+                shard = replace(shard, previous=twins.of(shard))
         first = found.get(shard.digest)
         if first is None:
             found[shard.digest] = shard
@@ -247,7 +268,23 @@ def _files_of(shard: Shard) -> Iterator[Shard]:
         yield replace(alone, path=path, mtime_ns=mtime_ns, etag=etag)
 
 
-def _look(files: Files, path: str, listed: Seen | None, before: Shard | None) -> Shard:
+class _Twins:
+    """Recorded shards of the same bytes under other values: what was scored of one is kept."""
+
+    def __init__(self, recorded: Iterable[Shard]) -> None:
+        self._by_content: dict[str, set[str]] = {}
+        for shard in recorded:
+            self._by_content.setdefault(shard.bytes_digest, set()).add(shard.digest)
+
+    def of(self, shard: Shard) -> str | None:
+        """Return the digest of another shard of the same bytes, unless the shard is known."""
+        known = self._by_content.get(shard.bytes_digest, set())
+        return None if shard.digest in known else min(known, default=None)
+
+
+def _look(
+    files: Files, path: str, listed: Seen | None, before: Shard | None, values: Values
+) -> Shard:
     file = files.at(path, listed)
     try:
         if listed is None:
@@ -255,16 +292,25 @@ def _look(files: Files, path: str, listed: Seen | None, before: Shard | None) ->
             seen, mtime_ns, etag = (status.st_size, str(status.st_mtime_ns)), status.st_mtime_ns, ""
         else:
             seen, mtime_ns, etag = listed, 0, listed[1]
-        if before and before.seen == seen:
+        is_same = before is not None and before.seen == seen
+        if before is not None and is_same and before.values == values:
             return before
-        digest = digest_file(file)
+        content = before.bytes_digest if before is not None and is_same else digest_file(file)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    digest = named_digest(content, values)
     previous = None
     if before is not None:
         previous = before.digest if before.digest != digest else before.previous
     return Shard(
-        path=path, digest=digest, size=seen[0], mtime_ns=mtime_ns, etag=etag, previous=previous
+        path=path,
+        digest=digest,
+        size=seen[0],
+        mtime_ns=mtime_ns,
+        etag=etag,
+        previous=previous,
+        values=values,
+        content=content if values else "",
     )
 
 

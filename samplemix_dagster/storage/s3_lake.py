@@ -18,6 +18,7 @@ from pathlib import Path
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.lake import Lake, StoredFile
 from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3_errors import LAKE
@@ -167,7 +168,7 @@ class S3Lake(Lake):
         """
         known = _md5(copy)
         aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(copy.parent)
         try:
             if self.bucket.fetch(self.prefix + key, aside, known) is None:
                 self.remove_copy(key)
@@ -183,7 +184,7 @@ class S3Lake(Lake):
         mark = _etag_mark(copy)
         known = mark.read_text(encoding="utf-8") if copy.exists() and mark.exists() else ""
         aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(copy.parent)
         try:
             etag = self.bucket.fetch(self.prefix + key, aside, known)
             if etag is None:

@@ -47,6 +47,8 @@ class _Shard(_Closed):
     other_paths: list[str] = []
     other_mtimes_ns: list[int] = []
     other_etags: list[str] = []
+    values: dict[str, str] = {}
+    content: str = ""
 
 
 class _ShardList(_Closed):

@@ -114,6 +114,7 @@ def read_shard(path: Openable, rules: ReadRules) -> Generator[Document | Rejecti
 
 def _document(number: int, row: Row, rules: ReadRules) -> Document:
     fields = row.fields or {}
+    given = dict(rules.given)
     return Document(
         row=number,
         text=row.value,
@@ -121,9 +122,15 @@ def _document(number: int, row: Row, rules: ReadRules) -> Document:
         metadata={
             name: value
             for name in rules.metadata
-            if (value := field_of(fields, name)) is not None and not _is_nan(value)
+            if (value := _own_or_given(fields, name, given)) is not None and not _is_nan(value)
         },
     )
+
+
+def _own_or_given(fields: dict[str, Any], name: str, given: dict[str, str]) -> Any:
+    """Return a row's own field, or what the shard's path gives to it."""
+    value = field_of(fields, name)
+    return given.get(name) if value is None else value
 
 
 def _rejections(number: int, reason: str, row: Row, seen: Counter[str]) -> Iterator[Rejection]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from samplemix_dagster.errors import LakeError
+from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.rows import Openable
 
 
@@ -22,7 +23,7 @@ def written_aside(target: Path) -> Iterator[Path]:
     """
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         yield aside
         with aside.open("rb") as file:
             os.fsync(file.fileno())
@@ -48,7 +49,7 @@ def filled(target: Path, marker: str, *, keeps: bool = True) -> Iterator[Path]:
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
         try:
-            aside.mkdir(parents=True)
+            make_folder(aside)
         except OSError as error:
             raise LakeError(_explain(error, target)) from error
         yield aside

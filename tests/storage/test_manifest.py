@@ -228,11 +228,21 @@ def test_a_file_elsewhere_keeps_its_whole_path(tmp_path: Path) -> None:
     assert paths(found) == [str(path)]
 
 
-def test_a_file_that_goes_while_it_is_looked_at_is_named(tmp_path: Path) -> None:
+def test_a_source_of_nothing_but_a_broken_link_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a.jsonl").symlink_to(tmp_path / "gone")
-    with pytest.raises(InputError, match=r"nothing matches|cannot read"):
+    with pytest.raises(InputError, match=r"a link to what is not there \(first data/a.jsonl\)"):
         look(tmp_path)
+
+
+def test_files_that_are_not_read_stay_in_the_part_of_their_path(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path, f"{number}.jsonl", str(number))
+        write(tmp_path, f"{number}.foo", str(number))
+    source = Source(path="data", parts=2)
+    found = [scan(key, source, files_of(tmp_path), None) for key in partition_keys("a", source)]
+    told = sorted(entry.path for manifest in found for entry in manifest.unread)
+    assert told == [f"data/{number}.foo" for number in range(6)]
 
 
 def test_a_manifest_comes_back_from_the_lake_as_it_was(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ class ReadRules:
     as_before: bool = False
     """Read lines of JSON and Parquet as the first version did: marks and doubled names stay."""
 
+    given: tuple[tuple[str, str], ...] = ()
+    """What the shard's path gives to fields that a row does not have itself."""
+
     @classmethod
     def of(cls, corpus: Corpus, source: Source) -> "ReadRules":
         """Return the rules that a configuration states for one source."""
