@@ -81,15 +81,15 @@ def results(
                 asset_key=key,
                 passed=verdict.passed,
                 severity=severity,
-                description=verdict.sentence or _not_held(check, verdict),
+                description=None if verdict.passed else verdict.sentence or _not_held(check),
                 metadata={**_where(outcome), **verdict.facts},
             )
         )
     return found
 
 
-def _not_held(check: Check, verdict: Verdict) -> str | None:
-    return None if verdict.passed else f"does not hold: {check.description}"
+def _not_held(check: Check) -> str:
+    return f"does not hold: {check.description}"
 
 
 def broken(found: list[dg.AssetCheckResult]) -> dict[str, str]:
@@ -195,6 +195,10 @@ def _gap(project: Project, outcome: Outcome) -> Verdict:
     return Verdict(
         passed=gap <= bootstrap.max_gap or bool(outcome.facts["cross_fit"]),
         facts={"gap_bits_per_byte": gap, "bound": bootstrap.max_gap},
+        sentence=(
+            f"it scores its own training texts {gap:.3f} bits per byte better than others, and "
+            f"max_gap is {bootstrap.max_gap:g}"
+        ),
     )
 
 
@@ -202,7 +206,12 @@ def _below(name: str, bound: float) -> Callable[[Project, Outcome], Verdict]:
     def look(project: Project, outcome: Outcome) -> Verdict:
         del project
         value = float(outcome.facts[name])
-        return Verdict(passed=value <= bound, facts={name: value, "bound": bound})
+        words = f"{name.replace('_', ' ')} is {value:.0%}, above {bound:.0%}"
+        return Verdict(
+            passed=value <= bound,
+            facts={name: value, "bound": bound},
+            sentence="" if value <= bound else words,
+        )
 
     return look
 
@@ -210,7 +219,7 @@ def _below(name: str, bound: float) -> Callable[[Project, Outcome], Verdict]:
 def _law(project: Project, outcome: Outcome) -> Verdict:
     del project
     warnings = list(outcome.facts["warnings"])
-    return Verdict(passed=not warnings, facts={"warnings": warnings})
+    return Verdict(passed=not warnings, facts={"warnings": warnings}, sentence=" ".join(warnings))
 
 
 def _published(look: Callable[[Project, str, str], Verdict]) -> Callable[..., Verdict]:
@@ -233,8 +242,17 @@ def _promise(project: Project, outcome: Outcome) -> Verdict:
         name: abs(outcome.facts[name] - outcome.facts["promised"][name])
         for name in ("mean_quality", "mean_diversity")
     }
+    words = [
+        f"{name.replace('_', ' ')} is {outcome.facts[name]:.3f} where "
+        f"{outcome.facts['promised'][name]:.3f} was promised"
+        for name, gap in gaps.items()
+        if gap > MAX_PROMISE_GAP
+    ]
+    draws = f"; {outcome.facts['num_draws']:,} draws, and few draws have much luck"
     return Verdict(
-        passed=max(gaps.values()) <= MAX_PROMISE_GAP, facts={**gaps, "bound": MAX_PROMISE_GAP}
+        passed=not words,
+        facts={**gaps, "bound": MAX_PROMISE_GAP},
+        sentence=", ".join(words) + draws if words else "",
     )
 
 
