@@ -206,6 +206,14 @@ def test_any_name_is_found_by_folder_and_by_itself(name: str, tmp_path: Path) ->
     assert read(found(tmp_path, f"data/{name}")) == [path]
 
 
+@pytest.mark.parametrize("name", ODD)
+def test_a_project_in_a_folder_of_any_name_finds_its_files(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    write(root, "data/x/a.jsonl")
+    for pattern in ("data", "data/*/*.jsonl", "data/**/*.jsonl", str(root / "data")):
+        assert read(found(root, pattern)) == ["data/x/a.jsonl"]
+
+
 def test_a_file_that_is_there_as_written_is_no_pattern(tmp_path: Path) -> None:
     write(tmp_path, "x[1].jsonl", "x1.jsonl")
     assert read(found(tmp_path, "x[1].jsonl")) == ["x[1].jsonl"]
