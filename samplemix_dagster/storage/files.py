@@ -21,7 +21,7 @@ from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, spli
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
 
-__all__ = ["Files", "Listing", "S3Path", "Seen", "Unread", "matches"]
+__all__ = ["Files", "Listing", "S3Path", "Seen", "Unread", "is_utf8", "matches"]
 
 Seen = tuple[int, str]
 """Size in bytes and stamp: a modification time in nanoseconds, an ETag, or what a server tells."""
@@ -223,11 +223,12 @@ def _unspeakable(found: Iterable[str]) -> dict[str, Unread]:
             num_bytes=0,
         )
         for path in found
-        if not _is_utf8(path)
+        if not is_utf8(path)
     }
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Whether a path can be written down: the system takes bytes that no text has."""
     try:
         path.encode()
     except UnicodeEncodeError:
