@@ -25,8 +25,8 @@ Every key, its type, its default and its meaning. This page is made from
 
 Paths are relative to the file itself. A size may be written `10B`, `500M` or `1.5k` (T, B or G, M,
 k). An unknown key is an error that names the line and the nearest known key; so is a key that
-stands there twice. `samplemix init` writes a commented file for a folder of text. The least that
-works, with the encoder that comes along:
+stands there twice. `samplemix init` writes a commented file for a folder of text; what a source may
+name is [on a page of its own](sources.md). The least that works, with the encoder that comes along:
 
 ```yaml
 corpus:

@@ -21,7 +21,7 @@ class Source(Section):
     """A named part of the corpus."""
 
     path: str | list[str]
-    """Glob, folder or file (or a list of them), relative to this file. ``**`` crosses folders."""
+    """Glob, folder, file or URL (or a list), relative to this file. ``**`` crosses folders."""
     format: Literal[
         "auto", "jsonl", "parquet", "csv", "tsv", "text", "arrow", "webdataset", "warc"
     ] = "auto"
@@ -31,7 +31,7 @@ class Source(Section):
     id: str = "id"
     """Field that holds the document's own id, kept as given; a shard without one has null ids."""
     metadata: list[str] = ["language", "lang", "url", "license", "licence", "date", "created"]
-    """Fields kept beside each document; dots reach into nested fields. Absent ones are skipped."""
+    """Fields kept beside each document, of rows or of folders ``key=value``; dots reach inside."""
     split: Literal["file", "blank_line"] = "file"
     """Plain text only: a file is one document, or documents are separated by blank lines."""
     parts: int = Field(default=1, ge=1, le=MAX_PARTITIONS)

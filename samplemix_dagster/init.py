@@ -2,8 +2,8 @@
 
 Each folder directly below becomes a source; files beside them become one of their own, and so do
 folders whose names are ``key=value``. Formats, text and id fields are read off the first rows.
-What lies there and is not read is told. A prefix on S3 is looked into as a folder is: it is
-listed, and of the first objects of each source the beginning is read.
+What lies there and is not read is told. A URL is looked into as a folder is: it is listed, and of
+the first objects of each source the beginning is read.
 """
 
 import glob
@@ -27,7 +27,7 @@ from samplemix_dagster.storage.hive import keys_of
 from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.manifest import unread_words
 from samplemix_dagster.storage.rows import Openable, ReadRules, read_fields
-from samplemix_dagster.storage.s3 import SCHEME, Connection
+from samplemix_dagster.storage.s3 import Connection
 
 _TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
 _ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
@@ -73,7 +73,7 @@ class Found:
 
 
 def describe(place: str, base: Path) -> Found:
-    """Return the sources in a folder or below an ``s3://`` prefix, and what is not read.
+    """Return the sources in a folder or below a URL, and what is not read.
 
     Args:
         place: A folder or a URL.
@@ -83,7 +83,7 @@ def describe(place: str, base: Path) -> Found:
         InputError: There is no such folder or bucket, or nothing in it can be read.
     """
     files = Files(base, Connection(S3()))
-    if place.startswith(SCHEME):
+    if "://" in place:
         root = place.rstrip("/") + "/"
         listing = files.matching([root])
         inner = {path: path.removeprefix(root) for path in listing.files}
@@ -157,7 +157,7 @@ def _keys(path: str, folder: str) -> Mapping[str, str]:
 
 
 def _listed(path: str, sizes: Mapping[str, Seen]) -> Seen | None:
-    return sizes[path] if path.startswith(SCHEME) else None
+    return sizes[path] if "://" in path else None
 
 
 def _ending(name: str) -> str:
@@ -326,10 +326,8 @@ def _language(found: tuple[FoundSource, ...]) -> list[str]:
     """Return the line by which folders say the language of their documents, as a proposal."""
     keys = {key for source in found for key in source.keys}
     named = [key for key in _LANGUAGES if key in keys]
-    return [
-        f"  # language: {key}            # as the folders say; `detect` when absent"
-        for key in named[:1]
-    ]
+    words = "# as the folders say; without it, each text's own is detected"
+    return [f"  # language: {key:<15} {words}" for key in named[:1]]
 
 
 def _quoted(text: str) -> str:

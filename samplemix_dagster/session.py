@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from samplemix_dagster.bars import Bars, waiting
 from samplemix_dagster.definitions import build_defs
@@ -16,9 +17,11 @@ from samplemix_dagster.door.front import serve
 from samplemix_dagster.engine.flow import build_steps, select_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
+from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.launch import RunReport, run_stale
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.storage.home import make_folder
+from samplemix_dagster.storage.patterns import WILD
 from samplemix_dagster.terminal import say
 
 _INSTANCE = """\
@@ -48,6 +51,19 @@ def dagster_home(project: Project) -> Path:
     return home
 
 
+def _instance(project: Project) -> dg.DagsterInstance:
+    """Return the instance with its own settings, also where Dagster would not find the file.
+
+    Dagster takes the file's path for a pattern: below a folder with brackets it finds none, and
+    would begin with its defaults, telemetry among them.
+    """
+    from dagster._core.instance.ref import InstanceRef
+
+    home = dagster_home(project)
+    settings = yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8")) or {}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings))
+
+
 def run_in_instance(
     project: Project, groups: list[str] | None, mixtures: list[str] | None, *, verbose: bool
 ) -> RunReport:
@@ -60,7 +76,7 @@ def run_in_instance(
         definitions = build_defs(project, with_report=with_report)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
-        dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,
+        _instance(project) as instance,
         project.at_work(say),
         Bars() as bars,
     ):
@@ -79,8 +95,17 @@ def run_in_instance(
 
 
 def serve_ui(project: Project, port: int) -> int:
-    """Serve the Dagster UI and its daemon until they are stopped; return the exit code."""
+    """Serve the Dagster UI and its daemon until they are stopped; return the exit code.
+
+    Raises:
+        ConfigError: Dagster does not find its settings in a folder of such a name.
+    """
     home = dagster_home(project)
+    if WILD.search(str(home)):
+        raise ConfigError(
+            f"{project.root}: the UI cannot be served from a folder with [, * or ? in its name, "
+            "since Dagster takes that for a pattern; rename the folder. Every other command works."
+        )
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home),

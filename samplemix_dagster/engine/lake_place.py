@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from samplemix_dagster.config import Config
-from samplemix_dagster.engine.source_places import Place, matched, place_of
+from samplemix_dagster.engine.source_places import Place, folder_of, matched, place_of
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.files import Files, Listing
 from samplemix_dagster.storage.home import HOME
@@ -36,10 +36,10 @@ def refuse_place(config: Config, root: Path, config_path: Path) -> None:
     Raises:
         ConfigError: The message names what was found there.
     """
-    lake = place_of(config.lake, root)
+    lake = folder_of(config.lake, root)
     if isinstance(lake.root, Path):
         _refuse_folder(config.lake, lake, root, config_path)
-    home = place_of(HOME, root)
+    home = folder_of(HOME, root)
     for name, source in config.corpus.sources.items():
         for pattern in source.paths:
             if "://" in pattern and not pattern.startswith(SCHEME):
@@ -58,7 +58,7 @@ def _refuse_folder(words: str, lake: Place, root: Path, config_path: Path) -> No
         if lake.holds(place):
             raise ConfigError(f"lake: {words} is no folder of its own: {what}; {_WAY_OUT}.")
     for own in _OF_HOME:
-        if place_of(f"{HOME}/{own}", root).holds(folder):
+        if folder_of(f"{HOME}/{own}", root).holds(folder):
             raise ConfigError(f"lake: {words} is what {HOME}/{own} is for; {_WAY_OUT}.")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"lake: {words} is a file; {_WAY_OUT}.")
@@ -114,10 +114,10 @@ def refuse_target(config: Config, root: Path, target: str) -> None:
     Raises:
         ConfigError: The message says which.
     """
-    place = place_of(target, Path.cwd())
-    if place_of(config.lake, root).holds_place(place):
+    place = folder_of(target, Path.cwd())
+    if folder_of(config.lake, root).holds_place(place):
         raise ConfigError(f"--to {target} lies in the lake; choose a folder outside of it.")
-    if place_of(HOME, root).holds_place(place):
+    if folder_of(HOME, root).holds_place(place):
         raise ConfigError(f"--to {target} lies in the project's own {HOME}; choose another folder.")
     for name, source in config.corpus.sources.items():
         for pattern in source.paths:
@@ -178,7 +178,7 @@ class GuardedFiles(Files):
             InputError: A file lies in a lake.
         """
         found = super().matching(patterns, reads_any=reads_any)
-        local = [self.root / path for path in found.files if not path.startswith(SCHEME)]
+        local = [self.root / path for path in found.files if "://" not in path]
         for file, lake in matched(local, self._own):
             raise InputError(
                 f"{file} lies in {lake}, so that results would be read as corpus; name the "

@@ -25,6 +25,7 @@ from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.readers import Looks
 from samplemix_dagster.engine.watching import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.storage.files import is_utf8
 from samplemix_dagster.storage.home import HOME
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import (
@@ -95,6 +96,8 @@ class Project:
         """
         give_memory_back()
         path = config_path.resolve()
+        if not is_utf8(str(path)):
+            raise ConfigError(f"{path}: the name of the project's folder is not UTF-8; rename it.")
         config = load_config(path)
         opened = cls(config, path.parent, path, s3)
         refuse_place(config, path.parent, path)

@@ -63,18 +63,30 @@ class Place:
         return _below(other.root, self.root)
 
 
+def folder_of(words: str, root: Path) -> Place:
+    """Return the place of a folder or a URL whose name is meant letter by letter."""
+    if words.startswith(SCHEME):
+        bucket, parts = _parts_of(words)
+        return Place(None, (bucket, *parts))
+    return Place(Path(os.path.realpath(root / words)))
+
+
+def _parts_of(url: str) -> tuple[str, list[str]]:
+    bucket, key = split_url(url)
+    return bucket, [part for part in key.split("/") if part]
+
+
 def place_of(words: str, root: Path) -> Place:
     """Return the place of a path, a pattern or a URL; relative ones are below ``root``."""
     if words.startswith(SCHEME):
-        bucket, key = split_url(words)
-        parts = [part for part in key.split("/") if part]
+        bucket, parts = _parts_of(words)
         fixed, pattern = _split(parts)
         return Place(None, (bucket, *fixed), pattern)
     whole = root / words
     if os.path.exists(whole):  # noqa: PTH110  a name too long is not there, and no error
         return Place(Path(os.path.realpath(whole)))
-    fixed, pattern = _split(whole.parts)
-    return Place(Path(os.path.realpath(Path(*fixed))), (), pattern)
+    fixed, pattern = _split(Path(words).parts)
+    return Place(Path(os.path.realpath(root.joinpath(*fixed))), (), pattern)
 
 
 def _split(parts: Sequence[str]) -> tuple[Sequence[str], tuple[str, ...] | None]:

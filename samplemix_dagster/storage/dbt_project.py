@@ -10,9 +10,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -38,6 +40,7 @@ _STATE = "reports/current.json"
 _MANIFEST = "manifest.json"
 _PARTIAL_PARSE = "partial_parse.msgpack"
 _TAIL_LINES = 20
+_PLAIN = re.compile(r"[\w./ +,=@:#~-]+")
 _LEFT_OUT = {"target", "logs", "dbt_packages"}
 _BAD = {"fail", "error", "runtime error"}
 
@@ -232,22 +235,37 @@ def _dbt(arguments: list[str], target: Path, lake: Lake) -> subprocess.Completed
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONPATH": os.pathsep.join(paths),
         "SAMPLEMIX_LAKE": str(lake.root.absolute()),
-        "SAMPLEMIX_REPORTS": str((lake.root / _BUILDING).absolute()),
         "SAMPLEMIX_VIEWS": str((lake.root / _VIEWS).absolute()),
     }
     options = ["--project-dir", str(folder), "--profiles-dir", str(folder), "--no-use-colors"]
     options += ["--target-path", str(target.absolute()), "--log-path", str(target.absolute())]
     options += ["--log-level-file", "info"]
-    return subprocess.run(
-        [sys.executable, "-c", _ENTRY, *arguments, *options],
-        cwd=target,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    with _plainly_named((lake.root / _BUILDING).absolute()) as reports:
+        return subprocess.run(
+            [sys.executable, "-c", _ENTRY, *arguments, *options],
+            cwd=target,
+            env={**environment, "SAMPLEMIX_REPORTS": str(reports)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
+
+@contextlib.contextmanager
+def _plainly_named(folder: Path) -> Iterator[Path]:
+    """Yield a folder's path, or a link to it where its name would break the SQL that dbt writes.
+
+    dbt-duckdb puts the path between quotes as it is, and DuckDB takes brackets for a pattern.
+    """
+    if _PLAIN.fullmatch(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="samplemix-report-") as aside:
+        link = Path(aside) / "reports"
+        link.symlink_to(folder)
+        yield link
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
-"""Where the corpus lies: files of this machine, or objects of S3, by path and glob.
+"""Where the corpus lies: files of this machine, or objects of a store, by path and glob.
 
-A path that begins with ``s3://`` is an object; any other is a file, relative to the project's
-folder. Both are opened alike, so that readers know no difference. Which files are shards is said in
-``manifest.py``, what they contain in ``shards.py``.
+A path that begins with ``s3://`` is an object, one with another ``://`` a file that fsspec reaches
+(``remote.py``); any other is a file, relative to the project's folder. All are opened alike, so
+that readers know no difference. Which files are shards is said in ``manifest.py``, what they
+contain in ``shards.py``.
 """
 
 import contextlib
@@ -15,14 +16,15 @@ from typing import IO, Any
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.formats.names import companions, is_data_name, refusal
 from samplemix_dagster.storage.patterns import WILD, is_hidden, local, matches
+from samplemix_dagster.storage.remote import RemotePath, matching
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
 
-__all__ = ["Files", "Listing", "S3Path", "Seen", "Unread", "matches"]
+__all__ = ["Files", "Listing", "S3Path", "Seen", "Unread", "is_utf8", "matches"]
 
 Seen = tuple[int, str]
-"""Size in bytes and stamp: a modification time in nanoseconds, or an ETag."""
+"""Size in bytes and stamp: a modification time in nanoseconds, an ETag, or what a server tells."""
 
 BESIDE = "it stands beside the data and is none"
 
@@ -105,17 +107,19 @@ class Files:
         self.root = root
         self._connection = connection
 
-    def at(self, path: str, seen: Seen | None = None) -> Path | S3Path:
+    def at(self, path: str, seen: Seen | None = None) -> Path | S3Path | RemotePath:
         """Return a file by its path; an object that was listed is opened as it was then."""
-        if not path.startswith(SCHEME):
+        if "://" not in path:
             return self.root / path
+        if not path.startswith(SCHEME):
+            return RemotePath(path, seen)
         bucket, key = split_url(path)
         return S3Path(self._bucket(bucket), key, seen)
 
     def look(self, path: str) -> Seen | None:
         """Return the size and stamp that a file has at this moment; None when it is gone."""
         file = self.at(path)
-        if isinstance(file, S3Path):
+        if not isinstance(file, Path):
             return file.look()
         with contextlib.suppress(OSError):
             if file.is_file():
@@ -130,7 +134,7 @@ class Files:
         stated. Hidden files take no part, unless a pattern names them.
 
         Args:
-            patterns: Globs, folders, files, ``s3://`` URLs.
+            patterns: Globs, folders, files, URLs.
             reads_any: The source states its format, so that a name need not say one.
 
         Raises:
@@ -144,7 +148,8 @@ class Files:
                 found |= self._objects(pattern)
                 continue
             if "://" in pattern:
-                raise InputError(f"{pattern}: a path is on this machine or begins with s3://.")
+                found |= matching(pattern)
+                continue
             here = local(self.root, pattern)
             found |= dict.fromkeys(here.files)
             folders |= here.folders
@@ -218,11 +223,12 @@ def _unspeakable(found: Iterable[str]) -> dict[str, Unread]:
             num_bytes=0,
         )
         for path in found
-        if not _is_utf8(path)
+        if not is_utf8(path)
     }
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Whether a path can be written down: the system takes bytes that no text has."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from samplemix_dagster.storage.patterns import WILD
+from samplemix_dagster.storage.patterns import WILD, fixed_parts
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """What writers put for a value that there is none of."""
@@ -39,14 +39,8 @@ def _below(path: str, pattern: str, root: Path) -> tuple[str, ...] | None:
         fixed = _fixed_url(pattern, path)
         return tuple(path.removeprefix(fixed).split("/")[:-1]) if path.startswith(fixed) else None
     whole, file = root / pattern, root / path
-    folder = whole if whole.is_dir() else Path(*_fixed(whole.parts))
+    folder = whole if whole.is_dir() else root.joinpath(*fixed_parts(Path(pattern).parts))
     return file.relative_to(folder).parts[:-1] if file.is_relative_to(folder) else None
-
-
-def _fixed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the folders before the first part with a wildcard, or before the file."""
-    end = next((n for n, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
-    return parts[:end]
 
 
 def _fixed_url(pattern: str, path: str) -> str:

@@ -51,7 +51,7 @@ def local(root: Path, pattern: str) -> Here:
         elif whole.is_file():
             found = iter([whole])
         else:
-            found = _expanded(whole)
+            found = _expanded(root, Path(pattern).parts)
         return _sorted_out(found, root, is_pattern=not whole.is_dir())
     except OSError as error:
         raise InputError(
@@ -89,10 +89,16 @@ def _tree(folder: Path, above: _Above) -> Iterator[Path]:
             yield from _tree(path, above | {own})
 
 
-def _expanded(pattern: Path) -> Iterator[Path]:
-    parts = pattern.parts
+def fixed_parts(parts: Sequence[str]) -> Sequence[str]:
+    """Return the parts before the first with a wildcard, or before the last."""
     first = next((n for n, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
-    start = Path(*parts[:first])
+    return parts[:first]
+
+
+def _expanded(root: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield what matches the parts of a pattern; those of the root are meant as they are."""
+    first = len(fixed_parts(parts))
+    start = root.joinpath(*parts[:first])
     if start.is_dir():
         yield from _matched(start, parts[first:], _above(start))
 

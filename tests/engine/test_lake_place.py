@@ -260,3 +260,20 @@ def test_on_s3_a_source_that_reaches_into_the_lake_is_refused_likewise(
 def test_on_s3_prefixes_are_compared_by_their_parts(root: Path) -> None:
     assert Project.open(write(root, "s3://b/lakeside/*", "s3://b/lake"))
     assert Project.open(write(root, "s3://other/lake/*", "s3://b/lake"))
+
+
+def test_signs_of_patterns_in_the_name_of_a_lake_or_an_export_mean_themselves(root: Path) -> None:
+    project = Project.open(write(root, "data/*.jsonl", "la[k]e*"))
+    project.export_target(str(root / "out[1]*"))
+    with pytest.raises(ConfigError, match=r"lies in the lake"):
+        project.export_target(str(root / "la[k]e*/out"))
+    with pytest.raises(ConfigError, match=r"reaches into the lake"):
+        Project.open(write(root, "la*/*.jsonl", "la[k]e*"))
+
+
+def test_a_project_below_a_folder_with_brackets_is_held_to_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "a[1]*"
+    root.mkdir()
+    Project.open(write(root, "data/*.jsonl", "lake"))
+    with pytest.raises(ConfigError, match=r"reaches into the lake"):
+        Project.open(write(root, "*/*.jsonl", "lake"))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.config_around import S3
-from samplemix_dagster.errors import InputError
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.files import Files, Listing
 from samplemix_dagster.storage.manifest import unread_words
 from samplemix_dagster.storage.s3 import Bucket, Connection
@@ -204,6 +205,21 @@ def test_any_name_is_found_by_folder_and_by_itself(name: str, tmp_path: Path) ->
     assert path in read(found(tmp_path, "data"))
     assert read(found(tmp_path, path)) == [path]
     assert read(found(tmp_path, f"data/{name}")) == [path]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_project_in_a_folder_of_any_name_finds_its_files(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    write(root, "data/x/a.jsonl")
+    for pattern in ("data", "data/*/*.jsonl", "data/**/*.jsonl", str(root / "data")):
+        assert read(found(root, pattern)) == ["data/x/a.jsonl"]
+
+
+def test_a_project_in_a_folder_whose_name_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    write(root, "samplemix.yaml")
+    with pytest.raises(ConfigError, match="is not UTF-8; rename it"):
+        Project.open(root / "samplemix.yaml")
 
 
 def test_a_file_that_is_there_as_written_is_no_pattern(tmp_path: Path) -> None:
