@@ -75,13 +75,18 @@ def test_a_slip_is_refused_with_its_line(text: str, words: str) -> None:
         ("budget_tokens: -5", ":6: mixtures.default.budget_tokens"),
         ("budget_tokens: 0x10000000000000000000000", "a size is at most 1e+18"),
         ("{budget_tokens: 1, seed: -1}", ":6: mixtures.default"),
-        ("{budget_tokens: 1, seed: 4294967296}", ":6: mixtures.default"),
     ],
 )
 def test_a_number_that_no_count_can_be_is_refused(line: str, words: str) -> None:
     body = line if line.startswith("{") else f"{{{line}}}"
     text = f"corpus:\n  sources:\n    web:\n      path: x\nmixtures:\n  default: {body}\n"
     assert words in refused(text)
+
+
+def test_a_seed_that_no_generator_takes_is_refused() -> None:
+    text = GOOD + "quality: {overlap_tokens: 1}\n"
+    text = text.replace("refit:", "clusters: {seed: 4294967296}, refit:")
+    assert ":6: diversity.clusters.seed: Input should be less than 4294967296" in refused(text)
 
 
 @pytest.mark.parametrize("name", ["no", "on", "yes", "null", "true", "y", "off", "NO"])

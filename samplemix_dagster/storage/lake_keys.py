@@ -29,8 +29,8 @@ _FORMS = {
     # A fit's files are named by what it is; a metric of a user's own chooses none.
     "fits": rf"[a-z_]+(?:-{_LABEL})?/(?:current\.json|{_RECIPE}/[a-zA-Z0-9_./-]+"
     r"\.(?:json|safetensors|parquet|txt|model|jinja))",
-    "mixtures": rf"{_LABEL}/(?:current\.json|{_RECIPE}/(?:manifest\.json"
-    rf"|ledger/{_LABEL}-{_DIGEST}\.parquet))",
+    "mixtures": rf"{_LABEL}/(?:current\.json|{_RECIPE}/(?:manifest(?:\.copy)?\.json"
+    rf"|manifest\.damaged|ledger/{_LABEL}-{_DIGEST}\.parquet))",
     "exports": rf"{_LABEL}/{_RECIPE}/(?:jsonl\.zst|parquet)-[0-9]+/(?:manifest\.json|{_PART})",
     "shards": rf"{_PARTITION}/current\.json",
     "state": rf"[a-z]+(?:-{_LABEL})?/{_LABEL}\.json",

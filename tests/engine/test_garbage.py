@@ -12,6 +12,7 @@ from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.engine.verifying import verify
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.storage.lake_keys import is_ours
 from tests.engine.changes import CHANGES, settings_changed, turn_a_dial
 from tests.engine.runs import ledgers, run, version
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
@@ -134,3 +135,10 @@ def test_every_kept_version_can_be_drawn_again(
     assert sorted(left) == sorted(found.kept_versions)
     for name, _, wanted in (words.partition("@") for words in left):
         assert verify(open_project(root), name, wanted)["holds"] is True
+
+
+def test_every_file_of_a_finished_lake_has_a_form_that_is_ours() -> None:
+    lake = open_project(finished_project()).lake
+    keys = [file.key for file in lake.walk()]
+    assert len(keys) > 100
+    assert [key for key in keys if not is_ours(key)] == []
