@@ -178,7 +178,10 @@ def base_settings(reference: Path) -> dict[str, Any]:
 def write_settings(root: Path, settings: dict[str, Any]) -> None:
     """Write a configuration; sources stay in the order that the value has."""
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-    (root / "samplemix.yaml").write_text(text, encoding="utf-8")
+    # It appears whole, since another process may be reading it.
+    aside = root / ".samplemix.yaml.writing"
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(root / "samplemix.yaml")
 
 
 def read_settings(root: Path) -> dict[str, Any]:
