@@ -2,7 +2,7 @@
 {% macro composition_counts() %}
         count(*) as num_documents,
         sum(num_tokens) as num_tokens,
-        count_if(copies > 0) as num_documents_drawn,
+        count(*) filter (where copies > 0) as num_documents_drawn,
         sum(copies) as num_draws,
         sum(copies * num_tokens) as drawn_tokens
 {%- endmacro %}

@@ -1,9 +1,9 @@
 {# Documents and tokens of a ledger by what became of them; every row counts in exactly one. #}
 {% macro tallies_by_fate() %}
-        count_if(copies > 0) as num_documents_drawn,
-        count_if(reason = 'not_drawn') as num_documents_not_drawn,
-        count_if(reason = 'duplicate') as num_duplicates,
-        count_if(starts_with(reason, 'excluded_')) as num_documents_excluded,
+        count(*) filter (where copies > 0) as num_documents_drawn,
+        count(*) filter (where reason = 'not_drawn') as num_documents_not_drawn,
+        count(*) filter (where reason = 'duplicate') as num_duplicates,
+        count(*) filter (where starts_with(reason, 'excluded_')) as num_documents_excluded,
         coalesce(sum(num_tokens) filter (where copies > 0), 0) as num_tokens_drawn,
         coalesce(sum(num_tokens) filter (where reason = 'not_drawn'), 0) as num_tokens_not_drawn,
         coalesce(sum(num_tokens) filter (where reason = 'duplicate'), 0) as num_duplicate_tokens,

@@ -135,9 +135,16 @@ def test_few_texts_end_the_epoch_early() -> None:
     assert report.num_tokens < 6_000
 
 
-def test_refuses_texts_that_do_not_fill_a_row() -> None:
-    with pytest.raises(InputError, match="at least 33 tokens"):
-        train_reference(["too short"], TOKENIZER, RECIPE)
+def test_texts_that_do_not_fill_a_row_are_one_shorter_row() -> None:
+    model, report = train_reference(["too short"], TOKENIZER, RECIPE)
+    assert 0 < report.num_tokens < RECIPE.context_tokens
+    assert report.num_steps == 1
+    assert model.config.max_position_embeddings == RECIPE.context_tokens
+
+
+def test_refuses_texts_without_a_token() -> None:
+    with pytest.raises(InputError, match="needs a token to train on"):
+        train_reference([], TOKENIZER, RECIPE)
 
 
 def test_refuses_a_tokenizer_without_a_separator() -> None:

@@ -113,7 +113,8 @@ def train_reference(
     """Train a small Llama with tied embeddings on texts, each token once.
 
     Texts in the order of their hashes, a separator before each, make one stream that is cut into
-    rows; the rows are shuffled. Training stops after ``recipe.tokens``.
+    rows; the rows are shuffled. Training stops after ``recipe.tokens``. Texts that do not fill one
+    row are one shorter row: next to nothing is learnt from them, and the corpus is still scored.
 
     Args:
         texts: N texts. Longer samples than the recipe needs are used in part: see the report.
@@ -126,7 +127,7 @@ def train_reference(
         The ``LlamaForCausalLM`` in float32, in evaluation mode, and the report.
 
     Raises:
-        InputError: The texts do not fill one row.
+        InputError: The texts have no token to predict.
         ValueError: The tokenizer has no separator.
     """
     separator_id = tokenizer.token_to_id(SEPARATOR)
@@ -134,22 +135,21 @@ def train_reference(
         msg = f"a reference's tokenizer must have the token {SEPARATOR}; train_tokenizer adds it"
         raise ValueError(msg)
     stream, is_member = _token_stream(texts, tokenizer, separator_id, recipe)
-    num_rows = (stream.size - 1) // recipe.context_tokens
-    if num_rows < 1:
+    context = min(recipe.context_tokens, stream.size - 1)
+    if context < 1:
         msg = (
-            f"a reference needs at least {recipe.context_tokens + 1} tokens to train on; the "
-            f"{len(texts)} texts of its sample have {stream.size}. Give more text, or a smaller "
-            "context_tokens"
+            f"a reference needs a token to train on; the {len(texts)} texts of its sample have none"
         )
         raise InputError(msg)
     with MODEL_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model: Any = LlamaForCausalLM(_model_config(recipe, tokenizer, separator_id))
     model.to(device).train()
-    losses = _train(model, torch.from_numpy(stream), num_rows, recipe, progress)
+    whole = stream[: (stream.size - 1) // context * context + 1]
+    losses = _train(model, torch.from_numpy(whole), context, recipe, progress)
     last = losses[-_REPORTED_STEPS:]
     report = TrainingReport(
-        num_tokens=num_rows * recipe.context_tokens,
+        num_tokens=whole.size - 1,
         num_steps=len(losses),
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         first_bits_per_token=losses[0] / math.log(2.0),
@@ -204,15 +204,15 @@ def _model_config(recipe: BootstrapRecipe, tokenizer: Tokenizer, separator_id: i
 def _train(
     model: Any,
     stream: torch.Tensor,
-    num_rows: int,
+    context: int,
     recipe: BootstrapRecipe,
     progress: Callable[[int, int], None] | None,
 ) -> list[float]:
     """Train for one epoch; return the loss of each step in nats per token."""
-    context = recipe.context_tokens
-    num_tokens = num_rows * context
-    inputs_RC = stream[:num_tokens].view(num_rows, context)
-    targets_RC = stream[1 : num_tokens + 1].view(num_rows, context)
+    num_tokens = stream.numel() - 1
+    num_rows = num_tokens // context
+    inputs_RC = stream[:-1].view(num_rows, context)
+    targets_RC = stream[1:].view(num_rows, context)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     batches = torch.split(torch.randperm(num_rows, generator=shuffle), recipe.batch_rows)
     optimiser = _optimiser(model, recipe.learning_rate)
