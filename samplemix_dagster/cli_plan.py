@@ -55,7 +55,8 @@ def plan(
                 for entry in stages
             ],
         )
-        say(in_all(stages))
+        if stages:
+            say(in_all(stages))
     for warning in warned:
         say(f"warning: {warning.sentence}")
     for problem in _sentences(problems, {step.asset for step in planner.steps}):

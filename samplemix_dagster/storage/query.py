@@ -183,7 +183,7 @@ def query(lake: Lake, sql: str, limits: Query | None = None) -> Any:
         )
     connection = connect(lake, limits, also)
     try:
-        return _Asked(connection, text, limits).answer()
+        return _with_own_names(_Asked(connection, text, limits).answer())
     except (duckdb.OutOfMemoryException, MemoryError):
         raise SampleMixError(_too_much(limits)) from None
     except duckdb.PermissionException as error:
@@ -196,6 +196,15 @@ def query(lake: Lake, sql: str, limits: Query | None = None) -> Any:
         if not isinstance(error, in_words):
             check_tables(lake, with_reports=True)
         raise ConfigError(f"query: {_sentence(error)}") from None
+
+
+def _with_own_names(table: Any) -> Any:
+    """Return a table whose columns have names of their own: JSON would keep the last alone."""
+    names: list[str] = []
+    for name in table.column_names:
+        others = (f"{name}_{number}" for number in itertools.count(1))
+        names.append(name if name not in names else next(n for n in others if n not in names))
+    return table.rename_columns(names)
 
 
 def reading_statement(sql: str, parser: Any) -> str | None:

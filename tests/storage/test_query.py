@@ -301,3 +301,9 @@ def test_no_disguise_of_thousands_makes_a_query_write(
 )
 def test_what_runs_is_what_was_parsed(sql: str, text: str | None) -> None:
     assert reading_statement(sql, duckdb) == text
+
+
+def test_columns_of_one_name_are_told_apart(fake: FakeLake) -> None:
+    assert rows(fake, "select 1 as a, 2 as a, 3 as a_1, 4 as a") == [
+        {"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}
+    ]
