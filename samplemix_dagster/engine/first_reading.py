@@ -117,7 +117,6 @@ class _FirstReading:
         self.rejected: dict[int, Rejections] = {}
         self.num_read: dict[int, int] = {}
         """Rows that each shard has, as its reader counted them."""
-        self.finished_reading: set[int] = set()
 
     def run(self, partition: str, progress: Progress) -> dict[str, int]:
         """Read every shard; return the number of documents by digest."""

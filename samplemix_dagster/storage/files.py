@@ -16,7 +16,7 @@ from typing import IO, Any
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.formats.names import companions, is_data_name, refusal
 from samplemix_dagster.storage.patterns import WILD, is_hidden, local, matches
-from samplemix_dagster.storage.remote import RemotePath, matching
+from samplemix_dagster.storage.remote import FarPath, RemotePath, matching
 from samplemix_dagster.storage.s3 import SCHEME, Bucket, Connection, Entry, split_url
 from samplemix_dagster.storage.s3_errors import SOURCE
 from samplemix_dagster.storage.s3_file import S3File
@@ -51,7 +51,7 @@ class Listing:
     """Files that are not read, by path, sorted."""
 
 
-class S3Path:
+class S3Path(FarPath):
     """One object of S3, with the methods of a path that readers use."""
 
     def __init__(self, bucket: Bucket, key: str, seen: Seen | None = None) -> None:
@@ -62,25 +62,6 @@ class S3Path:
 
     def __str__(self) -> str:
         return self._bucket.url(self._key)
-
-    @property
-    def name(self) -> str:
-        """The last part of its key."""
-        return self._key.rsplit("/", 1)[-1]
-
-    @property
-    def suffix(self) -> str:
-        """Its ending, with the dot."""
-        _, dot, ending = self.name.rpartition(".")
-        return dot + ending if dot else ""
-
-    def is_dir(self) -> bool:
-        """An object is no folder."""
-        return False
-
-    def is_file(self) -> bool:
-        """Whether there is such an object."""
-        return self.look() is not None
 
     def look(self) -> Seen | None:
         """Return what S3 says of it; None when it is gone."""

@@ -5,6 +5,7 @@ one that says neither cannot be watched and is refused. Each failure is a senten
 what the packages behind fsspec raise has no form in common. S3 has code of its own (``s3.py``).
 """
 
+import abc
 import datetime as dt
 import functools
 import io
@@ -27,21 +28,13 @@ _LONGEST_WORDS = 300
 _Found = TypeVar("_Found")
 
 
-class RemotePath:
-    """One file behind a URL, with the methods of a path that readers use."""
-
-    def __init__(self, url: str, seen: Seen | None = None) -> None:
-        """Name a file; with what a listing saw of it, it is opened as that or not at all."""
-        self._url = url
-        self._seen = seen
-
-    def __str__(self) -> str:
-        return self._url
+class FarPath(abc.ABC):
+    """What a file behind any URL has of a path; its text is the URL."""
 
     @property
     def name(self) -> str:
         """The last part of its URL."""
-        return self._url.rsplit("/", 1)[-1]
+        return str(self).rsplit("/", 1)[-1]
 
     @property
     def suffix(self) -> str:
@@ -56,6 +49,22 @@ class RemotePath:
     def is_file(self) -> bool:
         """Whether there is such a file."""
         return self.look() is not None
+
+    @abc.abstractmethod
+    def look(self) -> Seen | None:
+        """Return what the server says of it now; None when it is gone."""
+
+
+class RemotePath(FarPath):
+    """One file behind a URL, with the methods of a path that readers use."""
+
+    def __init__(self, url: str, seen: Seen | None = None) -> None:
+        """Name a file; with what a listing saw of it, it is opened as that or not at all."""
+        self._url = url
+        self._seen = seen
+
+    def __str__(self) -> str:
+        return self._url
 
     def look(self) -> Seen | None:
         """Return what the server says of it now; None when it is gone."""

@@ -90,12 +90,6 @@ class ReadRules:
         """Bytes above which a record is not held: it is longer than any text may be."""
         return 8 * self.max_characters + BLOCK_BYTES
 
-    @property
-    def used_fields(self) -> frozenset[str]:
-        """Every field that is looked at, and the root of each dotted one."""
-        names = (self.text, self.id, *self.metadata)
-        return frozenset({*names, *(name.split(".")[0] for name in names)})
-
 
 class Row(NamedTuple):
     """A row as found: exactly one of a value (with its fields) or a problem."""
