@@ -10,6 +10,7 @@ import dagster as dg
 
 from samplemix_dagster.assets import beta, diversity, export, mixture, quality, reference, shards
 from samplemix_dagster.assets.asset import Look, step_asset, with_automation
+from samplemix_dagster.assets.inputs import inputs_assets
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.jobs import build_jobs
@@ -22,6 +23,7 @@ from samplemix_dagster.resources import (
 )
 from samplemix_dagster.schedules import build_schedules
 from samplemix_dagster.sensors import build_sensors
+from samplemix_dagster.staleness import build_look, observe
 
 
 def build_defs(
@@ -56,10 +58,10 @@ def build_defs(
         resources |= more
     jobs = build_jobs(with_report=with_report)
     return dg.Definitions(
-        assets=with_automation(assets),
+        assets=[*with_automation(assets), *inputs_assets(project, steps, observe)],
         jobs=jobs,
         schedules=build_schedules(project, jobs, with_report=with_report),
-        sensors=build_sensors(project, jobs),
+        sensors=[*build_sensors(project, jobs), build_look(project)],
         resources=resources,
         executor=dg.in_process_executor,
     )

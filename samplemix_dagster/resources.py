@@ -138,6 +138,16 @@ class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Project:
         """Return the project, which reaches S3 through the resource."""
-        project = open_project(Path(self.config_file))
+        return self._reached(open_project(Path(self.config_file)))
+
+    def open_anew(self) -> Project:
+        """Return the project as its file is now, which may not be what this process began with.
+
+        Raises:
+            ConfigError: The file breaks a rule.
+        """
+        return self._reached(Project.open(Path(self.config_file)))
+
+    def _reached(self, project: Project) -> Project:
         project.reach_s3_with(lambda _: self.s3.get_client())
         return project

@@ -14,9 +14,10 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster import checks
+from samplemix_dagster.assets.inputs import inputs_dep, inputs_key
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.estimates import foreseen, note_measurement, scoring_flops
-from samplemix_dagster.engine.flow import Call, Step
+from samplemix_dagster.engine.flow import GROUPS, Call, Step
 from samplemix_dagster.engine.hooks import tell_new_version
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Planner, Task
@@ -79,9 +80,11 @@ def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
         upstream: Every asset upstream, near and far.
     """
     condition = dg.AutomationCondition
+    # What is observed mirrors the plan, for the eyes of people: it starts nothing.
+    observed = dg.AssetSelection.assets(*(inputs_key(group) for group in GROUPS[:-1]))
     changed = (
         condition.newly_missing()
-        | condition.any_deps_match(condition.data_version_changed())
+        | condition.any_deps_match(condition.data_version_changed()).ignore(observed)
         | condition.code_version_changed()
     ).since_last_handled()
     unfinished = (
@@ -90,7 +93,8 @@ def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
         | condition.will_be_requested()
         | condition.execution_failed()
     ).with_label("is to run, runs or failed")
-    ready = changed & ~condition.any_deps_missing() & ~condition.in_progress()
+    is_lacking = condition.any_deps_missing().ignore(observed)
+    ready = changed & ~is_lacking & ~condition.in_progress()
     for key in sorted(upstream):
         ready &= ~condition.asset_matches(key, unfinished)
     return ready.with_label("a data version upstream changed, and all upstream is done")
@@ -102,6 +106,7 @@ def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
     deps = {
         spec.key: {dep.asset_key for dep in spec.deps} for asset in given for spec in asset.specs
     }
+    deps = {key: found & deps.keys() for key, found in deps.items()}  # without what is observed
 
     def conditioned(spec: dg.AssetSpec) -> dg.AssetSpec:
         upstream, pending = set[dg.AssetKey](), [spec.key]
@@ -128,7 +133,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
         kinds=set(look.kinds),
         owners=[OWNER],
         tags={"stage": step.group},
-        deps=[asset_key(name) for name in step.deps],
+        deps=[*(asset_key(name) for name in step.deps), inputs_dep(project, step)],
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
         check_specs=checks.specs(step, key),

@@ -88,8 +88,18 @@ _counted: dict[str, int] = {}
 class Planner:
     """Compares addresses with the lake, step by step."""
 
-    def __init__(self, project: Project, steps: list[Step] | None = None) -> None:
+    def __init__(
+        self, project: Project, steps: list[Step] | None = None, *, counts: bool = True
+    ) -> None:
+        """Take a project as it is.
+
+        Args:
+            project: The project.
+            steps: Its steps, where they are known already.
+            counts: Whether to count documents, for which text of new shards is read.
+        """
         self.project = project
+        self.counts = counts
         self.recipes = Recipes(project)
         self.steps = steps if steps is not None else build_steps(project)
         self._ids: dict[tuple[str, str], list[str]] = {}
@@ -175,7 +185,8 @@ class Planner:
         pending, reasons = self._pending(step, partition)
         if not reasons:
             return None
-        num_documents = sum(self._num_documents(step.stages[0], s) for s in pending.values())
+        counted = pending.values() if self.counts else ()
+        num_documents = sum(self._num_documents(step.stages[0], shard) for shard in counted)
         return Task(
             step=step,
             partition=partition,

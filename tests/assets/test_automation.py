@@ -186,8 +186,13 @@ def test_every_asset_has_a_condition_and_the_sensor_that_evaluates_it_is_off_at_
 ) -> None:
     project: Project = open_project(copy_project(finished_project(), tmp_path / "project"))
     definitions = build_defs(project, with_report=False)
-    assert all(spec.automation_condition for spec in definitions.resolve_all_asset_specs())
     repository = definitions.get_repository_def()
+    made = repository.asset_graph.materializable_asset_keys
+    specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+    assert all(specs[key].automation_condition for key in made)
+    looked_at = specs.keys() - made
+    assert {key.path[0] for key in looked_at} == {"inputs"}
+    assert not any(specs[key].automation_condition for key in looked_at)
     kinds = [sensor.sensor_type.value for sensor in repository.sensor_defs]
     assert kinds.count("AUTO_MATERIALIZE") == 1
     sensor = repository.get_sensor_def("follow_changes")

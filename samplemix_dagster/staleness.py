@@ -1,0 +1,324 @@
+"""Staleness: what ``samplemix plan`` calls stale is what Dagster calls unsynced.
+
+The planner is the truth, since it sees shards, settings and models. After each look, where the two
+differ, one event in Dagster's log makes them agree:
+
+- stale by the plan, in sync by Dagster: a new version, with the reason, of the asset's partition in
+  ``inputs/<stage>`` (``assets/inputs.py``);
+- current by the plan, never made by Dagster (the lake was made by another instance): it is noted as
+  found, with the version that it has;
+- current by the plan, unsynced by Dagster: the asset's last materialisation is noted again, with
+  the versions that its dependencies have now. That is so after a dial was turned and turned back,
+  and for a fit that is kept although its corpus has grown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    CachingStaleStatusResolver,
+    StaleStatus,
+    extract_data_provenance_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.loader import LoadingContext
+
+from samplemix_dagster.assets.asset import asset_key
+from samplemix_dagster.assets.inputs import inputs_key, inputs_partition
+from samplemix_dagster.checks import IS_CURRENT_CHECK
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.engine.flow import Step
+from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.stated_versions import stated_version
+from samplemix_dagster.errors import InputError, SampleMixError
+from samplemix_dagster.resources import ProjectResource
+
+LOOK_SENSOR = "observe_inputs"
+_LEAST_SECONDS = 30
+_MOST_NAMED = 4
+_RUNS_LOOKED_AT = 20
+_CURSOR_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a look found, and what it had to note."""
+
+    stale: Mapping[str, str]
+    """Why each stale asset is stale, in the order of the flow."""
+    num_assets: int
+    num_noted: int
+    """Events that were written, so that Dagster says the same."""
+    problems: Mapping[str, str]
+    """Why a partition's files cannot be listed."""
+    is_known: bool
+    """Whether every asset of the configuration is among Dagster's definitions."""
+
+    @property
+    def in_words(self) -> str:
+        """What a person reads of a look."""
+        words = [f"{where}: {problem}" for where, problem in self.problems.items()]
+        if not self.is_known:
+            words.append("samplemix.yaml has other assets than are shown: reload this location")
+        if self.stale:
+            named = [f"{asset} ({why})" for asset, why in self.stale.items()]
+            more = "" if len(named) <= _MOST_NAMED else f" and {len(named) - _MOST_NAMED} more"
+            list_ = ", ".join(named[:_MOST_NAMED])
+            words.append(f"{len(named)} of {self.num_assets} assets are stale: {list_}{more}")
+        return "; ".join(words) or "everything is current"
+
+
+def look_and_note(
+    project: Project, instance: dg.DagsterInstance, repository: dg.RepositoryDefinition
+) -> Seen:
+    """Compare the plan with what Dagster says, and make Dagster say what the plan says.
+
+    Args:
+        project: The project as its configuration is now.
+        instance: The instance whose log is read and written.
+        repository: The definitions that the instance's pages show.
+    """
+    project.refresh()
+    planner = Planner(project, counts=False)
+    plan = planner.plan()
+    stale = {(task.step.asset, task.partition): task.why for task in plan.tasks}
+    mirror = _Mirror(instance, repository, project)
+    for step in planner.steps:
+        if not mirror.knows(step):
+            continue
+        for partition in project.partitions if step.is_partitioned else [""]:
+            if partition not in plan.problems:
+                mirror.agree(step, partition, stale.get((step.asset, partition)))
+    return Seen(
+        stale={entry["asset"]: entry["why"] for entry in plan.by_asset()},
+        num_assets=len(planner.steps),
+        num_noted=mirror.num_noted,
+        problems=plan.problems,
+        is_known=all(mirror.knows(step) for step in planner.steps),
+    )
+
+
+def observe(context: dg.OpExecutionContext, project: ProjectResource) -> None:
+    """Look because a person asked, and say what was seen."""
+    seen = look_and_note(project.open_anew(), context.instance, context.repository_def)
+    context.log.info("%s", seen.in_words)
+
+
+def build_look(project: Project) -> dg.SensorDefinition:
+    """Return the sensor that looks by itself: it is on from the start, and starts no run."""
+
+    @dg.sensor(
+        name=LOOK_SENSOR,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=max(_LEAST_SECONDS, project.config.sensor.interval),
+        description=(
+            "Looks at samplemix.yaml, at the files of the sources and at the lake, and notes which "
+            "assets are stale and why, so that these pages say what `samplemix plan` says. It "
+            "starts no run."
+        ),
+    )
+    def observe_inputs(
+        context: dg.SensorEvaluationContext, project: ProjectResource
+    ) -> dg.SensorResult:
+        return _tick(context, project)
+
+    return observe_inputs
+
+
+def _tick(context: dg.SensorEvaluationContext, resource: ProjectResource) -> dg.SensorResult:
+    """Look, unless nothing that a look sees has moved since the last one."""
+    assert context.repository_def is not None  # noqa: S101  a sensor's context has one
+    try:
+        project = resource.open_anew()
+        moved = _what_is_seen(project, context.instance)
+        before, _, words = (context.cursor or "").partition(" ")
+        if before != moved or not words:
+            words = look_and_note(project, context.instance, context.repository_def).in_words
+            # What was just noted is no news to the next tick.
+            moved = _what_is_seen(project, context.instance)
+    except SampleMixError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor="")
+    return dg.SensorResult(skip_reason=words, cursor=f"{moved} {words}"[:_CURSOR_CHARACTERS])
+
+
+def _what_is_seen(project: Project, instance: dg.DagsterInstance) -> str:
+    """Return a digest of what a look depends on, for the price of listing files."""
+    project.refresh()
+    return fingerprint(
+        {
+            "settings": project.config.model_dump(mode="json"),
+            "files": {name: _listed(project, name) for name in project.partitions},
+            "runs": [
+                [run.run_id, run.status.value] for run in instance.get_runs(limit=_RUNS_LOOKED_AT)
+            ],
+        }
+    )
+
+
+def _listed(project: Project, partition: str) -> Any:
+    try:
+        return project.scan(partition).to_json()
+    except InputError as error:
+        return str(error)
+
+
+class _Loading(LoadingContext):
+    """What Dagster reads records through, for the length of one look."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._loaders: dict[Any, Any] = {}
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return self._instance
+
+    @property
+    def loaders(self) -> dict[Any, Any]:
+        return self._loaders
+
+
+class _Mirror:
+    """Writes what is missing in Dagster's log."""
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        repository: dg.RepositoryDefinition,
+        project: Project,
+    ) -> None:
+        self.instance = instance
+        self.graph = repository.asset_graph
+        self.recipes = Recipes(project)
+        self.partitions = set(project.partitions)
+        self.num_noted = 0
+        self._ask = self._resolver()
+
+    def _resolver(self) -> CachingStaleStatusResolver:
+        return CachingStaleStatusResolver(self.instance, self.graph, _Loading(self.instance))
+
+    def knows(self, step: Step) -> bool:
+        """Whether Dagster's definitions have an asset, with all partitions of the project."""
+        if not self.graph.has(asset_key(step.asset)):
+            return False
+        cut = self.graph.get(asset_key(step.asset)).partitions_def
+        return not step.is_partitioned or (
+            cut is not None and self.partitions <= {*cut.get_partition_keys()}
+        )
+
+    def agree(self, step: Step, partition: str, why: str | None) -> None:
+        """Make Dagster say of an asset what the plan says."""
+        key = asset_key(step.asset)
+        status = self._ask.get_status(key, partition or None)
+        if status == StaleStatus.MISSING:
+            if why is None:
+                self._note_found(step, partition)
+            return
+        if why is None and status == StaleStatus.STALE:
+            self._note_again(step, partition)
+        elif why is not None and status == StaleStatus.FRESH:
+            if not self._looks_at_inputs(step, partition):
+                self._observe(step, partition, "as it was made", "")
+                self._note_again(step, partition)
+            self._observe(step, partition, self._mark(step, partition, why), why)
+        if step.group == "mixture":
+            self._check(key, why)
+
+    def _last(self, step: Step, partition: str) -> Any:
+        """Return the event of an asset's last materialisation."""
+        return self.instance.get_latest_data_version_record(
+            asset_key(step.asset), is_source=False, partition_key=partition or None
+        )
+
+    def _looks_at_inputs(self, step: Step, partition: str) -> bool:
+        """Whether a materialisation noted up to which event it knew what it stands on."""
+        found = extract_data_provenance_from_entry(self._last(step, partition).event_log_entry)
+        key = inputs_key(step.group)
+        return found is not None and found.input_storage_ids.get(key) is not None
+
+    def _mark(self, step: Step, partition: str, why: str) -> str:
+        """Return a version that the partition never had: of one materialisation, for one reason."""
+        made = self._last(step, partition).storage_id
+        return f"stale-{fingerprint({'why': why, 'made': made})[:12]}"
+
+    def _observe(self, step: Step, partition: str, version: str, why: str) -> None:
+        self.num_noted += 1
+        self.instance.report_runless_asset_event(
+            dg.AssetObservation(
+                inputs_key(step.group),
+                partition=inputs_partition(step.asset, partition),
+                metadata={"asset": step.asset, "why": why or "it is current"},
+                tags={DATA_VERSION_TAG: version},
+            )
+        )
+
+    def _note_again(self, step: Step, partition: str) -> None:
+        """Note that what was made stands, beside the versions that its dependencies have now."""
+        last = self._last(step, partition).event_log_entry.asset_materialization
+        words = {"noted_again": "what it was made from is as it was"}
+        self._note(step, partition, last.tags[DATA_VERSION_TAG], {**last.metadata, **words})
+
+    def _note_found(self, step: Step, partition: str) -> None:
+        """Note what stands in the lake and was not made through this instance."""
+        version = stated_version(self.recipes, step, partition)
+        if version is not None:
+            self._observe(step, partition, "as it was found", "")
+            self._note(step, partition, version, {"why": "found in the lake"})
+
+    def _note(self, step: Step, partition: str, version: str, metadata: Mapping[str, Any]) -> None:
+        self.num_noted += 1
+        key = asset_key(step.asset)
+        tags = {
+            DATA_VERSION_TAG: version,
+            DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+            CODE_VERSION_TAG: self.graph.get(key).code_version or "",
+        }
+        fresh = self._resolver()  # one that has not looked before
+        for dep in self.graph.get(key).parent_keys:
+            is_cut = self.graph.get(dep).is_partitioned
+            seen = "by partition" if is_cut else fresh.get_current_data_version(dep).value
+            tags[get_input_data_version_tag(dep)] = seen
+            tags[get_input_event_pointer_tag(dep)] = self._newest(dep)
+        self.instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                key, partition=partition or None, metadata=dict(metadata), tags=tags
+            )
+        )
+
+    def _newest(self, key: dg.AssetKey) -> str:
+        record = self.instance.get_latest_data_version_record(
+            key, is_source=self.graph.get(key).is_external
+        )
+        return NULL_EVENT_POINTER if record is None else str(record.storage_id)
+
+    def _check(self, key: dg.AssetKey, why: str | None) -> None:
+        """Let the check ``is_current`` say what the plan says, once for each change."""
+        check = dg.AssetCheckKey(key, IS_CURRENT_CHECK)
+        words = None if why is None else f"it is to be made again: {why}"
+        records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
+        event = records[check].event if check in records else None
+        said = event.dagster_event.asset_check_evaluation_data if event else None
+        if said is not None and (said.passed, said.description) == (why is None, words):
+            return
+        if said is None and why is None:
+            return
+        self.num_noted += 1
+        self.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=IS_CURRENT_CHECK,
+                passed=why is None,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=words,
+                metadata={},
+            )
+        )
