@@ -42,13 +42,13 @@ class Watched:
         resource = ProjectResource(
             config_file=str(self.root / "samplemix.yaml"), s3=ProjectS3.of(self.config.s3)
         )
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.repository,
             cursor=cursor,
             resources={"project": resource},
-        )
-        return self.repository.get_sensor_def("observe_inputs").evaluate_tick(context)
+        ) as context:
+            return self.repository.get_sensor_def("observe_inputs").evaluate_tick(context)
 
     def run(self) -> None:
         report = run_stale(
