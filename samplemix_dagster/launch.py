@@ -18,7 +18,6 @@ import dagster as dg
 from samplemix_dagster.assets.asset import (
     CAN_PASS_TAG,
     REPORTS_TO_TAG,
-    asset_key,
     boot_id,
     process_tags,
 )
@@ -32,6 +31,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.errors import DamagedError
+from samplemix_dagster.names import PLAIN, Names
 
 Listener = Callable[[str], None]
 
@@ -70,6 +70,7 @@ def run_stale(
     on_event: Listener | None = None,
     tags: dict[str, str] | None = None,
     quiet: bool = False,
+    names: Names = PLAIN,
 ) -> RunReport:
     """Run every stale step, in order of phases, and say what was done.
 
@@ -82,10 +83,11 @@ def run_stale(
         on_event: Told in a sentence what starts.
         tags: More tags for every run.
         quiet: Whether to keep Dagster's own log off the console.
+        names: What the definitions are called.
     """
     project.refresh()
     reap_dead_runs(instance)
-    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet)
+    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet, names)
     every = build_steps(project)
     chosen = every if steps is None else steps
     for attempt in range(MOST_REPAIRS + 1):
@@ -127,10 +129,12 @@ class _Runner:
         on_event: Listener,
         tags: dict[str, str],
         quiet: bool,
+        names: Names,
     ) -> None:
         level = "CRITICAL" if quiet else "INFO"
         self.run_config = {"loggers": {"console": {"config": {"log_level": level}}}}
         self.project = project
+        self.names = names
         self.instance = instance
         self.job = repository.get_implicit_global_asset_job_def()
         self.resources = repository
@@ -187,7 +191,7 @@ class _Runner:
 
     def _run(self, tasks: list[Task]) -> None:
         partition = tasks[0].partition
-        keys = [asset_key(task.step.asset) for task in tasks]
+        keys = [self.names.key(task.step.asset) for task in tasks]
         where = f" [{partition}]" if partition else ""
         self.on_event(", ".join(task.step.asset for task in tasks) + where)
         result = self.job.execute_in_process(
@@ -202,22 +206,22 @@ class _Runner:
         _stop_if_interrupted(result)
         seconds = _seconds(result)
         for task in tasks:
-            key = asset_key(task.step.asset)
+            key = self.names.key(task.step.asset)
             if key in seconds:
                 self._note(task, seconds[key])
             else:
                 self.broken.add(task.step.asset)
                 self.report.failed_assets.add(task.step.asset)
-        for asset, failure in _failures(result):
+        for asset, failure in _failures(result, self.names):
             self.report.failures.append(f"{asset}{where}: {failure}")
         self._warn(result)
-        for asset, failure in _failed_checks(result):
+        for asset, failure in _failed_checks(result, self.names):
             self.broken |= {task.step.asset for task in tasks}
             self.report.failed_assets.add(asset)
             self.report.failures.append(f"{asset}{where}: {failure}")
 
     def _warn(self, result: dg.ExecuteInProcessResult) -> None:
-        for asset, words in _failed_checks(result, dg.AssetCheckSeverity.WARN):
+        for asset, words in _failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
             warning = {"kind": "check", "where": asset, "words": words}
             if warning not in self.report.warnings:
                 self.report.warnings.append(warning)
@@ -253,14 +257,14 @@ class _Runner:
         result = self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
-            asset_selection=report_keys(self.project),
+            asset_selection=report_keys(self.project, self.names),
             tags=self.tags,
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
         _stop_if_interrupted(result)
         self._warn(result)
-        found = [*_failures(result), *_failed_checks(result)]
+        found = [*_failures(result, self.names), *_failed_checks(result, self.names)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
             self.report.done.append(
@@ -304,18 +308,13 @@ def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
             raise KeyboardInterrupt
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+def _failures(result: dg.ExecuteInProcessResult, names: Names) -> list[tuple[str, str]]:
     """Return (asset, sentence) of each step that failed by itself, not by a check of its own."""
     return [
-        (asset_of(event.step_key), failure_sentence(event.step_failure_data.error))
+        (names.asset_of_step(event.step_key), failure_sentence(event.step_failure_data.error))
         for event in result.get_step_failure_events()
         if not is_failed_check(event.step_failure_data.error)
     ]
-
-
-def asset_of(step_key: str | None) -> str:
-    """Return the asset that a step makes."""
-    return (step_key or "").replace("__", "/")
 
 
 def is_failed_check(error: Any) -> bool:
@@ -334,6 +333,7 @@ def failure_sentence(error: Any, default: str = "failed") -> str:
 
 def _failed_checks(
     result: dg.ExecuteInProcessResult,
+    names: Names,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> list[tuple[str, str]]:
     """Return (asset, sentence) of each check of a kind that did not hold, a sentence once.
@@ -342,7 +342,7 @@ def _failed_checks(
     """
     found = [
         (
-            evaluation.asset_key.to_user_string(),
+            names.asset(evaluation.asset_key),
             evaluation.description or f"the check {evaluation.check_name} did not hold",
         )
         for evaluation in result.get_asset_check_evaluations()

@@ -24,6 +24,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.engine.repair import repair
 from samplemix_dagster.errors import DamagedError, TransientError
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
 from samplemix_dagster.tables import Table
@@ -65,7 +66,7 @@ class Look:
 
 def asset_key(asset: str) -> dg.AssetKey:
     """Return the key of an asset's name: ``mixture/default`` has two parts."""
-    return dg.AssetKey(asset.split("/"))
+    return PLAIN.key(asset)
 
 
 def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
@@ -114,9 +115,11 @@ def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
     return list(dg.map_asset_specs(conditioned, given))
 
 
-def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
+def step_asset(
+    project: Project, step: Step, look: Look, names: Names = PLAIN
+) -> dg.AssetsDefinition:
     """Return the asset of a step."""
-    key = asset_key(step.asset)
+    key = names.key(step.asset)
     metadata: dict[str, Any] = {}
     if look.tables:
         metadata["dagster/column_schema"] = column_schema(look.tables[0])
@@ -124,17 +127,18 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         description=look.description,
-        group_name=step.group,
+        group_name=names.group(step.group),
         kinds=set(look.kinds),
         owners=[OWNER],
         tags={"stage": step.group},
-        deps=[asset_key(name) for name in step.deps],
+        deps=[names.key(name) for name in step.deps],
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
         metadata=metadata,
         output_required=True,
     )
+    @names.hand_project
     def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
         opened = begin(context, project)
         partition = context.partition_key if context.has_partition_key else ""
