@@ -7,8 +7,9 @@ instance. A partition's failure leaves the others done; what depends on it is no
 
 import contextlib
 import os
+import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -17,8 +18,11 @@ import dagster as dg
 
 from samplemix_dagster.assets.asset import (
     CAN_PASS_TAG,
+    CONTAINER_TAG,
+    MACHINE_TAG,
     REPORTS_TO_TAG,
     boot_id,
+    container_id,
     process_tags,
 )
 from samplemix_dagster.checks import REJECTED_CHECK
@@ -354,7 +358,10 @@ def _failed_checks(
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report runs as failed whose process is gone: they would look as if they ran for ever."""
+    """Report runs as failed whose process is gone: they would look as if they ran for ever.
+
+    Of a run on another machine or in another container nothing is known, so it is left alone.
+    """
     reaped = []
     unfinished = [
         dg.DagsterRunStatus.NOT_STARTED,
@@ -363,7 +370,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ]
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
         pid = run.tags.get("samplemix/pid")
-        if pid is None or _is_alive(int(pid), run.tags.get("samplemix/boot", "")):
+        if pid is None or not _is_here(run.tags) or _is_alive(int(pid), run.tags):
             continue
         instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
         instance.report_run_failed(run, "The process of this run is gone.")
@@ -371,8 +378,15 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return reaped
 
 
-def _is_alive(pid: int, boot: str) -> bool:
-    if boot != boot_id():
+def _is_here(tags: Mapping[str, str]) -> bool:
+    """Whether a run's process is, or was before a restart, on this machine, in this container."""
+    if tags.get("samplemix/boot", "") == boot_id():
+        return tags.get(CONTAINER_TAG, container_id()) == container_id()
+    return tags.get(MACHINE_TAG, platform.node()) == platform.node()
+
+
+def _is_alive(pid: int, tags: Mapping[str, str]) -> bool:
+    if tags.get("samplemix/boot", "") != boot_id():
         return False
     try:
         os.kill(pid, 0)

@@ -6,6 +6,7 @@ here. Nothing here knows a number.
 
 import contextlib
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ CAN_PASS_TAG = "samplemix/can_pass"  # noqa: S105  a tag's name
 """Tag of a run that failed for a reason that can pass."""
 LASTS_TAG = "samplemix/lasts"
 """Tag of a run that failed for a reason that lasts; a run that was killed has no such tag."""
+MACHINE_TAG, CONTAINER_TAG = "samplemix/machine", "samplemix/container"
+"""Tags of where a run's process is: elsewhere its id says nothing."""
 TOLD_TAG = "samplemix/told"
 """Tag of a run whose failure the failure hook has been told."""
 REPORTS_TO_TAG = "samplemix/reports_to"
@@ -350,7 +353,20 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 def process_tags() -> dict[str, str]:
     """Return the tags by which a run's process is known, to tell a dead run from a running one."""
-    return {"samplemix/pid": str(os.getpid()), "samplemix/boot": boot_id()}
+    return {
+        "samplemix/pid": str(os.getpid()),
+        "samplemix/boot": boot_id(),
+        MACHINE_TAG: platform.node(),
+        CONTAINER_TAG: container_id(),
+    }
+
+
+def container_id() -> str:
+    """Return what tells containers of one machine apart: where process ids mean the same."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115  no file stands there
+    except OSError:
+        return ""
 
 
 def boot_id() -> str:

@@ -243,6 +243,26 @@ def test_a_run_whose_process_is_gone_is_shown_as_failed() -> None:
         assert instance.get_run_by_id(alive.run_id).status == dg.DagsterRunStatus.STARTED
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "is_reaped"),
+    [
+        ({"samplemix/container": "pid:[7]"}, False),
+        ({"samplemix/boot": "another", "samplemix/machine": "another"}, False),
+        ({"samplemix/boot": "of before a restart"}, True),
+    ],
+)
+def test_a_run_in_another_container_or_machine_is_not_ours_to_report(
+    elsewhere: dict[str, str], is_reaped: bool, definitions: dg.Definitions
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    tags = {**process_tags(), "samplemix/pid": str(gone.pid), **elsewhere}
+    job = definitions.resolve_job_def("score")
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        assert reap_dead_runs(instance) == ([run.run_id] if is_reaped else [])
+
+
 def test_the_schedule_skips_when_all_is_current_and_asks_when_not(
     finished: list[str],
     root: Path,
