@@ -67,6 +67,8 @@ class Hook(Section):
     """Command line that gets the same JSON on its standard input; no shell is between."""
     timeout: int = Field(default=10, ge=1, le=600)
     """Seconds to wait for either."""
+    format: Literal["plain", "slack", "openlineage"] = "plain"
+    """What the body is: our own, a message for Slack, or a run event of OpenLineage."""
 
     @field_validator("webhook")
     @classmethod

@@ -1,6 +1,7 @@
 """Everything Dagster sees of a project: ``build_defs(...)`` for everybody, ``defs`` for the UI.
 
-Tests and the command line call the same function as the UI does, with other arguments.
+Tests and the command line call the same function as the UI does, with other arguments; so does a
+team that has the project beside its own definitions, with a prefix before every name.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from samplemix_dagster.assets.inputs import inputs_assets
 from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.jobs import build_jobs
+from samplemix_dagster.names import Names, names_of
 from samplemix_dagster.resources import (
     ProjectResource,
     ProjectS3,
@@ -27,53 +29,73 @@ from samplemix_dagster.staleness import build_look, observe
 
 
 def build_defs(
-    project: Project | None = None, *, with_report: bool = True, config: Path | None = None
+    project: Project | None = None,
+    *,
+    config: Path | str | None = None,
+    key_prefix: str | Sequence[str] | None = None,
+    group_prefix: str | None = None,
+    with_report: bool = True,
+    executor: dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
-    """Return the definitions of a project.
+    """Return the definitions of a project, to be served alone or merged with others.
 
     Args:
         project: The project; the one that ``config`` names when absent.
-        with_report: Whether the dbt models are part of it.
         config: A configuration file; that of the environment or of this folder when absent.
-    """
-    if project is None:
-        project = open_project(config or config_path())
-    adopt_project(project)
-    steps = build_steps(project)
-    looks = _looks(project, steps)
-    assets: list[dg.AssetsDefinition] = [
-        step_asset(project, step, looks[step.asset]) for step in steps
-    ]
-    s3 = ProjectS3.of(project.config.s3)
-    resources: dict[str, object] = {
-        "project": ProjectResource(config_file=str(project.config_path), s3=s3),
-        # With no fields of its own: a run's configuration chooses no other way to S3.
-        "s3": dg.ResourceDefinition(lambda _: s3, config_schema={}),
-    }
-    if with_report:
-        from samplemix_dagster.assets.report import build_report_assets
+        key_prefix: Parts before every asset key, as a list or joined by ``/``; jobs, schedules,
+            sensors and resources have them too, joined by ``_``. No prefix when absent.
+        group_prefix: What is before each group; the key's prefix when absent.
+        with_report: Whether the dbt models are part of it.
+        executor: How runs that the project's own jobs do not start are executed; that of the
+            definitions around it when absent. Its own jobs run in one process.
 
-        report, more = build_report_assets(project)
-        assets += report if isinstance(report, Sequence) else [report]
-        resources |= more
-    jobs = build_jobs(with_report=with_report)
+    Raises:
+        ConfigError: The configuration has an error, or a prefix cannot stand before a name.
+    """
+    names = names_of(key_prefix, group_prefix)
+    if project is None:
+        project = open_project(Path(config) if config else config_path())
+    adopt_project(project)
+    assets = with_automation(_assets(project, names, with_report=with_report))
+    keys = [key for asset in assets for key in asset.keys]
+    jobs = build_jobs(with_report=with_report, names=names)
     return dg.Definitions(
-        assets=[*with_automation(assets), *inputs_assets(project, steps, observe)],
+        assets=[*assets, *inputs_assets(project, build_steps(project), observe, names)],
         jobs=jobs,
-        schedules=build_schedules(project, jobs, with_report=with_report),
-        sensors=[*build_sensors(project, jobs), build_look(project)],
-        resources=resources,
-        executor=dg.in_process_executor,
+        schedules=build_schedules(project, jobs, with_report=with_report, names=names),
+        sensors=[*build_sensors(project, jobs, keys, names), build_look(project, names)],
+        resources=_resources(project, names),
+        executor=executor,
     )
 
 
-def _looks(project: Project, steps: list[Step]) -> dict[str, Look]:
+def _assets(project: Project, names: Names, *, with_report: bool) -> list[dg.AssetsDefinition]:
+    steps = build_steps(project)
+    looks = _looks(project, steps, names)
+    assets = [step_asset(project, step, looks[step.asset], names) for step in steps]
+    if with_report:
+        from samplemix_dagster.assets.report import build_report_assets
+
+        assets.append(build_report_assets(project, names))
+    return assets
+
+
+def _resources(project: Project, names: Names) -> dict[str, object]:
+    s3 = ProjectS3.of(project.config.s3)
+    return {
+        names.of("project"): ProjectResource(config_file=str(project.config_path), s3=s3),
+        # With no fields of its own: a run's configuration chooses no other way to S3.
+        names.of("s3"): dg.ResourceDefinition(lambda _: s3, config_schema={}),
+    }
+
+
+def _looks(project: Project, steps: list[Step], names: Names) -> dict[str, Look]:
     looks = {**shards.LOOKS, **quality.LOOKS, **diversity.LOOKS, **beta.looks(project)}
     for name, settings in project.config.references.items():
         is_trained = settings.bootstrap is not None
         looks[f"reference_model/{name}"] = reference.look(name, is_trained=is_trained)
     for name in project.config.mixtures:
-        looks[f"mixture/{name}"] = mixture.look(project, name)
+        looks[f"mixture/{name}"] = mixture.look(project, name, names)
         looks[f"export/{name}"] = export.look(name)
     for step in steps:
         if step.asset.startswith("metric_fit/"):
@@ -87,4 +109,4 @@ def _looks(project: Project, steps: list[Step]) -> dict[str, Look]:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions of the project that the environment names, when they are asked for."""
-    return build_defs()
+    return build_defs(executor=dg.in_process_executor)

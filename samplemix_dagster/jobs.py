@@ -23,6 +23,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.engine.watching import in_words, wait_until_settled
 from samplemix_dagster.launch import RunReport, run_stale
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
 
 PUBLISH, READ_SHARDS = "publish", "read_shards"
@@ -43,18 +44,20 @@ _JOBS = {
 }
 
 
-def build_jobs(*, with_report: bool = True) -> list[Any]:
+def build_jobs(*, with_report: bool = True, names: Names = PLAIN) -> list[Any]:
     """Return the jobs ``score``, ``mix`` and ``publish``, and the reading of one source.
 
     Dagster has no public type for both a job and a job over assets.
     """
     found = [
-        _job(name, tuple(group for group in groups if with_report or group != "report"), text)
+        _job(
+            names, name, tuple(group for group in groups if with_report or group != "report"), text
+        )
         for name, (groups, text) in _JOBS.items()
     ]
     reading = dg.define_asset_job(
-        READ_SHARDS,
-        selection=dg.AssetSelection.assets("raw_shards"),
+        names.of(READ_SHARDS),
+        selection=dg.AssetSelection.assets(names.key("raw_shards")),
         description=(
             "Reads the new and changed shards of one source. The sensor new_shards asks for it "
             "while automation does the rest."
@@ -64,12 +67,13 @@ def build_jobs(*, with_report: bool = True) -> list[Any]:
     return [*found, reading]
 
 
-def _job(name: str, groups: tuple[str, ...], description: str) -> dg.JobDefinition:
-    @dg.op(name=f"{name}_what_is_stale", description=description)
+def _job(names: Names, name: str, groups: tuple[str, ...], description: str) -> dg.JobDefinition:
+    @dg.op(name=names.of(f"{name}_what_is_stale"), description=description)
+    @names.hand_project
     def run_what_is_stale(context: dg.OpExecutionContext, project: ProjectResource) -> None:
-        run_job(context, project.open(), name, groups)
+        run_job(context, project.open(), name, groups, names)
 
-    @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
+    @dg.job(name=names.of(name), description=description, executor_def=dg.in_process_executor)
     def job() -> None:
         run_what_is_stale()
 
@@ -77,7 +81,11 @@ def _job(name: str, groups: tuple[str, ...], description: str) -> dg.JobDefiniti
 
 
 def run_job(
-    context: dg.OpExecutionContext, project: Project, name: str, groups: tuple[str, ...]
+    context: dg.OpExecutionContext,
+    project: Project,
+    name: str,
+    groups: tuple[str, ...],
+    names: Names = PLAIN,
 ) -> None:
     """Bring some groups up to date; a job that started by itself leaves unsettled files.
 
@@ -100,6 +108,7 @@ def run_job(
         with_report="report" in groups,
         on_event=context.log.info,
         tags=tags,
+        names=names,
     )
     context.add_output_metadata(_summary(report))
     note_failures(project, report.failures, report.failed_assets)

@@ -7,8 +7,9 @@ instance. A partition's failure leaves the others done; what depends on it is no
 
 import contextlib
 import os
+import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -17,9 +18,11 @@ import dagster as dg
 
 from samplemix_dagster.assets.asset import (
     CAN_PASS_TAG,
+    CONTAINER_TAG,
+    MACHINE_TAG,
     REPORTS_TO_TAG,
-    asset_key,
     boot_id,
+    container_id,
     process_tags,
 )
 from samplemix_dagster.checks import REJECTED_CHECK
@@ -32,6 +35,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.errors import DamagedError
+from samplemix_dagster.names import PLAIN, Names
 
 Listener = Callable[[str], None]
 
@@ -70,6 +74,7 @@ def run_stale(
     on_event: Listener | None = None,
     tags: dict[str, str] | None = None,
     quiet: bool = False,
+    names: Names = PLAIN,
 ) -> RunReport:
     """Run every stale step, in order of phases, and say what was done.
 
@@ -82,10 +87,11 @@ def run_stale(
         on_event: Told in a sentence what starts.
         tags: More tags for every run.
         quiet: Whether to keep Dagster's own log off the console.
+        names: What the definitions are called.
     """
     project.refresh()
     reap_dead_runs(instance)
-    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet)
+    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet, names)
     every = build_steps(project)
     chosen = every if steps is None else steps
     for attempt in range(MOST_REPAIRS + 1):
@@ -127,10 +133,12 @@ class _Runner:
         on_event: Listener,
         tags: dict[str, str],
         quiet: bool,
+        names: Names,
     ) -> None:
         level = "CRITICAL" if quiet else "INFO"
         self.run_config = {"loggers": {"console": {"config": {"log_level": level}}}}
         self.project = project
+        self.names = names
         self.instance = instance
         self.job = repository.get_implicit_global_asset_job_def()
         self.resources = repository
@@ -187,7 +195,7 @@ class _Runner:
 
     def _run(self, tasks: list[Task]) -> None:
         partition = tasks[0].partition
-        keys = [asset_key(task.step.asset) for task in tasks]
+        keys = [self.names.key(task.step.asset) for task in tasks]
         where = f" [{partition}]" if partition else ""
         self.on_event(", ".join(task.step.asset for task in tasks) + where)
         result = self.job.execute_in_process(
@@ -202,22 +210,22 @@ class _Runner:
         _stop_if_interrupted(result)
         seconds = _seconds(result)
         for task in tasks:
-            key = asset_key(task.step.asset)
+            key = self.names.key(task.step.asset)
             if key in seconds:
                 self._note(task, seconds[key])
             else:
                 self.broken.add(task.step.asset)
                 self.report.failed_assets.add(task.step.asset)
-        for asset, failure in _failures(result):
+        for asset, failure in _failures(result, self.names):
             self.report.failures.append(f"{asset}{where}: {failure}")
         self._warn(result)
-        for asset, failure in _failed_checks(result):
+        for asset, failure in _failed_checks(result, self.names):
             self.broken |= {task.step.asset for task in tasks}
             self.report.failed_assets.add(asset)
             self.report.failures.append(f"{asset}{where}: {failure}")
 
     def _warn(self, result: dg.ExecuteInProcessResult) -> None:
-        for asset, words in _failed_checks(result, dg.AssetCheckSeverity.WARN):
+        for asset, words in _failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
             warning = {"kind": "check", "where": asset, "words": words}
             if warning not in self.report.warnings:
                 self.report.warnings.append(warning)
@@ -253,14 +261,14 @@ class _Runner:
         result = self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
-            asset_selection=report_keys(self.project),
+            asset_selection=report_keys(self.project, self.names),
             tags=self.tags,
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
         _stop_if_interrupted(result)
         self._warn(result)
-        found = [*_failures(result), *_failed_checks(result)]
+        found = [*_failures(result, self.names), *_failed_checks(result, self.names)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
             self.report.done.append(
@@ -304,18 +312,13 @@ def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
             raise KeyboardInterrupt
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+def _failures(result: dg.ExecuteInProcessResult, names: Names) -> list[tuple[str, str]]:
     """Return (asset, sentence) of each step that failed by itself, not by a check of its own."""
     return [
-        (asset_of(event.step_key), failure_sentence(event.step_failure_data.error))
+        (names.asset_of_step(event.step_key), failure_sentence(event.step_failure_data.error))
         for event in result.get_step_failure_events()
         if not is_failed_check(event.step_failure_data.error)
     ]
-
-
-def asset_of(step_key: str | None) -> str:
-    """Return the asset that a step makes."""
-    return (step_key or "").replace("__", "/")
 
 
 def is_failed_check(error: Any) -> bool:
@@ -334,6 +337,7 @@ def failure_sentence(error: Any, default: str = "failed") -> str:
 
 def _failed_checks(
     result: dg.ExecuteInProcessResult,
+    names: Names,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> list[tuple[str, str]]:
     """Return (asset, sentence) of each check of a kind that did not hold, a sentence once.
@@ -342,7 +346,7 @@ def _failed_checks(
     """
     found = [
         (
-            evaluation.asset_key.to_user_string(),
+            names.asset(evaluation.asset_key),
             evaluation.description or f"the check {evaluation.check_name} did not hold",
         )
         for evaluation in result.get_asset_check_evaluations()
@@ -354,7 +358,10 @@ def _failed_checks(
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report runs as failed whose process is gone: they would look as if they ran for ever."""
+    """Report runs as failed whose process is gone: they would look as if they ran for ever.
+
+    Of a run on another machine or in another container nothing is known, so it is left alone.
+    """
     reaped = []
     unfinished = [
         dg.DagsterRunStatus.NOT_STARTED,
@@ -363,7 +370,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ]
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
         pid = run.tags.get("samplemix/pid")
-        if pid is None or _is_alive(int(pid), run.tags.get("samplemix/boot", "")):
+        if pid is None or not _is_here(run.tags) or _is_alive(int(pid), run.tags):
             continue
         instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
         instance.report_run_failed(run, "The process of this run is gone.")
@@ -371,8 +378,15 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return reaped
 
 
-def _is_alive(pid: int, boot: str) -> bool:
-    if boot != boot_id():
+def _is_here(tags: Mapping[str, str]) -> bool:
+    """Whether a run's process is, or was before a restart, on this machine, in this container."""
+    if tags.get("samplemix/boot", "") == boot_id():
+        return tags.get(CONTAINER_TAG, container_id()) == container_id()
+    return tags.get(MACHINE_TAG, platform.node()) == platform.node()
+
+
+def _is_alive(pid: int, tags: Mapping[str, str]) -> bool:
+    if tags.get("samplemix/boot", "") != boot_id():
         return False
     try:
         os.kill(pid, 0)

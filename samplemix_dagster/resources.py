@@ -119,8 +119,8 @@ class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigError: It does.
         """
-        stated = run_config.get("resources", {}).get("project", {})
-        if not stated or not _defined:
+        # Under a prefix the resource has another key, so whatever is stated is looked at.
+        if not run_config.get("resources") or not _defined:
             return
         path = Path(self.config_file).resolve()
         if str(path) not in _defined:

@@ -11,6 +11,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching import in_words, look_at_all
 from samplemix_dagster.jobs import PUBLISH
 from samplemix_dagster.launch import reap_dead_runs
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
 from samplemix_dagster.storage.dbt_project import report_reason
 
@@ -20,13 +21,14 @@ def build_schedules(
     jobs: Sequence[Any],
     *,
     with_report: bool = True,
+    names: Names = PLAIN,
 ) -> list[dg.ScheduleDefinition]:
     """Return the nightly schedule; it starts switched off, and the UI switches it on."""
-    publish = next(job for job in jobs if job.name == PUBLISH)
+    publish = next(job for job in jobs if job.name == names.of(PUBLISH))
     settings = project.config.schedule
 
     @dg.schedule(
-        name="nightly",
+        name=names.of("nightly"),
         job=publish,
         cron_schedule=settings.rescore,
         execution_timezone=settings.timezone,
@@ -35,6 +37,7 @@ def build_schedules(
             "export, report. Skips when all is current."
         ),
     )
+    @names.hand_project
     def nightly(
         context: dg.ScheduleEvaluationContext, project: ProjectResource
     ) -> dg.RunRequest | dg.SkipReason:

@@ -6,7 +6,7 @@ configured. What a look finds is in ``engine/watching.py``; the nightly run is i
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -22,7 +22,8 @@ from samplemix_dagster.engine.hooks import tell_failure
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching import Finding, digest_of, in_words, look_at_all
 from samplemix_dagster.jobs import PUBLISH, READ_SHARDS
-from samplemix_dagster.launch import asset_of, failure_sentence, is_failed_check, reap_dead_runs
+from samplemix_dagster.launch import failure_sentence, is_failed_check, reap_dead_runs
+from samplemix_dagster.names import PLAIN, Belongings, Names
 from samplemix_dagster.resources import ProjectResource
 
 AUTOMATION = "follow_changes"
@@ -37,18 +38,37 @@ _AT_WORK = [
 _TAG_CHARACTERS = 250
 
 
-def build_sensors(project: Project, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
-    """Return the sensors of a project."""
+def build_sensors(
+    project: Project,
+    jobs: Sequence[Any],
+    assets: Iterable[dg.AssetKey],
+    names: Names = PLAIN,
+) -> list[dg.SensorDefinition]:
+    """Return the sensors of a project, which look at its own assets and runs alone.
+
+    Args:
+        project: The project.
+        jobs: Its jobs.
+        assets: The keys of its assets.
+        names: What the definitions are called.
+    """
+    ours = Belongings(keys=frozenset(assets), jobs=frozenset(job.name for job in jobs))
     # Dagster warns of its own parameter whenever it copies a sensor.
     warnings.filterwarnings("ignore", "Parameter `owners`", dg.BetaWarning)
-    return [_new_shards(project, jobs), _follow_changes(), _tell_failures(project)]
+    return [
+        _new_shards(project, jobs, ours, names),
+        _follow_changes(ours, names),
+        _tell_failures(project, ours, names),
+    ]
 
 
-def _new_shards(project: Project, jobs: Sequence[Any]) -> dg.SensorDefinition:
-    asked = [job for job in jobs if job.name in {PUBLISH, READ_SHARDS}]
+def _new_shards(
+    project: Project, jobs: Sequence[Any], ours: Belongings, names: Names
+) -> dg.SensorDefinition:
+    asked = [job for job in jobs if job.name in {names.of(PUBLISH), names.of(READ_SHARDS)}]
 
     @dg.sensor(
-        name="new_shards",
+        name=names.of("new_shards"),
         jobs=asked,
         minimum_interval_seconds=project.config.sensor.interval,
         description=(
@@ -57,16 +77,29 @@ def _new_shards(project: Project, jobs: Sequence[Any]) -> dg.SensorDefinition:
             "Files that are still being written wait."
         ),
     )
+    @names.hand_project
     def new_shards(
         context: dg.SensorEvaluationContext, project: ProjectResource
     ) -> dg.SensorResult:
-        return tick(context, project.open())
+        return tick(context, project.open(), ours, names)
 
     return new_shards
 
 
-def tick(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
-    """Look once, and say what is asked for, or why nothing is."""
+def tick(
+    context: dg.SensorEvaluationContext,
+    project: Project,
+    ours: Belongings | None = None,
+    names: Names = PLAIN,
+) -> dg.SensorResult:
+    """Look once, and say what is asked for, or why nothing is.
+
+    Args:
+        context: Dagster's.
+        project: The project.
+        ours: Which runs are the project's; all of the instance when absent.
+        names: What the definitions are called.
+    """
     reap_dead_runs(context.instance)
     findings = look_at_all(project)
     words = in_words(findings)
@@ -76,10 +109,10 @@ def tick(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResu
         return _skip(words, before, words)
     if any(found.moving for found in findings):
         return _skip(f"{words}. Nothing is asked for until these files are settled.", before, words)
-    if context.instance.get_run_records(dg.RunsFilter(statuses=_AT_WORK), limit=1):
+    if _is_at_work(context.instance, ours):
         more = "A run is at work; they are asked for when it has ended."
         return _skip(f"{words}. {more}", before, words)
-    digest = digest_of(findings) if taken else str(before["finding"])
+    digest = names.of(digest_of(findings)) if taken else str(before["finding"])
     attempt = 1
     if before.get("finding") == digest:
         attempt = int(before["attempt"])
@@ -91,7 +124,7 @@ def tick(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResu
         words = words if taken else "the run that was asked for ended early: it is asked for again"
     context.log.info(words)
     return dg.SensorResult(
-        run_requests=_requests(context.instance, taken, digest, words, attempt),
+        run_requests=_requests(context.instance, taken, digest, words, attempt, names),
         cursor=_cursor(words, digest, attempt),
     )
 
@@ -110,8 +143,18 @@ def _cursor(words: str, digest: str, attempt: int) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _is_at_work(instance: dg.DagsterInstance, ours: Belongings | None) -> bool:
+    runs = instance.get_runs(dg.RunsFilter(statuses=_AT_WORK))
+    return any(ours is None or ours.has(run) for run in runs)
+
+
 def _requests(
-    instance: dg.DagsterInstance, taken: list[Finding], digest: str, words: str, attempt: int
+    instance: dg.DagsterInstance,
+    taken: list[Finding],
+    digest: str,
+    words: str,
+    attempt: int,
+    names: Names,
 ) -> list[dg.RunRequest]:
     key = f"{digest}-{attempt}"
     tags = {
@@ -120,12 +163,12 @@ def _requests(
         FOUND_TAG: words[:_TAG_CHARACTERS],
         "samplemix/attempt": str(attempt),
     }
-    if not automation_is_on(instance):
-        return [dg.RunRequest(run_key=key, job_name=PUBLISH, tags=tags)]
+    if not automation_is_on(instance, names):
+        return [dg.RunRequest(run_key=key, job_name=names.of(PUBLISH), tags=tags)]
     return [
         dg.RunRequest(
             run_key=f"{key}-{found.partition}",
-            job_name=READ_SHARDS,
+            job_name=names.of(READ_SHARDS),
             partition_key=found.partition,
             tags=tags,
         )
@@ -133,10 +176,10 @@ def _requests(
     ]
 
 
-def automation_is_on(instance: dg.DagsterInstance) -> bool:
+def automation_is_on(instance: dg.DagsterInstance, names: Names = PLAIN) -> bool:
     """Whether the sensor of the automation conditions is switched on."""
     return any(
-        state.instigator_name == AUTOMATION and state.status.value == "RUNNING"
+        state.instigator_name == names.of(AUTOMATION) and state.status.value == "RUNNING"
         for state in instance.all_instigator_state()
     )
 
@@ -184,11 +227,11 @@ def _read_cursor(cursor: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _follow_changes() -> dg.SensorDefinition:
+def _follow_changes(ours: Belongings, names: Names) -> dg.SensorDefinition:
     """The automation conditions of the assets, evaluated by the daemon."""
     return dg.AutomationConditionSensorDefinition(
-        name=AUTOMATION,
-        target=dg.AssetSelection.all(),
+        name=names.of(AUTOMATION),
+        target=dg.AssetSelection.assets(*sorted(ours.keys)),
         minimum_interval_seconds=15,
         description=(
             "Runs an asset when the data version of something it reads has changed, or its own "
@@ -201,11 +244,11 @@ def _follow_changes() -> dg.SensorDefinition:
     )
 
 
-def _failures_of(context: dg.RunFailureSensorContext) -> list[str]:
+def _failures_of(context: dg.RunFailureSensorContext, names: Names) -> list[str]:
     """Return a sentence for each step and each blocking check that failed, else one for the run."""
     run = context.dagster_run
     found = [
-        f"{asset_of(event.step_key)}: {failure_sentence(event.step_failure_data.error)}"
+        f"{names.asset_of_step(event.step_key)}: {failure_sentence(event.step_failure_data.error)}"
         for event in context.get_step_failure_events()
         if not is_failed_check(event.step_failure_data.error)
     ]
@@ -217,16 +260,16 @@ def _failures_of(context: dg.RunFailureSensorContext) -> list[str]:
         check = event.asset_check_evaluation_data if event else None
         if check and not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
             why = check.description or f"the check {check.check_name} did not hold"
-            found.append(f"{check.asset_key.to_user_string()}: {why}")
+            found.append(f"{names.asset(check.asset_key)}: {why}")
     text = context.failure_event.message or "the run failed"
     return list(dict.fromkeys(found)) or [f"{run.job_name}: {text}"]
 
 
-def _tell_failures(project: Project) -> dg.SensorDefinition:
+def _tell_failures(project: Project, ours: Belongings, names: Names) -> dg.SensorDefinition:
     is_wanted = project.config.hooks.failure is not None
 
     @dg.run_failure_sensor(
-        name="tell_failures",
+        name=names.of("tell_failures"),
         default_status=(
             dg.DefaultSensorStatus.RUNNING if is_wanted else dg.DefaultSensorStatus.STOPPED
         ),
@@ -236,17 +279,20 @@ def _tell_failures(project: Project) -> dg.SensorDefinition:
             "started. Jobs and the command line call it themselves, at their end."
         ),
     )
+    @names.hand_project
     def tell_failures(
         context: dg.RunFailureSensorContext, project: ProjectResource
     ) -> dg.SkipReason | None:
         run = context.dagster_run
+        if not ours.has(run):
+            return dg.SkipReason("It is no run of this project.")
         if TOLD_TAG in run.tags or REPORTS_TO_TAG in run.tags:
             return dg.SkipReason("What ran it has told of it.")
         opened = project.open()
         if opened.config.hooks.failure is None:
             return dg.SkipReason("samplemix.yaml has no hooks.failure.")
-        where = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ()))
-        failures = _failures_of(context)
+        where = ", ".join(sorted(names.asset(key) for key in run.asset_selection or ()))
+        failures = _failures_of(context, names)
         for problem in tell_failure(opened, failures, [run.run_id], where or run.job_name):
             context.log.warning(problem)
         return None

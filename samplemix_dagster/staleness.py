@@ -30,7 +30,6 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.loader import LoadingContext
 
-from samplemix_dagster.assets.asset import asset_key
 from samplemix_dagster.assets.inputs import inputs_key, inputs_partition
 from samplemix_dagster.checks import IS_CURRENT_CHECK
 from samplemix_dagster.core.hashing import fingerprint
@@ -40,6 +39,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stated_versions import stated_version
 from samplemix_dagster.errors import InputError, SampleMixError
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
 
 LOOK_SENSOR = "observe_inputs"
@@ -78,7 +78,10 @@ class Seen:
 
 
 def look_and_note(
-    project: Project, instance: dg.DagsterInstance, repository: dg.RepositoryDefinition
+    project: Project,
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
+    names: Names = PLAIN,
 ) -> Seen:
     """Compare the plan with what Dagster says, and make Dagster say what the plan says.
 
@@ -86,12 +89,13 @@ def look_and_note(
         project: The project as its configuration is now.
         instance: The instance whose log is read and written.
         repository: The definitions that the instance's pages show.
+        names: What the project's definitions are called there.
     """
     project.refresh()
     planner = Planner(project, counts=False)
     plan = planner.plan()
     stale = {(task.step.asset, task.partition): task.why for task in plan.tasks}
-    mirror = _Mirror(instance, repository, project)
+    mirror = _Mirror(instance, repository, project, names)
     for step in planner.steps:
         if not mirror.knows(step):
             continue
@@ -107,17 +111,22 @@ def look_and_note(
     )
 
 
-def observe(context: dg.OpExecutionContext, project: ProjectResource) -> None:
+def observe(context: dg.OpExecutionContext, project: ProjectResource, names: Names) -> None:
     """Look because a person asked, and say what was seen."""
-    seen = look_and_note(project.open_anew(), context.instance, context.repository_def)
+    seen = look_and_note(project.open_anew(), context.instance, context.repository_def, names)
     context.log.info("%s", seen.in_words)
 
 
-def build_look(project: Project) -> dg.SensorDefinition:
+def build_look(project: Project, names: Names) -> dg.SensorDefinition:
     """Return the sensor that looks by itself: it is on from the start, and starts no run."""
 
-    @dg.sensor(
-        name=LOOK_SENSOR,
+    def observe_inputs(
+        context: dg.SensorEvaluationContext, project: ProjectResource
+    ) -> dg.SensorResult:
+        return _tick(context, project, names)
+
+    return dg.sensor(
+        name=names.of(LOOK_SENSOR),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=max(_LEAST_SECONDS, project.config.sensor.interval),
         description=(
@@ -125,16 +134,12 @@ def build_look(project: Project) -> dg.SensorDefinition:
             "assets are stale and why, so that these pages say what `samplemix plan` says. It "
             "starts no run."
         ),
-    )
-    def observe_inputs(
-        context: dg.SensorEvaluationContext, project: ProjectResource
-    ) -> dg.SensorResult:
-        return _tick(context, project)
-
-    return observe_inputs
+    )(names.hand_project(observe_inputs))
 
 
-def _tick(context: dg.SensorEvaluationContext, resource: ProjectResource) -> dg.SensorResult:
+def _tick(
+    context: dg.SensorEvaluationContext, resource: ProjectResource, names: Names
+) -> dg.SensorResult:
     """Look, unless nothing that a look sees has moved since the last one."""
     assert context.repository_def is not None  # noqa: S101  a sensor's context has one
     try:
@@ -142,7 +147,8 @@ def _tick(context: dg.SensorEvaluationContext, resource: ProjectResource) -> dg.
         moved = _what_is_seen(project, context.instance)
         before, _, words = (context.cursor or "").partition(" ")
         if before != moved or not words:
-            words = look_and_note(project, context.instance, context.repository_def).in_words
+            seen = look_and_note(project, context.instance, context.repository_def, names)
+            words = seen.in_words
             # What was just noted is no news to the next tick.
             moved = _what_is_seen(project, context.instance)
     except SampleMixError as error:
@@ -195,9 +201,11 @@ class _Mirror:
         instance: dg.DagsterInstance,
         repository: dg.RepositoryDefinition,
         project: Project,
+        names: Names,
     ) -> None:
         self.instance = instance
         self.graph = repository.asset_graph
+        self.names = names
         self.recipes = Recipes(project)
         self.partitions = set(project.partitions)
         self.num_noted = 0
@@ -208,16 +216,16 @@ class _Mirror:
 
     def knows(self, step: Step) -> bool:
         """Whether Dagster's definitions have an asset, with all partitions of the project."""
-        if not self.graph.has(asset_key(step.asset)):
+        if not self.graph.has(self.names.key(step.asset)):
             return False
-        cut = self.graph.get(asset_key(step.asset)).partitions_def
+        cut = self.graph.get(self.names.key(step.asset)).partitions_def
         return not step.is_partitioned or (
             cut is not None and self.partitions <= {*cut.get_partition_keys()}
         )
 
     def agree(self, step: Step, partition: str, why: str | None) -> None:
         """Make Dagster say of an asset what the plan says."""
-        key = asset_key(step.asset)
+        key = self.names.key(step.asset)
         status = self._ask.get_status(key, partition or None)
         if status == StaleStatus.MISSING:
             if why is None:
@@ -236,13 +244,13 @@ class _Mirror:
     def _last(self, step: Step, partition: str) -> Any:
         """Return the event of an asset's last materialisation."""
         return self.instance.get_latest_data_version_record(
-            asset_key(step.asset), is_source=False, partition_key=partition or None
+            self.names.key(step.asset), is_source=False, partition_key=partition or None
         )
 
     def _looks_at_inputs(self, step: Step, partition: str) -> bool:
         """Whether a materialisation noted up to which event it knew what it stands on."""
         found = extract_data_provenance_from_entry(self._last(step, partition).event_log_entry)
-        key = inputs_key(step.group)
+        key = inputs_key(step.group, self.names)
         return found is not None and found.input_storage_ids.get(key) is not None
 
     def _mark(self, step: Step, partition: str, why: str) -> str:
@@ -254,7 +262,7 @@ class _Mirror:
         self.num_noted += 1
         self.instance.report_runless_asset_event(
             dg.AssetObservation(
-                inputs_key(step.group),
+                inputs_key(step.group, self.names),
                 partition=inputs_partition(step.asset, partition),
                 metadata={"asset": step.asset, "why": why or "it is current"},
                 tags={DATA_VERSION_TAG: version},
@@ -276,7 +284,7 @@ class _Mirror:
 
     def _note(self, step: Step, partition: str, version: str, metadata: Mapping[str, Any]) -> None:
         self.num_noted += 1
-        key = asset_key(step.asset)
+        key = self.names.key(step.asset)
         tags = {
             DATA_VERSION_TAG: version,
             DATA_VERSION_IS_USER_PROVIDED_TAG: "true",

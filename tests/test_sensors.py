@@ -192,7 +192,7 @@ def test_a_request_that_never_became_a_run_is_made_again_with_the_same_key(senso
 def test_with_automation_on_only_the_changed_sources_are_read(
     sensor: Sensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "automation_is_on", lambda _: True)
+    monkeypatch.setattr(sensors, "automation_is_on", lambda *_: True)
     add_a_shard(sensor.root)
     write_shard(sensor.root, "web", 5, shard_rows("web", 5, 8))
     sensor.skipped()

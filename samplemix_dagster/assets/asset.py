@@ -6,6 +6,7 @@ here. Nothing here knows a number.
 
 import contextlib
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster import checks
-from samplemix_dagster.assets.inputs import inputs_dep, inputs_key
+from samplemix_dagster.assets.inputs import inputs_dep
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.estimates import foreseen, note_measurement, scoring_flops
-from samplemix_dagster.engine.flow import GROUPS, Call, Step
+from samplemix_dagster.engine.flow import Call, Step
 from samplemix_dagster.engine.hooks import tell_new_version
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Planner, Task
@@ -25,6 +26,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.engine.repair import repair
 from samplemix_dagster.errors import DamagedError, TransientError
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
 from samplemix_dagster.tables import Table
@@ -36,6 +38,8 @@ CAN_PASS_TAG = "samplemix/can_pass"  # noqa: S105  a tag's name
 """Tag of a run that failed for a reason that can pass."""
 LASTS_TAG = "samplemix/lasts"
 """Tag of a run that failed for a reason that lasts; a run that was killed has no such tag."""
+MACHINE_TAG, CONTAINER_TAG = "samplemix/machine", "samplemix/container"
+"""Tags of where a run's process is: elsewhere its id says nothing."""
 TOLD_TAG = "samplemix/told"
 """Tag of a run whose failure the failure hook has been told."""
 REPORTS_TO_TAG = "samplemix/reports_to"
@@ -66,10 +70,12 @@ class Look:
 
 def asset_key(asset: str) -> dg.AssetKey:
     """Return the key of an asset's name: ``mixture/default`` has two parts."""
-    return dg.AssetKey(asset.split("/"))
+    return PLAIN.key(asset)
 
 
-def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
+def when_changed(
+    upstream: Iterable[dg.AssetKey], observed: Iterable[dg.AssetKey] = ()
+) -> dg.AutomationCondition:
     """Run when the *data version* of a dependency changed, not when it was made again.
 
     It waits until everything upstream is done, however far: an asset that starts as soon as one of
@@ -78,13 +84,14 @@ def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
 
     Args:
         upstream: Every asset upstream, near and far.
+        observed: Dependencies that are looked at, not made. They mirror the plan for the eyes of
+            people, and start nothing.
     """
     condition = dg.AutomationCondition
-    # What is observed mirrors the plan, for the eyes of people: it starts nothing.
-    observed = dg.AssetSelection.assets(*(inputs_key(group) for group in GROUPS[:-1]))
+    looked_at = dg.AssetSelection.assets(*sorted(observed))
     changed = (
         condition.newly_missing()
-        | condition.any_deps_match(condition.data_version_changed()).ignore(observed)
+        | condition.any_deps_match(condition.data_version_changed()).ignore(looked_at)
         | condition.code_version_changed()
     ).since_last_handled()
     unfinished = (
@@ -93,7 +100,7 @@ def when_changed(upstream: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
         | condition.will_be_requested()
         | condition.execution_failed()
     ).with_label("is to run, runs or failed")
-    is_lacking = condition.any_deps_missing().ignore(observed)
+    is_lacking = condition.any_deps_missing().ignore(looked_at)
     ready = changed & ~is_lacking & ~condition.in_progress()
     for key in sorted(upstream):
         ready &= ~condition.asset_matches(key, unfinished)
@@ -106,22 +113,24 @@ def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
     deps = {
         spec.key: {dep.asset_key for dep in spec.deps} for asset in given for spec in asset.specs
     }
-    deps = {key: found & deps.keys() for key, found in deps.items()}  # without what is observed
+    observed = {dep for found in deps.values() for dep in found} - deps.keys()
 
     def conditioned(spec: dg.AssetSpec) -> dg.AssetSpec:
         upstream, pending = set[dg.AssetKey](), [spec.key]
         while pending:
-            found = deps.get(pending.pop(), set()) - upstream
+            found = deps[pending.pop()] - upstream - observed
             upstream |= found
             pending += found
-        return spec.replace_attributes(automation_condition=when_changed(upstream))
+        return spec.replace_attributes(automation_condition=when_changed(upstream, observed))
 
     return list(dg.map_asset_specs(conditioned, given))
 
 
-def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
+def step_asset(
+    project: Project, step: Step, look: Look, names: Names = PLAIN
+) -> dg.AssetsDefinition:
     """Return the asset of a step."""
-    key = asset_key(step.asset)
+    key = names.key(step.asset)
     metadata: dict[str, Any] = {}
     if look.tables:
         metadata["dagster/column_schema"] = column_schema(look.tables[0])
@@ -129,17 +138,18 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         description=look.description,
-        group_name=step.group,
+        group_name=names.group(step.group),
         kinds=set(look.kinds),
         owners=[OWNER],
         tags={"stage": step.group},
-        deps=[*(asset_key(name) for name in step.deps), inputs_dep(project, step)],
+        deps=[*(names.key(name) for name in step.deps), inputs_dep(project, step, names)],
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
         metadata=metadata,
         output_required=True,
     )
+    @names.hand_project
     def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
         opened = begin(context, project)
         partition = context.partition_key if context.has_partition_key else ""
@@ -351,7 +361,20 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 def process_tags() -> dict[str, str]:
     """Return the tags by which a run's process is known, to tell a dead run from a running one."""
-    return {"samplemix/pid": str(os.getpid()), "samplemix/boot": boot_id()}
+    return {
+        "samplemix/pid": str(os.getpid()),
+        "samplemix/boot": boot_id(),
+        MACHINE_TAG: platform.node(),
+        CONTAINER_TAG: container_id(),
+    }
+
+
+def container_id() -> str:
+    """Return what tells containers of one machine apart: where process ids mean the same."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115  no file stands there
+    except OSError:
+        return ""
 
 
 def boot_id() -> str:

@@ -13,14 +13,15 @@ import dagster as dg
 
 from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.names import Names
 from samplemix_dagster.resources import ProjectResource
 
-Look = Callable[[dg.OpExecutionContext, ProjectResource], None]
+Look = Callable[[dg.OpExecutionContext, ProjectResource, Names], None]
 
 
-def inputs_key(group: str) -> dg.AssetKey:
+def inputs_key(group: str, names: Names) -> dg.AssetKey:
     """Return the key of what a stage stands on."""
-    return dg.AssetKey(["inputs", group])
+    return names.key(f"inputs/{group}")
 
 
 def inputs_partition(asset: str, partition: str = "") -> str:
@@ -28,7 +29,7 @@ def inputs_partition(asset: str, partition: str = "") -> str:
     return f"{asset} [{partition}]" if partition else asset
 
 
-def inputs_dep(project: Project, step: Step) -> dg.AssetDep:
+def inputs_dep(project: Project, step: Step, names: Names) -> dg.AssetDep:
     """Return the dependency of an asset on what it stands on: on its own partition there alone."""
     mapping: dg.PartitionMapping
     if step.is_partitioned:
@@ -37,31 +38,40 @@ def inputs_dep(project: Project, step: Step) -> dg.AssetDep:
         )
     else:
         mapping = dg.SpecificPartitionsPartitionMapping([inputs_partition(step.asset)])
-    return dg.AssetDep(inputs_key(step.group), partition_mapping=mapping)
+    return dg.AssetDep(inputs_key(step.group, names), partition_mapping=mapping)
 
 
-def inputs_assets(project: Project, steps: Iterable[Step], look: Look) -> list[dg.SourceAsset]:
+def inputs_assets(
+    project: Project, steps: Iterable[Step], look: Look, names: Names
+) -> list[dg.SourceAsset]:
     """Return the observed asset of each stage.
 
     Args:
         project: The project.
         steps: Every step.
         look: Called when a person asks for an observation: it notes what it sees.
+        names: What the project's definitions are called.
     """
     # Dagster calls its own function beta whenever it is used.
     warnings.filterwarnings("ignore", "Function `observable_source_asset`", dg.BetaWarning)
     keys: dict[str, list[str]] = {}
     for step in steps:
-        names = project.partitions if step.is_partitioned else [""]
-        keys.setdefault(step.group, []).extend(inputs_partition(step.asset, n) for n in names)
-    return [_inputs(group, found, look) for group, found in keys.items()]
+        cut = project.partitions if step.is_partitioned else [""]
+        keys.setdefault(step.group, []).extend(inputs_partition(step.asset, name) for name in cut)
+    return [_inputs(group, found, look, names) for group, found in keys.items()]
 
 
-def _inputs(group: str, partitions: list[str], look: Look) -> dg.SourceAsset:
-    @dg.observable_source_asset(
-        key=inputs_key(group),
+def _inputs(group: str, partitions: list[str], look: Look, names: Names) -> dg.SourceAsset:
+    def inputs(
+        context: dg.OpExecutionContext, project: ProjectResource
+    ) -> dg.DataVersionsByPartition:
+        look(context, project, names)
+        return dg.DataVersionsByPartition({})
+
+    return dg.observable_source_asset(
+        key=inputs_key(group, names),
         partitions_def=dg.StaticPartitionsDefinition(partitions),
-        group_name=group,
+        group_name=names.group(group),
         description=(
             f"What the assets of the stage {group!r} stand on, as far as it is no asset: the "
             "sections of samplemix.yaml that they read, files of the sources, models, what is "
@@ -69,11 +79,4 @@ def _inputs(group: str, partitions: list[str], look: Look) -> dg.SourceAsset:
             "again, and why. Looked at by itself while the UI runs, and when you press Observe."
         ),
         tags={"stage": group},
-    )
-    def inputs(
-        context: dg.OpExecutionContext, project: ProjectResource
-    ) -> dg.DataVersionsByPartition:
-        look(context, project)
-        return dg.DataVersionsByPartition({})
-
-    return inputs
+    )(names.hand_project(inputs))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
+from samplemix_dagster.names import PLAIN, Names
 
 
 def mixture_plane(project: Project, name: str, version: str) -> Any:
@@ -54,7 +56,7 @@ def mixture_figure(project: Project, name: str, version: str) -> Any:
     return plane_figure(load_plane(recipes).tokens_BB, drawn_BB, law, target_BB)
 
 
-def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]:
     facts = outcome.facts
     name = outcome.asset.partition("/")[2]
     numbers = {
@@ -108,14 +110,14 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
             [{"copies": int(k), "documents": n} for k, n in facts["copies"].items()]
         ),
         **numbers,
-        **_traces(project, name, outcome.data_version),
+        **_traces(project, name, outcome.data_version, names),
     }
     if facts["warnings"]:
         metadata["warnings"] = "\n".join(facts["warnings"])
     return metadata
 
 
-def _traces(project: Project, name: str, version: str) -> dict[str, Any]:
+def _traces(project: Project, name: str, version: str, names: Names) -> dict[str, Any]:
     """Say what this version was made from, with links to the assets, and what changed since."""
     manifest = read_traced(project, name, version)
     key = f"mixtures/{name}/{version}/manifest.json"
@@ -124,25 +126,26 @@ def _traces(project: Project, name: str, version: str) -> dict[str, Any]:
     if before is not None:
         what = "nothing" if before == version else changed_inputs(project, name, before, version)
     return {
-        "inputs": dg.MetadataValue.md(inputs_markdown(manifest)),
+        "inputs": dg.MetadataValue.md(inputs_markdown(manifest, names)),
         "manifest": dg.MetadataValue.path(project.lake.place(key)),
         "previous_version": before or "none",
         "changed_since": what,
     }
 
 
-def inputs_markdown(manifest: Mapping[str, Any]) -> str:
+def inputs_markdown(manifest: Mapping[str, Any], names: Names = PLAIN) -> str:
     """Return a table of a version's inputs; each asset links to its page as it was then."""
     moment = dt.datetime.fromisoformat(manifest["made_at"]) + dt.timedelta(seconds=1)
     as_of = int(moment.timestamp() * 1000)
     lines = ["| asset | version | what |", "|---|---|---|"]
     for row in version_inputs(manifest):
-        link = f"[{row['asset']}](/assets/{row['asset']}?asOf={as_of})"
+        place = names.key(row["asset"]).to_user_string()
+        link = f"[{row['asset']}](/assets/{place}?asOf={as_of})"
         lines.append(f"| {link} | `{row['version']}` | {row['what']} |")
     return "\n".join(lines)
 
 
-def look(project: Project, name: str) -> Look:
+def look(project: Project, name: str, names: Names = PLAIN) -> Look:
     """Return what a person sees of a mixture."""
     settings = project.config.mixtures[name]
     return Look(
@@ -152,6 +155,6 @@ def look(project: Project, name: str) -> Look:
             "row for each document, drawn or not, with the reason."
         ),
         kinds=("python", "parquet"),
-        present=_present,
+        present=partial(_present, names=names),
         tables=(tables.LEDGER,),
     )

@@ -11,11 +11,11 @@ import dagster as dg
 
 from samplemix_dagster.assets.asset import (
     OWNER,
-    asset_key,
     begin,
     table_value,
 )
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
 from samplemix_dagster.storage.dbt_project import (
     NodeResult,
@@ -47,10 +47,10 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
 """The assets behind each of the lake's views."""
 
 
-def report_keys(project: Project) -> list[dg.AssetKey]:
+def report_keys(project: Project, names: Names = PLAIN) -> list[dg.AssetKey]:
     """Return the keys of the report's assets; they are the same in every project."""
     del project
-    return [dg.AssetKey([name]) for name in report_models()]
+    return [names.key(name) for name in report_models()]
 
 
 def report_is_current(project: Project) -> bool:
@@ -58,8 +58,8 @@ def report_is_current(project: Project) -> bool:
     return not report_reason(project.lake)
 
 
-def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str, object]]:
-    """Return the assets of the report, and the resources that they need beside the project's.
+def build_report_assets(project: Project, names: Names = PLAIN) -> dg.AssetsDefinition:
+    """Return the assets of the report.
 
     dbt parses its models only when one of its files has changed since the last time.
     """
@@ -70,18 +70,19 @@ def build_report_assets(project: Project) -> tuple[dg.AssetsDefinition, dict[str
     @dbt_assets(
         manifest=manifest,
         select="fqn:samplemix_report.reports.*",
-        dagster_dbt_translator=_translator(list(project.config.mixtures)),
-        name=GROUP,
+        dagster_dbt_translator=_translator(list(project.config.mixtures), names),
+        name=names.of(GROUP),
     )
+    @names.hand_project
     def report(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        yield from _build(context, begin(context, project))
+        yield from _build(context, begin(context, project), names)
 
-    return report, {}
+    return report
 
 
-def _translator(mixtures: Sequence[str]) -> Any:
+def _translator(mixtures: Sequence[str], names: Names) -> Any:
     """Return how dbt's models become asset specs. The class is made here: its base loads slowly."""
     from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
@@ -97,9 +98,10 @@ def _translator(mixtures: Sequence[str]) -> Any:
             if not unique_id.startswith("model."):
                 return spec
             return spec.replace_attributes(
-                deps=[asset_key(name) for name in _upstream(manifest, unique_id, mixtures)],
+                key=names.key(spec.key.path[-1]),
+                deps=[names.key(name) for name in _upstream(manifest, unique_id, mixtures)],
                 description=manifest["nodes"][unique_id]["description"],
-                group_name=GROUP,
+                group_name=names.group(GROUP),
                 code_version=version,
                 owners=[OWNER],
                 tags={**spec.tags, "stage": GROUP},
@@ -146,7 +148,7 @@ def _upstream(manifest: Mapping[str, Any], unique_id: str, mixtures: Sequence[st
 
 
 def _build(
-    context: dg.AssetExecutionContext, project: Project
+    context: dg.AssetExecutionContext, project: Project, names: Names
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     checks = context.selected_asset_check_keys
     wanted = {key.path[-1] for key in context.selected_asset_keys}
@@ -164,7 +166,7 @@ def _build(
     seconds = {result.name: result.seconds for result in results if result.kind == "model"}
     for model in sorted(wanted):
         yield dg.MaterializeResult(
-            asset_key=dg.AssetKey([model]),
+            asset_key=names.key(model),
             data_version=dg.DataVersion(version),
             metadata={
                 "why": why,

@@ -18,12 +18,12 @@ from http.client import HTTPException
 from typing import Any
 
 from samplemix_dagster.config_around import Hook
+from samplemix_dagster.engine.hook_forms import NEW_VERSION, lineage_event, slack_message
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import Publication, current_or_none
 from samplemix_dagster.engine.versions import load_manifest
 
 FAILURE = "failure"
-NEW_VERSION = "new_version"
 _ENVIRONMENT = "env:"
 _TRIES = 3
 _WAIT_SECONDS = 1.0
@@ -87,13 +87,19 @@ def _call(project: Project, event: str, hook: Hook, facts: dict[str, Any]) -> li
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
-    content = json.dumps(body, ensure_ascii=False).encode()
+    content = json.dumps(_formed(project, hook, body), ensure_ascii=False).encode()
     problems = []
     if hook.webhook is not None:
         problems.append(_post(hook.webhook, content, hook.timeout))
     if hook.command is not None:
         problems.append(_run(hook.command, content, hook.timeout, project))
     return [f"hooks.{event}: {problem}" for problem in problems if problem]
+
+
+def _formed(project: Project, hook: Hook, body: dict[str, Any]) -> dict[str, Any]:
+    if hook.format == "slack":
+        return slack_message(body)
+    return lineage_event(project, body) if hook.format == "openlineage" else body
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

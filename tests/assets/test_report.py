@@ -45,7 +45,7 @@ def open_fake(root: Path, name: str) -> tuple[Project, FakeLake]:
 
 @pytest.fixture(scope="module")
 def assets(root: Path) -> dg.AssetsDefinition:
-    return build_report_assets(open_fake(root, "graph")[0])[0]
+    return build_report_assets(open_fake(root, "graph")[0])
 
 
 @pytest.fixture(scope="module")

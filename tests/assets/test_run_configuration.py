@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
+from samplemix_dagster.names import names_of
 from tests.engine.test_lake_place import write
 from tests.projects import open_project
 
@@ -19,16 +20,18 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def run(root: Path, resources: dict[str, Any]) -> dg.ExecuteInProcessResult:
+def run(
+    root: Path, resources: dict[str, Any], prefix: str | None = None
+) -> dg.ExecuteInProcessResult:
     """Read the source in a run with this configuration of its resources."""
-    definitions = build_defs(open_project(root), with_report=False)
+    definitions = build_defs(open_project(root), key_prefix=prefix, with_report=False)
     job = definitions.get_repository_def().get_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(
             run_config={"resources": resources},
             instance=instance,
             partition_key="a",
-            asset_selection=[dg.AssetKey("raw_shards")],
+            asset_selection=[names_of(prefix).key("raw_shards")],
             raise_on_error=False,
         )
 
@@ -68,3 +71,14 @@ def test_another_project_file_is_refused(
 def test_another_way_to_s3_is_refused(field: str, root: Path) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entr"):
         run(root, {"project": {"config": {"s3": {field: "http://evil.example"}}}})
+
+
+def test_under_a_prefix_another_project_file_is_refused_too(root: Path) -> None:
+    other = root.parent / "other"
+    other.mkdir()
+    file = str(write(other, "data/*.jsonl", ".samplemix/lake"))
+    named = {"mine_project": {"config": {"config_file": file}}}
+    result = run(root, named, prefix="mine")
+    assert not result.success
+    assert "is not the project that runs here" in said(result)
+    assert not (other / ".samplemix").exists()
