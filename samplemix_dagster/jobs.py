@@ -6,7 +6,6 @@ and leave the same traces. ``samplemix run`` is a run of the job ``publish``.
 """
 
 import contextlib
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +19,10 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.repair import check_lake
 from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.engine.watching import in_words, wait_until_settled
-from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.launch import Flow, RunReport, console, stop_if_interrupted
+from samplemix_dagster.launch import Flow, RunReport, console
 from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.resources import ProjectResource
 from samplemix_dagster.run_tags import (
-    ASKED_BY_TAG,
     CAN_PASS_TAG,
     FILES_TAG,
     LASTS_TAG,
@@ -36,6 +33,7 @@ from samplemix_dagster.run_tags import (
     process_tags,
     takes_only_settled,
 )
+from samplemix_dagster.what_if import build_what_if
 
 PUBLISH, READ_SHARDS = "publish", "read_shards"
 COMMAND = "samplemix run"
@@ -162,8 +160,19 @@ _at_work: dict[str, JobRun] = {}
 _quiet = [False]
 
 
+@contextlib.contextmanager
+def going_on(run_id: str, run: JobRun, *, quiet: bool) -> Iterator[None]:
+    """Let the ops of this run, which starts in this process meanwhile, go on with what is given."""
+    _at_work[run_id], _quiet[0] = run, quiet
+    try:
+        yield
+    finally:
+        _at_work.pop(run_id, None)
+        _quiet[0] = False
+
+
 def build_jobs(*, with_report: bool = True) -> list[Any]:
-    """Return the jobs ``score``, ``mix`` and ``publish``, and the reading of one source.
+    """Return every job: ``score``, ``mix``, ``publish``, ``what_if``, and the reading of a source.
 
     Dagster has no public type for both a job and a job over assets.
     """
@@ -178,7 +187,7 @@ def build_jobs(*, with_report: bool = True) -> list[Any]:
         ),
         executor_def=dg.in_process_executor,
     )
-    return [*found, reading]
+    return [*found, build_what_if(), reading]
 
 
 def _job(name: str, about: _Job, ops: list[dg.OpDefinition]) -> dg.JobDefinition:
@@ -346,49 +355,3 @@ def _summary(report: RunReport, parts: Iterable[Part]) -> dict[str, Any]:
         "made": dg.MetadataValue.md("\n".join(lines)),
         "documents": sum(entry["num_documents"] for entry in done),
     }
-
-
-def publish_here(
-    project: Project,
-    repository: dg.RepositoryDefinition,
-    instance: dg.DagsterInstance,
-    choice: Choice,
-    *,
-    on_event: Callable[[str], None],
-    quiet: bool,
-) -> RunReport:
-    """Run the job ``publish`` in this process for the command line, and return what it did.
-
-    Args:
-        project: The project, which was looked at already: its refits, its lake's damage.
-        repository: The repository of its definitions.
-        instance: The project's instance.
-        choice: What is asked for.
-        on_event: Told in a sentence what starts.
-        quiet: Whether to keep Dagster's own log off the console.
-
-    Raises:
-        SampleMixError: The run ended before it could say what failed.
-    """
-    project.refresh()
-    reap_dead_runs(instance)
-    flow = Flow(project, repository, instance, on_event=on_event, quiet=quiet)
-    run, run_id = JobRun(flow=flow, where=COMMAND), str(uuid.uuid4())
-    _at_work[run_id], _quiet[0] = run, quiet
-    try:
-        result = repository.get_job(PUBLISH).execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config=choice.model_dump(exclude_defaults=True),
-            tags={**flow.tags, ASKED_BY_TAG: "command line"},
-            raise_on_error=False,
-        )
-    finally:
-        _at_work.pop(run_id, None)
-        _quiet[0] = False
-    stop_if_interrupted(result)
-    if run.error is not None:
-        raise run.error
-    if not result.success and flow.report.succeeded:
-        raise SampleMixError("the run ended early; --verbose shows Dagster's own log.")
-    return flow.report

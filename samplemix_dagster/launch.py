@@ -330,7 +330,7 @@ def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
     return found
 
 
-def stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
+def stop_if_interrupted(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> None:
     """Stop everything when somebody stopped this run: Dagster takes the signal for a failure.
 
     Raises:

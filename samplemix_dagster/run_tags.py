@@ -34,9 +34,10 @@ REPORTS_TO_TAG = f"{_HIDDEN_PREFIX}reports_to"
 FINDING_TAG, ATTEMPT_TAG = f"{_HIDDEN_PREFIX}finding", f"{_HIDDEN_PREFIX}attempt"
 """What the sensor of shards had found, and how often it has asked for a run of that."""
 
-_LOCATION = "samplemix_dagster.definitions"
-REPOSITORY_TAGS: Mapping[str, str] = {REPOSITORY_LABEL_TAG: f"__repository__@{_LOCATION}"}
-"""What Dagster tags the runs with that its own UI starts: its first page shows no others."""
+LOCATION, REPOSITORY = "samplemix_dagster.definitions", "__repository__"
+"""Where ``samplemix ui`` has the jobs: the name of its code location, and of what is in it."""
+REPOSITORY_TAGS: Mapping[str, str] = {REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}"}
+"""What Dagster tags runs with that its own UI starts; the page of a job lists no others."""
 
 
 def old_name(tag: str) -> str:

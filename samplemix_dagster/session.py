@@ -12,11 +12,12 @@ import dagster as dg
 import yaml
 
 from samplemix_dagster.bars import Bars, waiting
+from samplemix_dagster.command_run import publish_here
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door.front import serve
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.jobs import Choice, publish_here
+from samplemix_dagster.jobs import Choice
 from samplemix_dagster.launch import RunReport
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.storage.home import make_folder
