@@ -13,7 +13,6 @@ import typer
 from samplemix_dagster.cli_options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import (
     CheckFailedError,
-    ConfigError,
     DamagedError,
     InfeasibleMixtureError,
     LakeError,
@@ -48,10 +47,12 @@ def run(
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
     from samplemix_dagster.bars import waiting
+    from samplemix_dagster.engine.choosing import check_mixtures, check_stages, fits_to_remake
 
     project = open_project(config)
-    _check_selection(project, select, mixture)
-    project.refits = _fits_to_remake(project, refit)
+    check_stages(select or [], "--select")
+    check_mixtures(project, mixture or [], "--mixture")
+    project.refits = fits_to_remake(project, refit or [], "--refit")
     if check_lake:
         _check_lake(project)
     with waiting("Looking at the corpus and the lake"):
@@ -67,9 +68,13 @@ def run(
         _end_as_configured(project, warned)
         return
     with waiting("Starting Dagster"):
+        from samplemix_dagster.jobs import Choice
         from samplemix_dagster.session import run_in_instance
 
-    _end(project, run_in_instance(project, select, mixture, verbose=verbose), config, json=json)
+    choice = Choice(
+        select=select or [], mixtures=mixture or [], refit=refit or [], check_lake=check_lake
+    )
+    _end(project, run_in_instance(project, choice, verbose=verbose), config, json=json)
 
 
 def _check_lake(project: "Project") -> None:
@@ -160,39 +165,6 @@ def _look(
     if project.lake.damaged or not plan.is_empty:
         return False, refused
     return not is_report_wanted or not report_reason(project.lake), refused
-
-
-def _check_selection(
-    project: "Project", groups: list[str] | None, mixtures: list[str] | None
-) -> None:
-    from samplemix_dagster.engine.flow import GROUPS
-
-    for group in groups or []:
-        if group not in GROUPS:
-            raise ConfigError(f"--select: no stage {group!r}; there are {', '.join(GROUPS)}.")
-    for name in mixtures or []:
-        if name not in project.config.mixtures:
-            there = ", ".join(project.config.mixtures)
-            raise ConfigError(f"--mixture: no mixture {name!r}; there are {there}.")
-
-
-def _fits_to_remake(project: "Project", words: list[str] | None) -> set[str]:
-    """Return the assets of frozen fits that were named."""
-    from samplemix_dagster.engine.flow import build_steps
-
-    steps = build_steps(project)
-    known = {step.asset for step in steps if step.fit is not None and step.fit.is_frozen}
-    known -= {
-        f"reference_model/{name}"
-        for name, reference in project.config.references.items()
-        if reference.bootstrap is None
-    }
-    if words and "all" in words:
-        return known
-    for word in words or []:
-        if word not in known:
-            raise ConfigError(f"--refit: no fit {word!r}; there are {', '.join(sorted(known))}.")
-    return set(words or [])
 
 
 def _show_run(report: "RunReport | None", warned: "Sequence[Warned]", *, json: bool) -> None:

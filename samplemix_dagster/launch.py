@@ -6,25 +6,14 @@ instance. A partition's failure leaves the others done; what depends on it is no
 """
 
 import contextlib
-import os
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import (
-    CAN_PASS_TAG,
-    CONTAINER_TAG,
-    MACHINE_TAG,
-    REPORTS_TO_TAG,
-    boot_id,
-    container_id,
-    process_tags,
-)
 from samplemix_dagster.checks import REJECTED_CHECK
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import Step, build_steps
@@ -34,10 +23,21 @@ from samplemix_dagster.engine.plan import Plan, Planner, Task
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
-from samplemix_dagster.errors import DamagedError
+from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.reaping import reap_dead_runs
+from samplemix_dagster.run_tags import (
+    CAN_PASS_TAG,
+    REPORTS_TO_TAG,
+    REPOSITORY_TAGS,
+    WHY_CHARACTERS,
+    WHY_TAG,
+    process_tags,
+)
+from samplemix_dagster.staleness import look_and_note
 
 Listener = Callable[[str], None]
+_REPORT_WHY = "what it reports on changed"
 
 
 @dataclass(kw_only=True)
@@ -71,8 +71,6 @@ def run_stale(
     *,
     steps: list[Step] | None = None,
     with_report: bool = True,
-    on_event: Listener | None = None,
-    tags: dict[str, str] | None = None,
     quiet: bool = False,
     names: Names = PLAIN,
 ) -> RunReport:
@@ -84,68 +82,114 @@ def run_stale(
         instance: The project's instance.
         steps: Steps to look at, all of them when absent.
         with_report: Whether to bring the report models up to date afterwards.
-        on_event: Told in a sentence what starts.
-        tags: More tags for every run.
         quiet: Whether to keep Dagster's own log off the console.
         names: What the definitions are called.
     """
     project.refresh()
     reap_dead_runs(instance)
-    runner = _Runner(project, repository, instance, on_event or _ignore, tags or {}, quiet, names)
-    every = build_steps(project)
-    chosen = every if steps is None else steps
-    for attempt in range(MOST_REPAIRS + 1):
-        with contextlib.suppress(DamagedError):  # the lake has noted it
-            for _, group in groupby(chosen, key=lambda step: step.phase):
-                runner.run_phase(list(group), every)
-            if with_report and not project.lake.damaged and runner.report.succeeded:
-                runner.run_report()
-        if not project.lake.damaged and not retry_deferred(project):
-            break
-        runner.start_over(repair(project), is_last=attempt == MOST_REPAIRS)
-    _tell(project, runner)
-    return runner.report
+    flow = Flow(project, repository, instance, quiet=quiet, names=names)
+    flow.bring(flow.every if steps is None else steps, with_report=with_report)
+    return flow.end("samplemix run")
 
 
-def _tell(project: Project, runner: "_Runner") -> None:
-    """Call the failure hook, once for all that failed, and note whether it can pass."""
-    report = runner.report
-    if report.succeeded:
-        return
-    runs = [runner.instance.get_run_by_id(run_id) for run_id in report.run_ids]
-    report.can_pass = any(run is not None and CAN_PASS_TAG in run.tags for run in runs)
-    ids = [run.run_id for run in runs if run and run.status == dg.DagsterRunStatus.FAILURE]
-    where = runner.tags.get("samplemix/job", "samplemix run")
-    for problem in tell_failure(project, report.failures, ids, where):
-        runner.on_event(problem)
+def console(*, quiet: bool) -> dict[str, Any]:
+    """Return the run configuration that keeps Dagster's own log off the console, or on it."""
+    level = "CRITICAL" if quiet else "INFO"
+    return {"loggers": {"console": {"config": {"log_level": level}}}}
 
 
 def _ignore(sentence: str) -> None:
     del sentence
 
 
-class _Runner:
+class Flow:
+    """One bringing up to date: what was done and what failed so far, over all its parts."""
+
     def __init__(
         self,
         project: Project,
         repository: dg.RepositoryDefinition,
         instance: dg.DagsterInstance,
-        on_event: Listener,
-        tags: dict[str, str],
-        quiet: bool,
-        names: Names,
+        *,
+        on_event: Listener = _ignore,
+        tags: Mapping[str, str] | None = None,
+        quiet: bool = False,
+        names: Names = PLAIN,
     ) -> None:
-        level = "CRITICAL" if quiet else "INFO"
-        self.run_config = {"loggers": {"console": {"config": {"log_level": level}}}}
+        """Take what is run and where.
+
+        Args:
+            project: The project.
+            repository: The repository of its definitions.
+            instance: The project's instance.
+            on_event: Told in a sentence what starts.
+            tags: More tags for every run.
+            quiet: Whether to keep Dagster's own log off the console.
+            names: What the definitions are called.
+        """
+        self.run_config = console(quiet=quiet)
         self.project = project
         self.names = names
         self.instance = instance
+        self.every = build_steps(project)
+        self.repository = repository
         self.job = repository.get_implicit_global_asset_job_def()
-        self.resources = repository
         self.on_event = on_event
-        self.tags = {**process_tags(), REPORTS_TO_TAG: "command line", **tags}
+        first = {**REPOSITORY_TAGS, **process_tags(), REPORTS_TO_TAG: "command line"}
+        self.tags = {**first, **(tags or {})}
         self.report = RunReport()
         self.broken: set[str] = set()
+
+    def bring(
+        self, steps: list[Step], needed: list[Step] | None = None, *, with_report: bool = False
+    ) -> None:
+        """Run what is stale of some steps.
+
+        Args:
+            steps: What is looked at first.
+            needed: What is looked at after damage was found: the steps, and all that they need.
+            with_report: Whether to bring the report models up to date afterwards.
+        """
+        project = self.project
+        for attempt in range(MOST_REPAIRS + 1):
+            with contextlib.suppress(DamagedError):  # the lake has noted it
+                for _, group in groupby(steps, key=lambda step: step.phase):
+                    self.run_phase(list(group), self.every)
+                if with_report and not project.lake.damaged and self.report.succeeded:
+                    self.run_report()
+            if not project.lake.damaged and not retry_deferred(project):
+                break
+            self.start_over(repair(project), is_last=attempt == MOST_REPAIRS)
+            steps = needed or steps
+
+    def can_go_on(self, steps: Iterable[Step]) -> bool:
+        """Whether any of the steps does not depend on what failed."""
+        broken = set(self.broken)
+        for step in steps:
+            if broken.intersection(step.deps):
+                broken.add(step.asset)
+            if step.asset not in broken:
+                return True
+        return False
+
+    def end(self, where: str) -> RunReport:
+        """Let Dagster say what is current now; call the failure hook, once for all that failed."""
+        report = self.report
+        self._look()
+        if report.succeeded:
+            return report
+        runs = [self.instance.get_run_by_id(run_id) for run_id in report.run_ids]
+        report.can_pass = any(run is not None and CAN_PASS_TAG in run.tags for run in runs)
+        ids = [run.run_id for run in runs if run and run.status == dg.DagsterRunStatus.FAILURE]
+        for problem in tell_failure(self.project, report.failures, ids, where):
+            self.on_event(problem)
+        return report
+
+    def _look(self) -> None:
+        """Note what is stale or was kept, so that the UI need not wait for its next look."""
+        if self.report.run_ids:
+            with contextlib.suppress(SampleMixError):  # what it would say, the run has said
+                look_and_note(self.project, self.instance, self.repository, self.names)
 
     def start_over(self, repairs: list[str], *, is_last: bool) -> None:
         """Forget what failed for damaged files, which are removed by now; it is tried again."""
@@ -198,16 +242,17 @@ class _Runner:
         keys = [self.names.key(task.step.asset) for task in tasks]
         where = f" [{partition}]" if partition else ""
         self.on_event(", ".join(task.step.asset for task in tasks) + where)
+        why = "; ".join(dict.fromkeys(task.why for task in tasks))
         result = self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
             partition_key=partition or None,
             asset_selection=keys,
-            tags={**self.tags, "samplemix/why": "; ".join({task.why for task in tasks})[:250]},
+            tags={**self.tags, WHY_TAG: why[:WHY_CHARACTERS]},
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
-        _stop_if_interrupted(result)
+        stop_if_interrupted(result)
         seconds = _seconds(result)
         for task in tasks:
             key = self.names.key(task.step.asset)
@@ -220,7 +265,7 @@ class _Runner:
             self.report.failures.append(f"{asset}{where}: {failure}")
         self._warn(result)
         for asset, failure in _failed_checks(result, self.names):
-            self.broken |= {task.step.asset for task in tasks}
+            self.broken.add(asset)
             self.report.failed_assets.add(asset)
             self.report.failures.append(f"{asset}{where}: {failure}")
 
@@ -262,11 +307,11 @@ class _Runner:
             instance=self.instance,
             run_config=self.run_config,
             asset_selection=report_keys(self.project, self.names),
-            tags=self.tags,
+            tags={**self.tags, WHY_TAG: _REPORT_WHY},
             raise_on_error=False,
         )
         self.report.run_ids.append(result.run_id)
-        _stop_if_interrupted(result)
+        stop_if_interrupted(result)
         self._warn(result)
         found = [*_failures(result, self.names), *_failed_checks(result, self.names)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
@@ -277,7 +322,7 @@ class _Runner:
                     "asset": "report",
                     "num_shards": 0,
                     "num_documents": 0,
-                    "why": "what it reports on changed",
+                    "why": _REPORT_WHY,
                     "seconds": round(time.perf_counter() - began, 3),
                 }
             )
@@ -299,7 +344,7 @@ def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
     return found
 
 
-def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
+def stop_if_interrupted(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> None:
     """Stop everything when somebody stopped this run: Dagster takes the signal for a failure.
 
     Raises:
@@ -355,43 +400,3 @@ def _failed_checks(
         and evaluation.check_name != REJECTED_CHECK  # losses tell that, whoever runs
     ]
     return list(dict.fromkeys(found))
-
-
-def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report runs as failed whose process is gone: they would look as if they ran for ever.
-
-    Of a run on another machine or in another container nothing is known, so it is left alone.
-    """
-    reaped = []
-    unfinished = [
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-    ]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        pid = run.tags.get("samplemix/pid")
-        if pid is None or not _is_here(run.tags) or _is_alive(int(pid), run.tags):
-            continue
-        instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
-        instance.report_run_failed(run, "The process of this run is gone.")
-        reaped.append(run.run_id)
-    return reaped
-
-
-def _is_here(tags: Mapping[str, str]) -> bool:
-    """Whether a run's process is, or was before a restart, on this machine, in this container."""
-    if tags.get("samplemix/boot", "") == boot_id():
-        return tags.get(CONTAINER_TAG, container_id()) == container_id()
-    return tags.get(MACHINE_TAG, platform.node()) == platform.node()
-
-
-def _is_alive(pid: int, tags: Mapping[str, str]) -> bool:
-    if tags.get("samplemix/boot", "") != boot_id():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -16,6 +16,7 @@ from samplemix_dagster.config_around import S3
 from samplemix_dagster.engine.maps import Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.run_tags import REPORTS_TO_TAG, tag_of
 from samplemix_dagster.storage.s3 import make_client
 
 CONFIG_VARIABLE = "SAMPLEMIX_CONFIG"
@@ -106,7 +107,10 @@ class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with contextlib.ExitStack() as stack:
             if context.run is not None:
                 self._refuse_another(context.run.run_config)
-                say = context.log.info if context.log else None
+                is_inside = tag_of(
+                    context.run.tags, REPORTS_TO_TAG
+                )  # what it is inside has said it
+                say = context.log.info if context.log and not is_inside else None
                 stack.enter_context(self.open().at_work(say))
             yield self
 

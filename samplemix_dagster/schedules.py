@@ -5,14 +5,20 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import FILES_TAG, SETTLED
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching import in_words, look_at_all
 from samplemix_dagster.jobs import PUBLISH
-from samplemix_dagster.launch import reap_dead_runs
 from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.run_tags import (
+    ASKED_BY_TAG,
+    FILES_TAG,
+    SETTLED,
+    WHY_CHARACTERS,
+    WHY_TAG,
+)
 from samplemix_dagster.storage.dbt_project import report_reason
 
 
@@ -47,7 +53,11 @@ def build_schedules(
         if not words:
             return dg.SkipReason("Everything is current.")
         moment = context.scheduled_execution_time.isoformat()
-        tags = {FILES_TAG: SETTLED, "samplemix/stale": words[:250]}
+        tags = {
+            FILES_TAG: SETTLED,
+            ASKED_BY_TAG: "schedule nightly",
+            WHY_TAG: words[:WHY_CHARACTERS],
+        }
         return dg.RunRequest(run_key=f"nightly-{moment}", tags=tags)
 
     return [nightly]

@@ -11,23 +11,30 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import (
-    FILES_TAG,
-    LASTS_TAG,
-    REPORTS_TO_TAG,
-    SETTLED,
-    TOLD_TAG,
-)
 from samplemix_dagster.engine.hooks import tell_failure
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching import Finding, digest_of, in_words, look_at_all
 from samplemix_dagster.jobs import PUBLISH, READ_SHARDS
-from samplemix_dagster.launch import failure_sentence, is_failed_check, reap_dead_runs
+from samplemix_dagster.launch import failure_sentence, is_failed_check
 from samplemix_dagster.names import PLAIN, Belongings, Names
+from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.resources import ProjectResource
+from samplemix_dagster.run_tags import (
+    ASKED_BY_TAG,
+    ATTEMPT_TAG,
+    FILES_TAG,
+    FINDING_TAG,
+    LASTS_TAG,
+    REPORTS_TO_TAG,
+    SETTLED,
+    TOLD_TAG,
+    WHY_CHARACTERS,
+    WHY_TAG,
+    old_name,
+    tag_of,
+)
 
 AUTOMATION = "follow_changes"
-FINDING_TAG, FOUND_TAG = "samplemix/finding", "samplemix/found"
 MAX_ATTEMPTS = 3
 _AT_WORK = [
     dg.DagsterRunStatus.QUEUED,
@@ -35,7 +42,6 @@ _AT_WORK = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_TAG_CHARACTERS = 250
 
 
 def build_sensors(
@@ -139,7 +145,7 @@ def _skip(reason: str, before: dict[str, Any], words: str) -> dg.SensorResult:
 
 def _cursor(words: str, digest: str, attempt: int) -> str:
     """Return the cursor: small, whatever the number of files, and first what a person reads."""
-    value = {"saw": words[:_TAG_CHARACTERS], "finding": digest, "attempt": attempt}
+    value = {"saw": words[:WHY_CHARACTERS], "finding": digest, "attempt": attempt}
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -160,8 +166,9 @@ def _requests(
     tags = {
         FILES_TAG: SETTLED,
         FINDING_TAG: digest,
-        FOUND_TAG: words[:_TAG_CHARACTERS],
-        "samplemix/attempt": str(attempt),
+        ATTEMPT_TAG: str(attempt),
+        ASKED_BY_TAG: "sensor new_shards",
+        WHY_TAG: words[:WHY_CHARACTERS],
     }
     if not automation_is_on(instance, names):
         return [dg.RunRequest(run_key=key, job_name=names.of(PUBLISH), tags=tags)]
@@ -186,8 +193,10 @@ def automation_is_on(instance: dg.DagsterInstance, names: Names = PLAIN) -> bool
 
 def _ended(instance: dg.DagsterInstance, digest: str, attempt: int) -> list[dg.DagsterRun]:
     """Return the runs of an earlier attempt at the same finding: none where it never started."""
-    tags = {FINDING_TAG: digest, "samplemix/attempt": str(attempt)}
-    return list(instance.get_runs(dg.RunsFilter(tags=tags)))
+    tags = {FINDING_TAG: digest, ATTEMPT_TAG: str(attempt)}
+    old = {old_name(tag): value for tag, value in tags.items()}
+    found = (instance.get_runs(dg.RunsFilter(tags=named)) for named in (tags, old))
+    return [run for runs in found for run in runs]
 
 
 def _ended_early(instance: dg.DagsterInstance, before: dict[str, Any]) -> bool:
@@ -206,7 +215,7 @@ def _not_again(ended: list[dg.DagsterRun], attempt: int) -> str:
     bad = [run for run in ended if run.status == dg.DagsterRunStatus.FAILURE]
     if any(run.status == dg.DagsterRunStatus.CANCELED for run in ended):
         return "The run that was asked for was stopped by a person, so it is not asked for again."
-    lasting = [run for run in bad if LASTS_TAG in run.tags]
+    lasting = [run for run in bad if tag_of(run.tags, LASTS_TAG)]
     if lasting:
         return (
             f"The run that was asked for failed ({lasting[0].run_id[:8]}) and would fail again; it "
@@ -238,7 +247,7 @@ def _follow_changes(ours: Belongings, names: Names) -> dg.SensorDefinition:
             "code; not when an upstream was made again to the same. With new_shards on as well, a "
             "changed shard leads to a published mixture, with no schedule."
         ),
-        run_tags={FILES_TAG: SETTLED},
+        run_tags={FILES_TAG: SETTLED, ASKED_BY_TAG: f"sensor {AUTOMATION}"},
         # One run a partition: a result is stamped on every partition of its run.
         emit_backfills=False,
     )
@@ -286,7 +295,7 @@ def _tell_failures(project: Project, ours: Belongings, names: Names) -> dg.Senso
         run = context.dagster_run
         if not ours.has(run):
             return dg.SkipReason("It is no run of this project.")
-        if TOLD_TAG in run.tags or REPORTS_TO_TAG in run.tags:
+        if tag_of(run.tags, TOLD_TAG) or tag_of(run.tags, REPORTS_TO_TAG):
             return dg.SkipReason("What ran it has told of it.")
         opened = project.open()
         if opened.config.hooks.failure is None:

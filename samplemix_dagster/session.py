@@ -12,13 +12,13 @@ import dagster as dg
 import yaml
 
 from samplemix_dagster.bars import Bars, waiting
+from samplemix_dagster.command_run import publish_here
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door.front import serve
-from samplemix_dagster.engine.flow import build_steps, select_steps
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.launch import RunReport, run_stale
+from samplemix_dagster.jobs import Choice
+from samplemix_dagster.launch import RunReport
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.patterns import WILD
@@ -64,16 +64,14 @@ def _instance(project: Project) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings))
 
 
-def run_in_instance(
-    project: Project, groups: list[str] | None, mixtures: list[str] | None, *, verbose: bool
-) -> RunReport:
-    """Run what is stale with progress bars; remember failures for ``status``."""
+def run_in_instance(project: Project, choice: Choice, *, verbose: bool) -> RunReport:
+    """Run the job ``publish`` with progress bars; it remembers failures for ``status``."""
     if not verbose:
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    steps = select_steps(build_steps(project), groups, mixtures)
-    with_report = groups is None or "report" in groups
     with waiting("Starting Dagster"):
-        definitions = build_defs(project, with_report=with_report)
+        definitions = build_defs(
+            project, with_report=not choice.select or "report" in choice.select
+        )
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
         _instance(project) as instance,
@@ -81,17 +79,14 @@ def run_in_instance(
         Bars() as bars,
     ):
         report_progress_to(bars.update)
-        report = run_stale(
+        return publish_here(
             project,
             definitions.get_repository_def(),
             instance,
-            steps=steps,
-            with_report=with_report,
+            choice,
             on_event=bars.note,
             quiet=not verbose,
         )
-    note_failures(project, report.failures, report.failed_assets)
-    return report
 
 
 def serve_ui(project: Project, port: int) -> int:

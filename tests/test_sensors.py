@@ -11,7 +11,7 @@ import pytest
 
 from samplemix_dagster import sensors
 from samplemix_dagster.assets import asset
-from samplemix_dagster.assets.asset import CAN_PASS_TAG, LASTS_TAG, begin, process_tags, retries
+from samplemix_dagster.assets.asset import begin, retries
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine import watching
 from samplemix_dagster.engine.project import Project
@@ -19,8 +19,17 @@ from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.errors import ConfigError, TransientError
 from samplemix_dagster.jobs import PUBLISH, READ_SHARDS, build_jobs
 from samplemix_dagster.resources import ProjectResource, ProjectS3
+from samplemix_dagster.run_tags import (
+    CAN_PASS_TAG,
+    FILES_TAG,
+    FINDING_TAG,
+    LASTS_TAG,
+    PID_TAG,
+    WHY_TAG,
+    process_tags,
+)
 from samplemix_dagster.schedules import what_is_stale
-from samplemix_dagster.sensors import FINDING_TAG, tick
+from samplemix_dagster.sensors import tick
 from tests.engine.changes import add_a_shard, rewrite_one_document
 from tests.projects import (
     copy_project,
@@ -88,10 +97,8 @@ def test_many_changed_shards_are_one_run_and_each_tick_says_what_it_saw(sensor: 
     assert "2 files are still being written" in sensor.skipped()
     (request,) = sensor.asked()
     assert request.job_name == PUBLISH
-    assert request.tags["samplemix/files"] == "settled"
-    assert request.tags["samplemix/found"] == (
-        "2 new shards in news (1), web (1); 1 changed shard in news"
-    )
+    assert request.tags[FILES_TAG] == "settled"
+    assert request.tags[WHY_TAG] == ("2 new shards in news (1), web (1); 1 changed shard in news")
 
 
 def test_while_a_corpus_file_moves_nothing_is_asked_for(sensor: Sensor) -> None:
@@ -117,7 +124,7 @@ def test_a_run_whose_process_is_gone_does_not_block_the_next(sensor: Sensor) -> 
     add_a_shard(sensor.root)
     sensor.skipped()
     (first,) = sensor.asked()
-    sensor.ran(first, "STARTED", **{**process_tags(), "samplemix/pid": str(gone.pid)})
+    sensor.ran(first, "STARTED", **{**process_tags(), PID_TAG: str(gone.pid)})
     (second,) = sensor.asked()
     assert second.run_key != first.run_key
     assert second.tags[FINDING_TAG] == first.tags[FINDING_TAG]
@@ -263,7 +270,7 @@ def test_an_error_that_can_pass_is_tried_again(
     result, tags = materialize(thing, sensor.project, monkeypatch)
     assert result.success
     assert tries == [0, 1, 2]
-    assert "samplemix/pid" in tags
+    assert PID_TAG in tags
 
 
 def test_tries_end_and_the_run_says_that_it_can_pass(

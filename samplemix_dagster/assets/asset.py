@@ -6,7 +6,6 @@ here. Nothing here knows a number.
 
 import contextlib
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,21 +28,18 @@ from samplemix_dagster.errors import DamagedError, TransientError
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
+from samplemix_dagster.run_tags import (
+    CAN_PASS_TAG,
+    LASTS_TAG,
+    PID_TAG,
+    REPORTS_TO_TAG,
+    process_tags,
+    tag_of,
+    takes_only_settled,
+)
 from samplemix_dagster.tables import Table
 
 OWNER = "team:data"
-FILES_TAG, SETTLED = "samplemix/files", "settled"
-"""Tag of a run that started by itself: it leaves out files that are still being written."""
-CAN_PASS_TAG = "samplemix/can_pass"  # noqa: S105  a tag's name
-"""Tag of a run that failed for a reason that can pass."""
-LASTS_TAG = "samplemix/lasts"
-"""Tag of a run that failed for a reason that lasts; a run that was killed has no such tag."""
-MACHINE_TAG, CONTAINER_TAG = "samplemix/machine", "samplemix/container"
-"""Tags of where a run's process is: elsewhere its id says nothing."""
-TOLD_TAG = "samplemix/told"
-"""Tag of a run whose failure the failure hook has been told."""
-REPORTS_TO_TAG = "samplemix/reports_to"
-"""Tag of a run inside another one, which tells of its failures."""
 MAX_RETRIES = 3
 RETRY_SECONDS = 10.0
 _SHARDS_SHOWN = 50
@@ -192,14 +188,9 @@ def begin(context: dg.AssetExecutionContext, project: ProjectResource) -> Projec
     opened = project.open()
     tags = context.run.tags
     opened.take_only_settled(takes_only_settled(tags))
-    if "samplemix/pid" not in tags:
+    if tags.get(PID_TAG) != str(os.getpid()):
         context.instance.add_run_tags(context.run.run_id, process_tags())
     return opened
-
-
-def takes_only_settled(tags: Mapping[str, str]) -> bool:
-    """Whether a run of these tags leaves out files that are still being written."""
-    return tags.get(FILES_TAG) == SETTLED
 
 
 @contextlib.contextmanager
@@ -218,7 +209,7 @@ def retries(context: dg.AssetExecutionContext, project: Project) -> Iterator[Non
         context.log.warning("%s; another try in %s s", error, wait)
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
     except DamagedError as error:
-        if REPORTS_TO_TAG in context.run.tags:
+        if tag_of(context.run.tags, REPORTS_TO_TAG):
             raise  # what runs this has it made again
         words = " ".join([*repair(project), "Materialize what made them, or start a job."])
         raise dg.Failure(words, allow_retries=False) from error
@@ -357,30 +348,3 @@ def column_schema(table: Table) -> dg.TableSchema:
             for column in table.columns
         ]
     )
-
-
-def process_tags() -> dict[str, str]:
-    """Return the tags by which a run's process is known, to tell a dead run from a running one."""
-    return {
-        "samplemix/pid": str(os.getpid()),
-        "samplemix/boot": boot_id(),
-        MACHINE_TAG: platform.node(),
-        CONTAINER_TAG: container_id(),
-    }
-
-
-def container_id() -> str:
-    """Return what tells containers of one machine apart: where process ids mean the same."""
-    try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115  no file stands there
-    except OSError:
-        return ""
-
-
-def boot_id() -> str:
-    """Return what changes when the machine restarts; empty where nothing says it."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
-            return file.read().strip()
-    except OSError:
-        return ""

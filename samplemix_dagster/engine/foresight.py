@@ -61,6 +61,14 @@ def refusals(recipes: Recipes, plan: Plan) -> dict[str, str]:
     return found
 
 
+def refusal_of(recipes: Recipes, mixture: str) -> str:
+    """Return why a mixture cannot be drawn under its settings; empty where nothing speaks against.
+
+    Nothing is run.
+    """
+    return _mixtures(recipes, [mixture]).get(mixture, "")
+
+
 def notes(recipes: Recipes, plan: Plan) -> list[Warned]:
     """Return what is to be done otherwise than asked for."""
     if not any(task.step.asset == "embeddings" for task in plan.tasks):

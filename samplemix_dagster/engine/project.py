@@ -107,6 +107,12 @@ class Project:
         """Let something else than boto3 alone make the client of S3."""
         self._connection.use(factory)
 
+    def with_config(self, config: Config) -> "Project":
+        """Return this project under another configuration of mixtures: with the same lake."""
+        other = type(self)(config, self.root, self.config_path)
+        other.lake, other.files, other._connection = self.lake, self.files, self._connection
+        return other
+
     def _lake(self, place: str) -> Lake:
         if place.startswith(SCHEME):
             return s3_lake(place, self._connection, self.home / "cache")

@@ -14,6 +14,7 @@ from samplemix_dagster.engine.maps import data_version
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.run_tags import FILES_TAG
 from tests.engine.changes import rewrite_one_document
 from tests.engine.runs import version
 from tests.projects import (
@@ -197,4 +198,4 @@ def test_every_asset_has_a_condition_and_the_sensor_that_evaluates_it_is_off_at_
     assert kinds.count("AUTO_MATERIALIZE") == 1
     sensor = repository.get_sensor_def("follow_changes")
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
-    assert sensor.run_tags["samplemix/files"] == "settled"
+    assert sensor.run_tags[FILES_TAG] == "settled"

@@ -11,7 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from samplemix_dagster.assets.asset import asset_key, process_tags
+from samplemix_dagster.assets.asset import asset_key
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import GROUPS, build_steps
@@ -19,7 +19,15 @@ from samplemix_dagster.engine.maps import data_version
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.launch import reap_dead_runs, run_stale
+from samplemix_dagster.launch import run_stale
+from samplemix_dagster.reaping import reap_dead_runs
+from samplemix_dagster.run_tags import (
+    BOOT_TAG,
+    CONTAINER_TAG,
+    MACHINE_TAG,
+    PID_TAG,
+    process_tags,
+)
 from tests.projects import (
     make_project,
     make_reference,
@@ -234,7 +242,7 @@ def test_a_run_whose_process_is_gone_is_shown_as_failed() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     with dg.instance_for_test() as instance:
-        tags = {**process_tags(), "samplemix/pid": str(gone.pid)}
+        tags = {**process_tags(), PID_TAG: str(gone.pid)}
         dead = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
         alive = instance.create_run_for_job(
             job, tags=process_tags(), status=dg.DagsterRunStatus.STARTED
@@ -247,9 +255,9 @@ def test_a_run_whose_process_is_gone_is_shown_as_failed() -> None:
 @pytest.mark.parametrize(
     ("elsewhere", "is_reaped"),
     [
-        ({"samplemix/container": "pid:[7]"}, False),
-        ({"samplemix/boot": "another", "samplemix/machine": "another"}, False),
-        ({"samplemix/boot": "of before a restart"}, True),
+        ({CONTAINER_TAG: "pid:[7]"}, False),
+        ({BOOT_TAG: "another", MACHINE_TAG: "another"}, False),
+        ({BOOT_TAG: "of before a restart"}, True),
     ],
 )
 def test_a_run_in_another_container_or_machine_is_not_ours_to_report(
@@ -257,7 +265,7 @@ def test_a_run_in_another_container_or_machine_is_not_ours_to_report(
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    tags = {**process_tags(), "samplemix/pid": str(gone.pid), **elsewhere}
+    tags = {**process_tags(), PID_TAG: str(gone.pid), **elsewhere}
     job = definitions.resolve_job_def("score")
     with dg.instance_for_test() as instance:
         run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
