@@ -20,7 +20,7 @@ from samplemix_dagster.engine.verifying import verify
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.jobs import Choice
-from samplemix_dagster.launch import RunReport
+from samplemix_dagster.launch import Flow, RunReport
 from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.run_tags import ASKED_BY_TAG, LOCATION, PART_OF_TAG, TOLD_TAG
 from tests.engine.changes import turn_a_dial
@@ -130,6 +130,18 @@ def test_a_mixture_that_fails_is_told_of_once_and_fails_the_job(
     run = job_run(instance)
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert run.tags[TOLD_TAG] == "true"
+
+
+def test_a_run_that_a_person_stops_is_shown_as_stopped(
+    root: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Flow, "run_phase", stop)
+    with pytest.raises(KeyboardInterrupt):
+        publish(root, instance)
+    assert job_run(instance).status == dg.DagsterRunStatus.CANCELED
 
 
 def what_if(root: Path, instance: dg.DagsterInstance, **chosen: Any) -> Any:
