@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError as Interrupted
 from pydantic import Field
 
 from samplemix_dagster.engine.choosing import check_mixtures, check_stages, fits_to_remake
@@ -251,6 +252,8 @@ def take_part(
     except BaseException as error:
         _at_work.pop(context.run_id, None)
         run.error = None if isinstance(error, dg.Failure) else error
+        if run.where == COMMAND and isinstance(error, (KeyboardInterrupt, Interrupted)):
+            context.instance.report_run_canceling(context.run)  # else it would look like a failure
         raise
 
 

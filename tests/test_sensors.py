@@ -20,12 +20,14 @@ from samplemix_dagster.errors import ConfigError, TransientError
 from samplemix_dagster.jobs import PUBLISH, READ_SHARDS, build_jobs
 from samplemix_dagster.resources import ProjectResource, ProjectS3
 from samplemix_dagster.run_tags import (
+    ATTEMPT_TAG,
     CAN_PASS_TAG,
     FILES_TAG,
     FINDING_TAG,
     LASTS_TAG,
     PID_TAG,
     WHY_TAG,
+    old_name,
     process_tags,
 )
 from samplemix_dagster.schedules import what_is_stale
@@ -140,6 +142,20 @@ def test_a_failure_that_lasts_is_not_asked_for_again_until_a_file_changes(sensor
     sensor.skipped()
     (second,) = sensor.asked()
     assert second.run_key != first.run_key
+
+
+def test_what_a_run_of_an_earlier_release_came_to_is_known_by_its_old_tags(sensor: Sensor) -> None:
+    add_a_shard(sensor.root)
+    sensor.skipped()
+    (first,) = sensor.asked()
+    names = {FINDING_TAG, ATTEMPT_TAG}
+    tags = {old_name(tag): value for tag, value in first.tags.items() if tag in names}
+    sensor.instance.create_run_for_job(
+        sensor.job,
+        tags={**tags, old_name(LASTS_TAG): "true"},
+        status=dg.DagsterRunStatus.FAILURE,
+    )
+    assert "would fail again" in sensor.skipped()
 
 
 def test_a_failure_that_can_pass_is_asked_for_a_few_times(sensor: Sensor) -> None:
