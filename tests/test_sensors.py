@@ -320,6 +320,9 @@ def test_sensors_and_schedule_are_off_at_first_and_say_what_they_do(tmp_path: Pa
     project = open_project(copy_project(finished_project(), tmp_path / "project"))
     repository = build_defs(project, with_report=False).get_repository_def()
     found = {sensor.name: sensor for sensor in repository.sensor_defs}
+    looks = found.pop("observe_inputs")  # it starts no run
+    assert looks.default_status.value == "RUNNING"
+    assert looks.description
     assert set(found) == {"new_shards", "follow_changes", "tell_failures"}
     for one in (*found.values(), repository.get_schedule_def("nightly")):
         assert one.description
