@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, Present, table_value
-from samplemix_dagster.assets.plots import cluster_figure, histogram_svg, picture
+from samplemix_dagster.assets.asset import Look, Present
+from samplemix_dagster.assets.pictures import histogram_svg
+from samplemix_dagster.assets.plots import cluster_figure, picture
 from samplemix_dagster.assets.quality import calibration_metadata, column_values, drift
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.core.diversity.ownership import sample_error
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome

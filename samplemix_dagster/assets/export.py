@@ -4,7 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 

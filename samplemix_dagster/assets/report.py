@@ -13,8 +13,8 @@ from samplemix_dagster.assets.asset import (
     OWNER,
     asset_key,
     begin,
-    table_value,
 )
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.resources import ProjectResource
 from samplemix_dagster.storage.dbt_project import (

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
