@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster import checks
+from samplemix_dagster.assets.columns import Origins, column_lineage
 from samplemix_dagster.assets.told import (
     as_foreseen,
     column_schema,
@@ -67,6 +68,25 @@ class Look:
     kinds: tuple[str, ...] = ("python",)
     present: Present = nothing_more
     tables: Sequence[Table] = field(default=())
+    origins: Origins = field(default_factory=dict)
+    """Where the columns come from, if they come from other assets' columns."""
+    view: str = ""
+    """What ``samplemix query`` calls the table, if it has a name there."""
+
+
+def definition_metadata(look: Look) -> dict[str, Any]:
+    """Return what the UI shows of an asset's table before it was ever made."""
+    metadata: dict[str, Any] = lineage_metadata(look)
+    if look.tables:
+        metadata["dagster/column_schema"] = column_schema(look.tables[0])
+    if look.view:
+        metadata["dagster/table_name"] = look.view
+    return metadata
+
+
+def lineage_metadata(look: Look) -> dict[str, Any]:
+    """Return where the columns of an asset's table come from, where that is known."""
+    return {"dagster/column_lineage": column_lineage(look.origins)} if look.origins else {}
 
 
 def asset_key(asset: str) -> dg.AssetKey:
@@ -123,9 +143,6 @@ def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
 def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
     """Return the asset of a step."""
     key = asset_key(step.asset)
-    metadata: dict[str, Any] = {}
-    if look.tables:
-        metadata["dagster/column_schema"] = column_schema(look.tables[0])
 
     @dg.asset(
         key=key,
@@ -138,7 +155,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
-        metadata=metadata,
+        metadata=definition_metadata(look),
         output_required=True,
     )
     def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
@@ -161,6 +178,7 @@ def step_asset(project: Project, step: Step, look: Look) -> dg.AssetsDefinition:
         metadata = {
             **headlines(outcome),
             **look.present(opened, outcome),
+            **lineage_metadata(look),
             **as_foreseen(opened, task, expected, outcome),
             **lies_at(opened, step, outcome),
             **plumbing(outcome),

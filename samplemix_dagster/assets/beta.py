@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_scores
 from samplemix_dagster.assets.pictures import histogram_svg, plane_svg
 from samplemix_dagster.assets.plots import picture, plane_figure
 from samplemix_dagster.assets.quality import column_values
@@ -20,7 +21,7 @@ from samplemix_dagster.tables import scores_table
 
 HOW_TO_READ = (
     "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
-    "95 %; half of the fitted law lies inside the line"
+    "95 %; a line is around half of the fitted law"
 )
 
 
@@ -87,12 +88,15 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of the wide table and of the law."""
+    metrics = tuple(project.config.diversity.metrics)
     return {
         "document_scores": Look(
             description="One row per document with every score, side by side.",
             kinds=("python", "parquet"),
             present=_scores,
-            tables=(scores_table(tuple(project.config.diversity.metrics)),),
+            tables=(scores_table(metrics),),
+            origins=origins_of_scores(metrics),
+            view="scores",
         ),
         stages.BETA.asset: Look(
             description=(

@@ -9,6 +9,7 @@ import numpy as np
 
 from samplemix_dagster import tables
 from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_ledger
 from samplemix_dagster.assets.pictures import bars_svg, plane_svg, share_rows
 from samplemix_dagster.assets.plots import picture, plane_figure
 from samplemix_dagster.assets.told import table_value
@@ -24,7 +25,7 @@ from samplemix_dagster.presentation import many
 
 HOW_TO_READ = (
     "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
-    "95 %; half of the target law lies inside the line"
+    "95 %; a line is around half of the target law"
 )
 _PLOTTED = (
     "realised_tokens",
@@ -202,11 +203,13 @@ def look(project: Project, name: str) -> Look:
     settings = project.config.mixtures[name]
     return Look(
         description=(
-            f"Mixture {name!r}: how many copies of each document to draw for "
-            f"{settings.budget_tokens:,} tokens, strategy {settings.strategy}. Its ledger has one "
-            "row for each document, drawn or not, with the reason."
+            f"The mixture {name!r}: {settings.budget_tokens:,} tokens by the strategy "
+            f"{settings.strategy}. Its ledger says how many copies of each document are drawn, "
+            "with one row for each document, drawn or not, and the reason."
         ),
-        kinds=("python", "parquet"),
+        kinds=("mixture", "parquet"),
         present=_present,
         tables=(tables.LEDGER,),
+        origins=origins_of_ledger(),
+        view="ledger",
     )

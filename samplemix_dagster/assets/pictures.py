@@ -7,6 +7,7 @@ same everywhere: corpus blue, target grey, mixture orange.
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,10 +20,23 @@ SHOWN_IN_PLACE = 999
 """Most characters of markdown that the UI shows without a click."""
 _WIDTH, _HEIGHT, _MARGIN = 240, 80, 14
 _ROWS_IN_PLACE = 6
-_DETAILS = ((12, True), (12, False), (10, False), (8, False), (6, False))
-"""Cells a side of the plane, and whether the law's outline is drawn: the finest that fits."""
-_LEVELS = (0.95, 0.8, 0.5)
-"""A cell is darker when it belongs to those that hold this share of the tokens."""
+_PANEL = 150
+_WRITING = f"font-size='10' font-family='Arial' fill='{TARGET}'"
+_LEVELS = {3: (0.95, 0.8, 0.5), 2: (0.9, 0.5)}
+"""By the number of shades: a cell is as dark as the fewest cells with such a share of the tokens
+that it belongs to."""
+_DETAILS = (
+    (12, 3, True),
+    (12, 2, True),
+    (10, 2, True),
+    (8, 3, True),
+    (12, 2, False),
+    (8, 2, True),
+    (8, 2, False),
+    (6, 2, False),
+)
+"""Cells a side of the plane, shades, and whether the law's outline is drawn: the first that fits
+is taken."""
 _UNESCAPED = "/:=',;.-!*$+~@"
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +56,7 @@ def histogram_svg(
         f"<text y='{_HEIGHT - 2}'>{lower:g}</text>"
         f"<text x='{end - 6}' y='{_HEIGHT - 2}'>{upper:g}</text>"
     )
-    return _first_that_fits([lambda: _picture(body, _WIDTH, _HEIGHT, "histogram")])
+    return _first_that_fits([partial(_picture, body, _WIDTH, _HEIGHT, "histogram")])
 
 
 def bars_svg(rows: Sequence[tuple[str, float, float]], label: str) -> dg.MarkdownMetadataValue:
@@ -50,7 +64,7 @@ def bars_svg(rows: Sequence[tuple[str, float, float]], label: str) -> dg.Markdow
     shown = list(rows[:_ROWS_IN_PLACE])
     sizes = range(len(shown), 0, -1) if shown else [0]
     return _first_that_fits(
-        [lambda n=n: _picture(_bars(shown[:n]), _WIDTH, 20 * n, label) for n in sizes]  # type: ignore[misc]
+        [partial(_picture, _bars(shown[:n]), _WIDTH, 20 * n, label) for n in sizes]
     )
 
 
@@ -75,7 +89,7 @@ def plane_svg(
 ) -> dg.MarkdownMetadataValue:
     """Return the (quality, diversity) plane in few cells: the corpus, and the mixture beside it.
 
-    The darkest cells hold half of the tokens, the next 80 %, the lightest 95 %.
+    The darkest cells hold half of the tokens, all shades together at least nine tenths.
 
     Args:
         corpus_BB: Tokens of the corpus, quality first.
@@ -83,44 +97,47 @@ def plane_svg(
         law_BB: Cell probabilities of a law; half of its mass lies inside the grey outline in the
             last panel, where there is room for it.
     """
-    planes = [("corpus", CORPUS, np.asarray(corpus_BB, dtype=np.float64))]
+    panels = [(CORPUS, np.asarray(corpus_BB, dtype=np.float64))]
+    words = "blue: corpus"
     if mixture_BB is not None:
-        planes.append(("mixture", MIXTURE, np.asarray(mixture_BB, dtype=np.float64)))
+        panels.append((MIXTURE, np.asarray(mixture_BB, dtype=np.float64)))
+        words += "; orange: mixture"
     return _first_that_fits(
         [
-            lambda cells=cells, outlined=outlined: _plane(  # type: ignore[misc]
-                planes, law_BB if outlined else None, cells
-            )
-            for cells, outlined in _DETAILS
+            partial(_plane, panels, law_BB if outlined else None, cells, shades, words)
+            for cells, shades, outlined in _DETAILS
         ]
     )
 
 
-def _plane(planes: Sequence[tuple[str, str, Floats]], law_BB: Floats | None, cells: int) -> str:
-    """Draw panels of ``cells`` units a side, two units apart, with their names below."""
+def _plane(
+    panels: Sequence[tuple[str, Floats]], law_BB: Floats | None, cells: int, shades: int, words: str
+) -> str:
+    """Draw panels of ``cells`` units a side, two units apart.
+
+    The middle of the top row is at height 0, so that a stroke along a row has whole numbers.
+    """
     body = ""
-    for number, (name, colour, tokens_BB) in enumerate(planes):
+    for number, (colour, tokens_BB) in enumerate(panels):
+        is_last = number == len(panels) - 1
+        law_CC = coarse(law_BB, cells) if law_BB is not None and is_last else None
+        panel = _panel(colour, coarse(tokens_BB, cells), law_CC, _LEVELS[shades])
         left = number * (cells + 2)
-        coarse_CC = coarse(tokens_BB, cells)
-        shades = "".join(f"<path d='{_runs(coarse_CC, part, left)}'/>" for part in _LEVELS)
-        body += f"<g stroke='{colour}' stroke-opacity='.4'>{shades}</g>"
-        body += (
-            f"<path fill='none' stroke='#999' stroke-width='.1' "
-            f"d='M{left},0v{cells}h{cells}v-{cells}z'/>"
-        )
-        body += f"<text x='{left}' y='{cells + 1}'>{name}</text>"
-    if law_BB is not None:
-        left = (len(planes) - 1) * (cells + 2)
-        line = _outline(coarse(law_BB, cells), 0.5, left)
-        body += f"<path fill='none' stroke='#333' stroke-width='.2' d='{line}'/>"
-    width = len(planes) * (cells + 2) - 2
-    return _picture(
-        body,
-        12 * 12 * width // cells,
-        12 * 12 * (cells + 1.4) / cells,
-        "plane",
-        f" viewBox='0,0,{width},{cells + 1.4:g}'",
-        1.2 * cells / 12,
+        body += f"<g transform='translate({left})'>{panel}</g>" if left else panel
+    width = len(panels) * (cells + 2) - 2
+    box = f"viewBox='0,-.5,{width},{cells}'"
+    unit = _PANEL / cells
+    return f"{words}\n\n{_picture(body, unit * width, _PANEL, 'plane', box)}"
+
+
+def _panel(colour: str, tokens_CC: Floats, law_CC: Floats | None, levels: Sequence[float]) -> str:
+    cells = len(tokens_CC)
+    shades = "".join(f"<path d='{_runs(tokens_CC, part)}'/>" for part in levels)
+    line = "" if law_CC is None else _outline(law_CC, 0.5)
+    return (
+        f"<g stroke='{colour}' stroke-opacity='.{'5' if len(levels) == 2 else '4'}'>{shades}</g>"
+        f"<path fill='none' stroke='{TARGET}' stroke-width='.2' "
+        f"d='M0-.5v{cells}h{cells}v-{cells}z{line}'/>"
     )
 
 
@@ -142,13 +159,13 @@ def inside(values_CC: Floats, part: float) -> npt.NDArray[np.bool_]:
     return chosen.reshape(values_CC.shape)
 
 
-def _runs(values_CC: Floats, part: float, left: int) -> str:
+def _runs(values_CC: Floats, part: float) -> str:
     """Return a stroke for each run of chosen cells in a row; diversity goes up."""
-    path = ""
-    for row, chosen in enumerate(inside(values_CC, part).T[::-1]):
-        for start, length in _stretches(chosen):
-            path += f"M{left + start},{row}.5h{length}"
-    return path
+    return "".join(
+        f"M{start},{row}h{length}"
+        for row, chosen in enumerate(inside(values_CC, part).T[::-1])
+        for start, length in _stretches(chosen)
+    )
 
 
 def _stretches(chosen: npt.NDArray[np.bool_]) -> Iterable[tuple[int, int]]:
@@ -158,27 +175,25 @@ def _stretches(chosen: npt.NDArray[np.bool_]) -> Iterable[tuple[int, int]]:
         yield int(start), int(end - start)
 
 
-def _outline(values_CC: Floats, part: float, left: int) -> str:
+def _outline(values_CC: Floats, part: float) -> str:
     """Return a line around the rows that hold a part: one span a row, from first to last cell."""
-    spans = [
-        (row, left + int(np.flatnonzero(chosen)[0]), left + int(np.flatnonzero(chosen)[-1]) + 1)
-        for row, chosen in enumerate(inside(values_CC, part).T[::-1])
-        if chosen.any()
-    ]
+    spans = []
+    for row, chosen in enumerate(inside(values_CC, part).T[::-1]):
+        where = np.flatnonzero(chosen)
+        if len(where):
+            spans.append((row, int(where[0]), int(where[-1]) + 1))
     if not spans:
         return ""
-    down = "".join(f"H{end}V{row + 1}" for row, _, end in spans)
-    up = "".join(f"H{start}V{row}" for row, start, _ in reversed(spans))
-    return f"M{spans[0][1]},{spans[0][0]}{down}{up}"
+    down = "".join(f"H{end}v1" for _, _, end in spans)
+    up = "".join(f"H{start}v-1" for _, start, _ in reversed(spans))
+    return f"M{spans[0][1]},{spans[0][0] - 0.5:g}{down}{up}"
 
 
-def _picture(
-    body: str, width: float, height: float, label: str, box: str = "", font: float = 10
-) -> str:
+def _picture(body: str, width: float, height: float, label: str, more: str = _WRITING) -> str:
     """Return markdown of an SVG, in the shorter of two spellings."""
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0f}' height='{height:.0f}'{box} "
-        f"font-size='{font:.3g}' font-family='Arial' fill='{TARGET}'>{body}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0f}' height='{height:.0f}' {more}>"
+        f"{body}</svg>"
     )
     spelled = "," + quote(svg, safe=_UNESCAPED)
     encoded = ";base64," + base64.b64encode(svg.encode()).decode()

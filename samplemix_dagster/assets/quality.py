@@ -6,6 +6,7 @@ import numpy as np
 
 from samplemix_dagster import tables
 from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_quality
 from samplemix_dagster.assets.pictures import histogram_svg
 from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine import stages
@@ -102,5 +103,6 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_quality,
         tables=(tables.QUALITY,),
+        origins=origins_of_quality(),
     ),
 }

@@ -60,6 +60,7 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_raw,
         tables=(tables.DOCUMENTS,),
+        view="documents",
     ),
     stages.CORPUS.asset: Look(
         description=(
@@ -69,5 +70,6 @@ LOOKS = {
         kinds=("python", "duckdb"),
         present=_corpus,
         tables=(tables.DUPLICATES,),
+        view="duplicates",
     ),
 }

@@ -23,17 +23,15 @@ _AMAZON_CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets/"
 
 
 def headlines(outcome: Outcome) -> dict[str, Any]:
-    """Return what a person looks for first: what was done, how long it took, and why."""
-    time_taken = str(took(outcome.seconds))
+    """Return what a person looks for first: how much was done, and why."""
     if outcome.partition is None:
-        done = f"in {time_taken}"
-    else:
-        shards = len(outcome.shards)
-        done = (
-            f"{outcome.num_documents:,} documents in {shards:,} shard{'' if shards == 1 else 's'}; "
-            f"{_computed(outcome)} in {time_taken}"
-        )
-    return {"done": done, "why": outcome.why}
+        return {"why": outcome.why}
+    shards = len(outcome.shards)
+    documents = (
+        f"{outcome.num_documents:,} in {shards:,} shard{'' if shards == 1 else 's'}; "
+        f"{_computed(outcome)}, in {took(outcome.seconds)}"
+    )
+    return {"documents": documents, "why": outcome.why}
 
 
 def _computed(outcome: Outcome) -> str:
@@ -52,7 +50,7 @@ def plumbing(outcome: Outcome) -> dict[str, Any]:
         if outcome.num_computed and outcome.seconds > 0:
             rate = outcome.num_computed / outcome.seconds
             metadata["documents_per_second"] = round(rate, 1)
-    return {**metadata, "seconds": round(outcome.seconds, 3)}
+    return {**metadata, "took": str(took(outcome.seconds)), "seconds": round(outcome.seconds, 3)}
 
 
 def as_foreseen(
@@ -94,7 +92,7 @@ def address_value(place: str, *, has_console: bool) -> dg.MetadataValue[Any]:
     """
     if place.startswith("s3://") and has_console:
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        return dg.MetadataValue.url(f"{_AMAZON_CONSOLE}{bucket}?prefix={prefix}")
+        return dg.MetadataValue.url(f"{_AMAZON_CONSOLE}{bucket}?prefix={prefix.rstrip('/')}/")
     return dg.MetadataValue.path(place)
 
 
@@ -103,7 +101,7 @@ def lies_at(project: Project, step: Step, outcome: Outcome) -> dict[str, Any]:
     key = _place_of(project, step, outcome)
     if key is None:
         return {}
-    return {"lies_at": place_value(project, key), "dagster/uri": project.lake.place(key)}
+    return {"lies_at": place_value(project, key)}
 
 
 def _place_of(project: Project, step: Step, outcome: Outcome) -> str | None:
