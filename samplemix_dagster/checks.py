@@ -22,6 +22,11 @@ from samplemix_dagster.errors import LakeError, UnreachableLakeError
 
 REJECTED_CHECK = "few_rows_are_rejected"
 IS_CURRENT_CHECK = "is_current"
+WITH_ITS_ASSET = (
+    "It looks at what has just been written, so it runs with its asset and not alone: materialize "
+    "the asset, which computes nothing that is current."
+)
+"""Why a check's own button is grey, and what to press instead."""
 MAX_NOISE_SHARE = 0.35
 MAX_CLUSTER_SHARE = 0.4
 MAX_PROMISE_GAP = 0.02
@@ -62,10 +67,20 @@ def specs(step: Step, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """Return Dagster's declarations of a step's checks."""
     return [
         dg.AssetCheckSpec(
-            name=check.name, asset=key, description=check.description, blocking=check.is_blocking
+            name=check.name, asset=key, description=in_words(check), blocking=check.is_blocking
         )
         for check in checks_of(step)
     ]
+
+
+def in_words(check: Check) -> str:
+    """Return what a check says in the UI: what holds, what follows, and how it is run."""
+    follows = (
+        "If it does not hold, what reads this asset is not started."
+        if check.is_blocking
+        else "If it does not hold, it warns and stops nothing."
+    )
+    return f"{check.description} {follows} {WITH_ITS_ASSET}"
 
 
 def results(
@@ -281,13 +296,13 @@ def _export(project: Project, outcome: Outcome) -> Verdict:
 
 _ROWS = Check(
     name="every_row_is_accounted_for",
-    description="Rows in = documents + rejected rows, each row once.",
+    description="Every row of the files is a document or a rejected row, and stands there once.",
     is_blocking=True,
     look=_rows,
 )
 _REJECTED = Check(
     name=REJECTED_CHECK,
-    description="At most the share `corpus.warn_rejected` of the rows is rejected.",
+    description="Few rows are rejected: at most the share `corpus.warn_rejected`.",
     is_blocking=False,
     look=_rejected,
 )
@@ -317,25 +332,31 @@ _GIANT = Check(
 )
 _LAW = Check(
     name="law_describes_corpus",
-    description="The fitted law may be read as the corpus; weights do not depend on it.",
+    description="The fitted law is close to the corpus. Weights of documents do not depend on it.",
     is_blocking=False,
     look=_law,
 )
 _LEDGER = Check(
     name="ledger_adds_up",
-    description="Documents = drawn + not drawn + excluded; tokens of the draws = realised tokens.",
+    description=(
+        "Each document of the corpus is drawn, not drawn or excluded, and the tokens of the draws "
+        "are the tokens that are reported. The ledger is read again for it."
+    ),
     is_blocking=True,
     look=_published(ledger_verdict),
 )
 _BUDGET = Check(
     name="budget_is_met",
-    description="To within one document, never over.",
+    description="The drawn tokens fill the budget to within one document, and never exceed it.",
     is_blocking=True,
     look=_published(budget_verdict),
 )
 _PROMISE = Check(
     name="means_are_as_promised",
-    description="Mean quality and diversity of the draws are near what the histogram promised.",
+    description=(
+        f"Mean quality and diversity of the draws lie within {MAX_PROMISE_GAP:g} of what was "
+        "promised before the draw."
+    ),
     is_blocking=False,
     look=_promise,
 )
@@ -350,7 +371,7 @@ _IS_CURRENT = Check(
 )
 _EXPORT = Check(
     name="export_matches_ledger",
-    description="Draws and tokens of the files are those of the ledger.",
+    description="The files, read back, hold as many draws and tokens as the ledger.",
     is_blocking=True,
     look=_export,
 )

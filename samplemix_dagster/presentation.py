@@ -21,6 +21,37 @@ def duration(seconds: float | None) -> Quantity:
     return Quantity(f"{seconds / 3600:.1f} h")
 
 
+def took(seconds: float) -> Quantity:
+    """Return seconds that were measured, to the second where that says something."""
+    if seconds < 10:
+        return Quantity(f"{seconds:.1f} s" if seconds >= 0.05 else "under 0.1 s")
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return Quantity(f"{hours} h {minutes} min")
+    return Quantity(f"{minutes} min {rest} s" if minutes else f"{rest} s")
+
+
+def many(number: float) -> Quantity:
+    """Return a count as people say it: 12.4 M, and all digits below ten thousand."""
+    if number < 10_000:
+        return Quantity(f"{number:,.0f}")
+    for unit in ("k", "M", "G"):
+        number /= 1000
+        if number < 999.95:
+            return Quantity(f"{number:.1f} {unit}")
+    return Quantity(f"{number / 1000:.1f} T")
+
+
+def flops_in_words(flops: float) -> Quantity:
+    """Return floating-point operations in the unit that leaves a short number."""
+    for unit in ("GFLOP", "TFLOP", "PFLOP"):
+        flops /= 1000 if unit != "GFLOP" else 1e9
+        if flops < 100:
+            return Quantity(f"{flops:.2g} {unit}" if flops < 1 else f"{flops:.1f} {unit}")
+    return Quantity(f"{flops / 1000:,.1f} EFLOP")
+
+
 def about(seconds: float | None, *, is_guess: bool) -> Quantity:
     """Return a time that was foreseen; a guess has a mark in front."""
     return Quantity(f"~{duration(seconds)}") if is_guess else duration(seconds)

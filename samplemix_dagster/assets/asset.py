@@ -7,16 +7,24 @@ here. Nothing here knows a number.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
 from samplemix_dagster import checks
+from samplemix_dagster.assets.columns import Origins, column_lineage
 from samplemix_dagster.assets.inputs import inputs_dep
+from samplemix_dagster.assets.told import (
+    as_foreseen,
+    column_schema,
+    headlines,
+    lies_at,
+    plumbing,
+)
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.estimates import foreseen, note_measurement, scoring_flops
+from samplemix_dagster.engine.estimates import foreseen, note_measurement
 from samplemix_dagster.engine.flow import Call, Step
 from samplemix_dagster.engine.hooks import tell_new_version
 from samplemix_dagster.engine.maps import Outcome
@@ -42,7 +50,6 @@ from samplemix_dagster.tables import Table
 OWNER = "team:data"
 MAX_RETRIES = 3
 RETRY_SECONDS = 10.0
-_SHARDS_SHOWN = 50
 
 Present = Callable[[Project, Outcome], dict[str, Any]]
 """Metadata that a stage adds to a materialisation: numbers, tables, plots."""
@@ -62,6 +69,27 @@ class Look:
     kinds: tuple[str, ...] = ("python",)
     present: Present = nothing_more
     tables: Sequence[Table] = field(default=())
+    origins: Origins = field(default_factory=dict)
+    """Where the columns come from, if they come from other assets' columns."""
+    view: str = ""
+    """What ``samplemix query`` calls the table, if it has a name there."""
+
+
+def definition_metadata(look: Look, names: Names) -> dict[str, Any]:
+    """Return what the UI shows of an asset's table before it was ever made."""
+    metadata: dict[str, Any] = lineage_metadata(look, names)
+    if look.tables:
+        metadata["dagster/column_schema"] = column_schema(look.tables[0])
+    if look.view:
+        metadata["dagster/table_name"] = look.view
+    return metadata
+
+
+def lineage_metadata(look: Look, names: Names) -> dict[str, Any]:
+    """Return where the columns of an asset's table come from, where that is known."""
+    if not look.origins:
+        return {}
+    return {"dagster/column_lineage": column_lineage(look.origins, names)}
 
 
 def asset_key(asset: str) -> dg.AssetKey:
@@ -127,9 +155,6 @@ def step_asset(
 ) -> dg.AssetsDefinition:
     """Return the asset of a step."""
     key = names.key(step.asset)
-    metadata: dict[str, Any] = {}
-    if look.tables:
-        metadata["dagster/column_schema"] = column_schema(look.tables[0])
 
     @dg.asset(
         key=key,
@@ -142,7 +167,7 @@ def step_asset(
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
-        metadata=metadata,
+        metadata=definition_metadata(look, names),
         output_required=True,
     )
     @names.hand_project
@@ -164,9 +189,12 @@ def step_asset(
         found = checks.results(step, key, opened, outcome)
         note_measurement(opened, outcome)
         metadata = {
-            **_common(outcome),
-            **_as_foreseen(opened, task, expected, outcome),
+            **headlines(outcome),
             **look.present(opened, outcome),
+            **lineage_metadata(look, names),
+            **as_foreseen(opened, task, expected, outcome),
+            **lies_at(opened, step, outcome),
+            **plumbing(outcome),
         }
         if step.fit is stages.MIXTURE:
             found = _publish(context, opened, outcome, found)
@@ -262,89 +290,3 @@ def _both(
             context.log.info(f"{done:,} of {total:,}" if total else f"{done:,} documents")
 
     return progress
-
-
-def _common(outcome: Outcome) -> dict[str, Any]:
-    """What every materialisation says: why it ran, how much, how long."""
-    metadata: dict[str, Any] = {
-        "why": outcome.why,
-        "seconds": round(outcome.seconds, 3),
-    }
-    if outcome.partition is not None:
-        computed = outcome.num_computed
-        metadata |= {
-            "dagster/row_count": outcome.num_documents,
-            "documents_computed": computed,
-            "shards": len(outcome.shards),
-        }
-        if computed and outcome.seconds > 0:
-            metadata["documents_per_second"] = round(computed / outcome.seconds, 1)
-        metadata["by_shard"] = _shards_table(outcome)
-    return metadata
-
-
-def _as_foreseen(
-    project: Project, task: Task, expected: Mapping[str, float | None], outcome: Outcome
-) -> dict[str, Any]:
-    """What the plan said of this run beside what it came to."""
-    metadata: dict[str, Any] = {}
-    if outcome.partition is not None:
-        metadata["predicted_documents"] = task.num_documents
-    if expected["seconds"] is not None:
-        metadata["predicted_seconds"] = expected["seconds"]
-    if expected["flops"] is not None:
-        metadata["predicted_flops"] = expected["flops"]
-    if tokens := outcome.facts.get("tokens_computed"):
-        metadata["tokens_computed"] = tokens
-        metadata["flops"] = scoring_flops(project, tokens)
-    return metadata
-
-
-def _shards_table(outcome: Outcome) -> dg.TableMetadataValue:
-    columns = [
-        dg.TableColumn("path", "string"),
-        dg.TableColumn("documents", "int"),
-        dg.TableColumn("computed", "int"),
-        dg.TableColumn("rejected", "int"),
-        dg.TableColumn("digest", "string"),
-    ]
-    records = [
-        dg.TableRecord(
-            {
-                "path": shard.path,
-                "documents": shard.num_documents,
-                "computed": shard.num_computed,
-                "rejected": shard.num_rejected,
-                "digest": shard.shard,
-            }
-        )
-        for shard in outcome.shards[:_SHARDS_SHOWN]
-    ]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
-
-
-def table_value(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
-    """Return rows of equal keys as a table that the UI shows in place."""
-    kinds = {bool: "bool", int: "int", float: "float"}
-    first = rows[0] if rows else {"nothing": ""}
-    columns = [
-        dg.TableColumn(name, kinds.get(type(value), "string")) for name, value in first.items()
-    ]
-    return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in rows], schema=dg.TableSchema(columns=columns)
-    )
-
-
-def column_schema(table: Table) -> dg.TableSchema:
-    """Return a table's contract as Dagster shows it."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=str(column.type),
-                description=column.meaning,
-                constraints=dg.TableColumnConstraints(nullable=column.nullable),
-            )
-            for column in table.columns
-        ]
-    )

@@ -4,26 +4,37 @@ from typing import Any
 
 import numpy as np
 
-from samplemix_dagster.assets.asset import Look, table_value
-from samplemix_dagster.assets.plots import histogram_svg, picture, plane_figure
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_scores
+from samplemix_dagster.assets.pictures import histogram_svg, plane_svg
+from samplemix_dagster.assets.plots import picture, plane_figure
 from samplemix_dagster.assets.quality import column_values
+from samplemix_dagster.assets.told import table_value
+from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.presentation import many
 from samplemix_dagster.tables import scores_table
+
+HOW_TO_READ = (
+    "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
+    "95 %; a line is around half of the fitted law"
+)
 
 
 def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:
-    quality, diversity = column_values(
-        project, stages.SCORES, str(outcome.partition), "quality", "diversity"
+    quality, diversity, tokens = column_values(
+        project, stages.SCORES, str(outcome.partition), "quality", "diversity", "num_tokens"
     )
     metadata: dict[str, Any] = {}
     for name, scores in (("quality", quality), ("diversity", diversity)):
         counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
         metadata[name] = histogram_svg(counts, 0, 1)
     if quality.size > 2:
+        metadata["plane"] = plane_svg(plane_of(quality, diversity, tokens).tokens_BB, None, None)
         metadata["correlation"] = round(float(np.corrcoef(quality, diversity)[0, 1]), 4)
     return metadata
 
@@ -32,19 +43,20 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
     facts = outcome.facts
     recipes = Recipes(project)
     goodness = facts["goodness"]
+    plane_BB, law = load_plane(recipes).tokens_BB, load_law(recipes)
     metadata: dict[str, Any] = {
-        "plane": picture(
-            plane_figure(load_plane(recipes).tokens_BB, None, load_law(recipes), None)
+        "means": f"quality {facts['mean_quality']:.3f}, diversity {facts['mean_diversity']:.3f}",
+        "fit": (
+            f"off by {goodness['total_variation']:.1%} of the tokens, where "
+            f"{goodness['total_variation_floor']:.1%} is chance"
         ),
-        **facts["law"],
-        "ks_quality": goodness["quality"]["ks"],
-        "ks_diversity": goodness["diversity"]["ks"],
-        "total_variation": goodness["total_variation"],
-        "total_variation_floor": goodness["total_variation_floor"],
-        "effective_sample_size": facts["effective_sample_size"],
-        "squeezed_scores": facts["num_squeezed"],
-        "mean_quality": facts["mean_quality"],
-        "mean_diversity": facts["mean_diversity"],
+        "weighs_like": f"{many(facts['effective_sample_size'])} documents of equal length",
+    }
+    if facts["warnings"]:
+        metadata["warnings"] = "\n".join(facts["warnings"])
+    metadata |= {
+        "plane": plane_svg(plane_BB, None, law.grid_mass(64)),
+        "how_to_read_the_plane": HOW_TO_READ,
     }
     if facts["by_group"]:
         metadata["by_group"] = table_value(
@@ -59,19 +71,32 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
                 for name, group in facts["by_group"].items()
             ]
         )
-    if facts["warnings"]:
-        metadata["warnings"] = "\n".join(facts["warnings"])
-    return metadata
+    return {
+        **metadata,
+        **facts["law"],
+        "ks_quality": goodness["quality"]["ks"],
+        "ks_diversity": goodness["diversity"]["ks"],
+        "total_variation": goodness["total_variation"],
+        "total_variation_floor": goodness["total_variation_floor"],
+        "effective_sample_size": facts["effective_sample_size"],
+        "squeezed_scores": facts["num_squeezed"],
+        "mean_quality": facts["mean_quality"],
+        "mean_diversity": facts["mean_diversity"],
+        "plane_large": picture(plane_figure(plane_BB, None, law, None)),
+    }
 
 
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of the wide table and of the law."""
+    metrics = tuple(project.config.diversity.metrics)
     return {
         "document_scores": Look(
             description="One row per document with every score, side by side.",
             kinds=("python", "parquet"),
             present=_scores,
-            tables=(scores_table(tuple(project.config.diversity.metrics)),),
+            tables=(scores_table(metrics),),
+            origins=origins_of_scores(metrics),
+            view="scores",
         ),
         stages.BETA.asset: Look(
             description=(

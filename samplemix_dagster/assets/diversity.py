@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, Present, table_value
-from samplemix_dagster.assets.plots import cluster_figure, histogram_svg, picture
+from samplemix_dagster.assets.asset import Look, Present
+from samplemix_dagster.assets.columns import origins_of_diversity
+from samplemix_dagster.assets.pictures import histogram_svg
+from samplemix_dagster.assets.plots import cluster_figure, picture
 from samplemix_dagster.assets.quality import calibration_metadata, column_values, drift
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.core.diversity.ownership import sample_error
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
@@ -102,7 +105,8 @@ def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 
 def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
-    return {"encoder": project.config.encoder.model, "documents": outcome.num_documents}
+    del outcome
+    return {"encoder": project.config.encoder.model}
 
 
 def metric_look(name: str) -> Look:
@@ -180,5 +184,6 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_unit(stages.DIVERSITY, "diversity"),
         tables=(tables.DIVERSITY,),
+        origins=origins_of_diversity(()),
     ),
 }

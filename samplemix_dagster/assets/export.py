@@ -2,37 +2,38 @@
 
 from typing import Any
 
-import dagster as dg
-
-from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.told import address_value, table_value
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.presentation import many
 
 
 def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
-    del project
     facts = outcome.facts
+    has_console = project.config.s3.endpoint is None
+    files = facts["files"]
     return {
-        "folder": _folder(facts["folder"]),
+        "training_data": (
+            f"{facts['num_draws']:,} draws, {many(facts['num_tokens'])} tokens, "
+            f"in {len(files):,} file{'' if len(files) == 1 else 's'}"
+        ),
+        "folder": address_value(facts["folder"], has_console=has_console),
+        "files": table_value(files),
+        "mixture_version": facts["version"],
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
-        "mixture_version": facts["version"],
-        "files": table_value(facts["files"]),
     }
-
-
-def _folder(place: str) -> dg.MetadataValue:  # type: ignore[type-arg]
-    is_on_s3 = place.startswith("s3://")
-    return dg.MetadataValue.text(place) if is_on_s3 else dg.MetadataValue.path(place)
 
 
 def look(name: str) -> Look:
     """Return what a person sees of an export."""
     return Look(
         description=(
-            f"The draws of mixture {name!r} as files of near-equal size, in an order in which "
-            "every window is close to the whole mixture; read back and counted against the ledger."
+            f"The export of mixture {name!r}: its draws as files of near-equal size, in an "
+            "order in which every window is close to the whole mixture; read back and counted "
+            "against the ledger."
         ),
-        kinds=("python", "file"),
+        kinds=("export", "file"),
         present=_present,
     )

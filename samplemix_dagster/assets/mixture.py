@@ -9,8 +9,11 @@ import dagster as dg
 import numpy as np
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, table_value
-from samplemix_dagster.assets.plots import bars_svg, picture, plane_figure, share_rows
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_ledger
+from samplemix_dagster.assets.pictures import bars_svg, plane_svg, share_rows
+from samplemix_dagster.assets.plots import picture, plane_figure
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome
@@ -20,6 +23,22 @@ from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.presentation import many
+
+HOW_TO_READ = (
+    "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
+    "95 %; a line is around half of the target law"
+)
+_PLOTTED = (
+    "realised_tokens",
+    "num_documents_drawn",
+    "mean_quality",
+    "mean_diversity",
+    "kl_nats",
+    "effective_sample_share",
+    "near_duplicate_share_after",
+)
+"""Numbers that the Plots tab draws over the versions."""
 
 
 def mixture_plane(project: Project, name: str, version: str) -> Any:
@@ -41,8 +60,8 @@ def mixture_plane(project: Project, name: str, version: str) -> Any:
     return total
 
 
-def mixture_figure(project: Project, name: str, version: str) -> Any:
-    """Draw the plane of corpus and mixture, with the corpus's law and the target law."""
+def mixture_planes(project: Project, name: str, version: str) -> dict[str, Any]:
+    """Return the plane of corpus and mixture: small in place, and large behind a click."""
     recipes = Recipes(project)
     law = load_law(recipes)
     settings = project.config.mixtures[name]
@@ -52,69 +71,109 @@ def mixture_figure(project: Project, name: str, version: str) -> Any:
         tilt = np.outer(centres**settings.balance.quality, centres**settings.balance.diversity)
         target_BB = law.grid_mass(64) * tilt
         target_BB /= target_BB.sum()
-    drawn_BB = mixture_plane(project, name, version)
-    return plane_figure(load_plane(recipes).tokens_BB, drawn_BB, law, target_BB)
+    corpus_BB, drawn_BB = load_plane(recipes).tokens_BB, mixture_plane(project, name, version)
+    return {
+        "plane": plane_svg(corpus_BB, drawn_BB, target_BB),
+        "plane_large": picture(plane_figure(corpus_BB, drawn_BB, law, target_BB)),
+    }
 
 
 def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]:
     facts = outcome.facts
-    name = outcome.asset.partition("/")[2]
-    numbers = {
-        key: facts[key]
-        for key in (
-            "budget_tokens",
-            "realised_tokens",
-            "num_documents",
-            "num_documents_drawn",
-            "num_draws",
-            "mean_quality",
-            "mean_diversity",
-            "kl_nats",
-            "effective_sample_size_tokens",
-            "effective_sample_share",
-            "near_duplicate_share_before",
-            "near_duplicate_share_after",
-        )
-    }
-    means = [
-        {
-            "what": what,
-            "mean_quality": values["mean_quality"],
-            "mean_diversity": values["mean_diversity"],
-        }
-        for what, values in (
-            ("corpus", facts["corpus"]),
-            ("promised", facts["promised"]),
-            ("drawn", facts),
-            ("control", facts["control"]),
-        )
-    ]
-    metadata = {
-        "plane": picture(mixture_figure(project, name, outcome.data_version)),
+    name, version = outcome.asset.partition("/")[2], outcome.data_version
+    planes = mixture_planes(project, name, version)
+    metadata = headline_words(facts)
+    if facts["warnings"]:
+        metadata["warnings"] = "\n".join(facts["warnings"])
+    return {
+        **metadata,
+        "plane": planes["plane"],
+        "how_to_read_the_plane": HOW_TO_READ,
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
-        "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
-        "sources": table_value(
-            [
-                {
-                    "source": source,
-                    "share_before": entry["share_before"],
-                    "share_after": entry["share_after"],
-                    "tokens": entry["tokens"],
-                }
-                for source, entry in facts["sources"].items()
-            ]
-        ),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
-        "means": table_value(means),
+        "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
+        "see_also": links_value(name, version, names),
+        **_tables(facts),
+        **_traces(project, name, version, names),
+        "plane_large": planes["plane_large"],
+        **{key: facts[key] for key in _PLOTTED},
+    }
+
+
+def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return in words what a mixture came to: tokens, documents, and its means."""
+    realised, budget = facts["realised_tokens"], facts["budget_tokens"]
+    words = {
+        "tokens": f"{realised:,} of {budget:,} ({realised / budget:.1%} of the budget)",
+        "documents": (
+            f"{facts['num_documents_drawn']:,} of {facts['num_documents']:,} drawn, "
+            f"in {facts['num_draws']:,} draws"
+        ),
+    }
+    for what in ("quality", "diversity"):
+        mean = f"mean_{what}"
+        words[what] = (
+            f"mean {facts['corpus'][mean]:.3f} in the corpus → {facts[mean]:.3f} in the mixture "
+            f"({facts['promised'][mean]:.3f} promised)"
+        )
+    words["near_duplicates"] = (
+        f"{facts['near_duplicate_share_before']:.1%} of the corpus's tokens → "
+        f"{facts['near_duplicate_share_after']:.1%} of the mixture's"
+    )
+    weight = many(facts["effective_sample_size_tokens"])
+    words["how_far_it_leans"] = (
+        f"KL {facts['kl_nats']:.3f} nats; weighs like {weight} tokens, "
+        f"{facts['effective_sample_share']:.0%} of the corpus"
+    )
+    return dict(words)
+
+
+def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
+    means = (
+        ("corpus", facts["corpus"]),
+        ("promised", facts["promised"]),
+        ("drawn", facts),
+        ("control", facts["control"]),
+    )
+    sources = [
+        {
+            "source": source,
+            "before": f"{entry['share_before']:.1%}",
+            "after": f"{entry['share_after']:.1%}",
+            "tokens": entry["tokens"],
+        }
+        for source, entry in facts["sources"].items()
+    ]
+    names = ("mean_quality", "mean_diversity")
+    return {
+        "sources": table_value(sources),
+        "means": table_value(
+            [{"of": of, **{name: round(v[name], 3) for name in names}} for of, v in means]
+        ),
         "copies": table_value(
             [{"copies": int(k), "documents": n} for k, n in facts["copies"].items()]
         ),
-        **numbers,
-        **_traces(project, name, outcome.data_version, names),
     }
-    if facts["warnings"]:
-        metadata["warnings"] = "\n".join(facts["warnings"])
-    return metadata
+
+
+def links_value(name: str, version: str, names: Names) -> dg.MarkdownMetadataValue:
+    """Return links to what a mixture is made of and what is made of it, short enough to show."""
+    near = [
+        ("scores", "document_scores"),
+        ("law", "beta_parameters"),
+        ("export", f"export/{name}"),
+        ("report", "mixture_totals"),
+    ]
+    links = " · ".join(f"[{word}]({_page(asset, names)})" for word, asset in near)
+    return dg.MetadataValue.md(
+        f"{links} · [graph around it]({_page(f'mixture/{name}', names)}?view=lineage)\n\n"
+        f"Every shard, fit and model on one page: "
+        f"`samplemix mixture lineage {name}@{version[:12]} --html lineage.html`"
+    )
+
+
+def _page(asset: str, names: Names) -> str:
+    return "/assets/" + "/".join(names.key(asset).path)
 
 
 def _traces(project: Project, name: str, version: str, names: Names) -> dict[str, Any]:
@@ -150,11 +209,13 @@ def look(project: Project, name: str, names: Names = PLAIN) -> Look:
     settings = project.config.mixtures[name]
     return Look(
         description=(
-            f"Mixture {name!r}: how many copies of each document to draw for "
-            f"{settings.budget_tokens:,} tokens, strategy {settings.strategy}. Its ledger has one "
-            "row for each document, drawn or not, with the reason."
+            f"The mixture {name!r}: {settings.budget_tokens:,} tokens by the strategy "
+            f"{settings.strategy}. Its ledger says how many copies of each document are drawn, "
+            "with one row for each document, drawn or not, and the reason."
         ),
-        kinds=("python", "parquet"),
+        kinds=("mixture", "parquet"),
         present=partial(_present, names=names),
         tables=(tables.LEDGER,),
+        origins=origins_of_ledger(),
+        view="ledger",
     )

@@ -1,71 +1,18 @@
-"""Plots for asset metadata: small SVGs drawn in place, larger pictures as PNG.
+"""Large pictures for asset metadata, as PNG: the UI shows them behind "Show Markdown".
 
-A short SVG shows in the UI's table itself; a picture hides behind "Show Markdown". Axes and
-colours are the same everywhere: corpus blue, target grey, mixture orange.
+Small ones that the UI shows in place are in ``pictures.py``, in the same colours.
 """
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-CORPUS, MIXTURE, TARGET = "#3b6ea5", "#d97b29", "#777777"
-_WIDTH, _HEIGHT, _MARGIN = 240, 80, 14
-_ROWS_IN_PLACE = 6
-
-
-def histogram_svg(
-    counts: npt.NDArray[Any], lower: float, upper: float, colour: str = CORPUS
-) -> dg.MarkdownMetadataValue:
-    """Return a stepped outline over [lower, upper], with both ends written below.
-
-    One path, since the UI shows only a short picture in place.
-    """
-    peak = max(1.0, float(np.max(counts, initial=0)))
-    room = _HEIGHT - _MARGIN
-    step = _WIDTH // max(1, len(counts))
-    outline = "".join(f"V{room - round(room * count / peak)}h{step}" for count in counts)
-    end = step * len(counts)
-    body = (
-        f"<path fill='{colour}' d='M0 {room}{outline}V{room}z'/>"
-        f"<text y='{_HEIGHT - 2}'>{lower:g}</text>"
-        f"<text x='{end - 6}' y='{_HEIGHT - 2}'>{upper:g}</text>"
-    )
-    return _inline(body, _HEIGHT, "histogram")
-
-
-def bars_svg(rows: Sequence[tuple[str, float, float]], label: str) -> dg.MarkdownMetadataValue:
-    """Return two bars a row, before (blue) and after (orange), for the largest shares."""
-    shown = rows[:_ROWS_IN_PLACE]
-    peak = max([1e-9, *(max(before, after) for _, before, after in shown)])
-    texts, before_path, after_path = "", "", ""
-    for index, (name, before, after) in enumerate(shown):
-        top = 20 * index
-        word = _escape(name if len(name) <= 14 else name[:13] + "…")
-        texts += f"<text y='{top + 12}'>{word} {100 * before:.0f}→{100 * after:.0f}%</text>"
-        before_path += f"M130 {top + 2}h{round(100 * before / peak)}v7H130z"
-        after_path += f"M130 {top + 10}h{round(100 * after / peak)}v7H130z"
-    body = (
-        f"{texts}<path fill='{CORPUS}' d='{before_path}'/><path fill='{MIXTURE}' d='{after_path}'/>"
-    )
-    return _inline(body, 20 * len(shown), label)
-
-
-def _inline(body: str, height: int, label: str) -> dg.MarkdownMetadataValue:
-    svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{height}' "
-        f"font-size='10' font-family='Arial'>{body}</svg>"
-    )
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{label}](data:image/svg+xml;base64,{encoded})")
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")
+from samplemix_dagster.assets.pictures import CORPUS, MIXTURE
 
 
 def plane_figure(
@@ -171,14 +118,3 @@ def _png(figure: Any) -> str:
     figure.savefig(buffer, format="png")
     plt.close(figure)
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def share_rows(
-    shares: Mapping[str, Mapping[str, Any]], most: int = 12
-) -> list[tuple[str, float, float]]:
-    """Return (name, before, after) of the largest groups."""
-    rows = [
-        (str(entry.get("name", name)), float(entry["share_before"]), float(entry["share_after"]))
-        for name, entry in shares.items()
-    ]
-    return sorted(rows, key=lambda row: -max(row[1], row[2]))[:most]

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, table_value
-from samplemix_dagster.assets.plots import histogram_svg
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.columns import origins_of_quality
+from samplemix_dagster.assets.pictures import histogram_svg
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
@@ -101,5 +103,6 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_quality,
         tables=(tables.QUALITY,),
+        origins=origins_of_quality(),
     ),
 }

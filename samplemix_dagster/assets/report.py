@@ -12,8 +12,10 @@ import dagster as dg
 from samplemix_dagster.assets.asset import (
     OWNER,
     begin,
-    table_value,
 )
+from samplemix_dagster.assets.told import table_value
+from samplemix_dagster.checks import WITH_ITS_ASSET
+from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
@@ -70,7 +72,7 @@ def build_report_assets(project: Project, names: Names = PLAIN) -> dg.AssetsDefi
     @dbt_assets(
         manifest=manifest,
         select="fqn:samplemix_report.reports.*",
-        dagster_dbt_translator=_translator(list(project.config.mixtures), names),
+        dagster_dbt_translator=_translator(build_steps(project), names),
         name=names.of(GROUP),
     )
     @names.hand_project
@@ -82,11 +84,12 @@ def build_report_assets(project: Project, names: Names = PLAIN) -> dg.AssetsDefi
     return report
 
 
-def _translator(mixtures: Sequence[str], names: Names) -> Any:
+def _translator(steps: Sequence[Step], names: Names) -> Any:
     """Return how dbt's models become asset specs. The class is made here: its base loads slowly."""
     from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
-    version = dbt_digest()
+    version, above = dbt_digest(), _above(steps)
+    mixtures = [step.name for step in steps if step.group == "mixture"]
 
     class ReportTranslator(DagsterDbtTranslator):
         """One asset a model, named as the model, fed by the assets behind the views it reads."""
@@ -99,7 +102,10 @@ def _translator(mixtures: Sequence[str], names: Names) -> Any:
                 return spec
             return spec.replace_attributes(
                 key=names.key(spec.key.path[-1]),
-                deps=[names.key(name) for name in _upstream(manifest, unique_id, mixtures)],
+                deps=[
+                    names.key(name)
+                    for name in nearest(_upstream(manifest, unique_id, mixtures), above)
+                ],
                 description=manifest["nodes"][unique_id]["description"],
                 group_name=names.group(GROUP),
                 code_version=version,
@@ -121,7 +127,7 @@ def _translator(mixtures: Sequence[str], names: Names) -> Any:
             return dg.AssetCheckSpec(
                 name=spec.name,
                 asset=spec.asset_key,
-                description=manifest["nodes"][unique_id]["description"],
+                description=f"{manifest['nodes'][unique_id]['description']} {WITH_ITS_ASSET}",
                 metadata=spec.metadata,
                 blocking=spec.blocking,
             )
@@ -147,6 +153,25 @@ def _upstream(manifest: Mapping[str, Any], unique_id: str, mixtures: Sequence[st
     return sorted(found)
 
 
+def _above(steps: Sequence[Step]) -> dict[str, set[str]]:
+    """Return everything upstream of each asset that is not partitioned."""
+    found: dict[str, set[str]] = {}
+    for step in steps:  # each stands after those that it depends on
+        found[step.asset] = set(step.deps).union(*(found[name] for name in step.deps))
+    return {step.asset: found[step.asset] for step in steps if not step.is_partitioned}
+
+
+def nearest(assets: Sequence[str], above: Mapping[str, set[str]]) -> list[str]:
+    """Return the assets but those upstream of another one that is not partitioned.
+
+    An edge from what stands above such a one says nothing more: the lower one's version follows
+    from it. A partitioned one's does not, when a whole partition has gone. With fewer edges the
+    graph can be read.
+    """
+    passed = set[str]().union(*(above.get(name, set()) for name in assets))
+    return [name for name in assets if name not in passed]
+
+
 def _build(
     context: dg.AssetExecutionContext, project: Project, names: Names
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
@@ -170,10 +195,11 @@ def _build(
             data_version=dg.DataVersion(version),
             metadata={
                 "why": why,
-                "seconds": round(seconds[model], 3),
-                "dagster/row_count": num_report_rows(project.lake, model),
-                "path": dg.MetadataValue.path(str(report_path(project.lake, model))),
                 "first_rows": table_value(first_report_rows(project.lake, model, _ROWS_SHOWN)),
+                "path": dg.MetadataValue.path(str(report_path(project.lake, model))),
+                "dagster/table_name": model,
+                "dagster/row_count": num_report_rows(project.lake, model),
+                "seconds": round(seconds[model], 3),
             },
         )
 

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.assets.asset import Look, table_value
+from samplemix_dagster.assets.asset import Look
+from samplemix_dagster.assets.told import table_value
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
@@ -59,6 +60,7 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_raw,
         tables=(tables.DOCUMENTS,),
+        view="documents",
     ),
     stages.CORPUS.asset: Look(
         description=(
@@ -68,5 +70,6 @@ LOOKS = {
         kinds=("python", "duckdb"),
         present=_corpus,
         tables=(tables.DUPLICATES,),
+        view="duplicates",
     ),
 }

@@ -9,6 +9,7 @@ import yaml
 
 from samplemix_dagster.assets.report import (
     build_report_assets,
+    nearest,
     report_is_current,
     report_keys,
 )
@@ -163,9 +164,17 @@ def test_models_hang_on_the_assets_behind_their_views(assets: dg.AssetsDefinitio
 
     mixtures = {f"mixture/{name}" for name in MIXTURES}
     assert upstream("mixture_totals") == mixtures
-    assert upstream("composition_by_cluster") == mixtures | {"document_scores", "clusters"}
-    assert upstream("composition_by_topic") == mixtures | {"document_scores", "topics"}
-    assert upstream("duplicate_documents") == {"raw_shards", "document_scores", "corpus"}
+    assert upstream("composition_by_cluster") == mixtures
+    assert upstream("composition_by_topic") == mixtures
+    assert upstream("duplicate_documents") == {"document_scores", "corpus"}
+    assert upstream("score_distribution") == {"document_scores"}
+
+
+def test_an_edge_stays_from_above_a_partitioned_asset_whose_partition_may_go() -> None:
+    above = {"mixture/a": {"scores", "corpus", "shards"}, "corpus": {"shards"}}
+    assert nearest(["corpus", "mixture/a", "scores"], above) == ["mixture/a"]
+    assert nearest(["corpus", "scores", "shards"], above) == ["corpus", "scores"]
+    assert nearest(["scores", "shards"], above) == ["scores", "shards"]
 
 
 def test_every_model_is_described_and_in_the_group(assets: dg.AssetsDefinition) -> None:

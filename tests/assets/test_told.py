@@ -1,0 +1,153 @@
+"""What an asset tells: headlines first and in words, numbers last; where it lies; its columns."""
+
+import dagster as dg
+import pytest
+
+from samplemix_dagster import checks, tables
+from samplemix_dagster.assets.columns import (
+    column_lineage,
+    origins_of_diversity,
+    origins_of_ledger,
+    origins_of_scores,
+)
+from samplemix_dagster.assets.mixture import headline_words
+from samplemix_dagster.assets.told import address_value, headlines, plumbing
+from samplemix_dagster.engine.maps import Outcome, ShardOutcome
+from samplemix_dagster.presentation import flops_in_words, many, took
+
+
+def outcome(partition: str | None = "web", computed: int = 3) -> Outcome:
+    shard = ShardOutcome(shard="ab", path="a.jsonl", num_documents=5, num_computed=computed)
+    return Outcome(
+        asset="quality_scores",
+        partition=partition,
+        why="1 new shard",
+        data_version="v",
+        seconds=72.4,
+        shards=() if partition is None else (shard,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "under 0.1 s"),
+        (0.31, "0.3 s"),
+        (59.6, "1 min 0 s"),
+        (72.4, "1 min 12 s"),
+        (7384, "2 h 3 min"),
+    ],
+)
+def test_a_time_is_told_as_people_say_it(seconds: float, words: str) -> None:
+    assert took(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (9_999, "9,999"),
+        (12_400_000, "12.4 M"),
+        (999_960, "1.0 M"),
+        (3e9, "3.0 G"),
+        (2e13, "20.0 T"),
+    ],
+)
+def test_a_count_is_short(number: float, words: str) -> None:
+    assert many(number) == words
+
+
+@pytest.mark.parametrize(
+    ("flops", "words"),
+    [
+        (934985643873.28, "0.93 TFLOP"),
+        (2.5e9, "2.5 GFLOP"),
+        (4.2e16, "42.0 PFLOP"),
+        (3e20, "300.0 EFLOP"),
+    ],
+)
+def test_work_is_told_in_a_unit_that_leaves_a_short_number(flops: float, words: str) -> None:
+    assert flops_in_words(flops) == words
+
+
+def test_how_much_was_done_comes_first_and_plain_numbers_last() -> None:
+    told = {**headlines(outcome()), **plumbing(outcome())}
+    assert told["documents"] == "5 in 1 shard; 3 computed, in 1 min 12 s"
+    assert list(told)[:2] == ["documents", "why"]
+    assert list(told)[-2:] == ["took", "seconds"]
+    assert told["seconds"] == 72.4  # a run's own report reads it
+
+
+def test_a_fit_has_no_documents_of_its_own() -> None:
+    assert headlines(outcome(None)) == {"why": "1 new shard"}
+    assert "by_shard" not in plumbing(outcome(None))
+
+
+@pytest.mark.parametrize(
+    ("computed", "words"), [(0, "none computed"), (3, "3 computed"), (5, "all computed")]
+)
+def test_what_was_current_is_told_apart(computed: int, words: str) -> None:
+    assert words in headlines(outcome(computed=computed))["documents"]
+
+
+def test_an_address_at_amazon_opens_and_any_other_is_there_to_copy() -> None:
+    place = "s3://bucket/lake/fits/beta"
+    opened = address_value(place, has_console=True)
+    assert isinstance(opened, dg.UrlMetadataValue)
+    assert opened.value.endswith("/bucket?prefix=lake/fits/beta/")
+    for other in (
+        address_value(place, has_console=False),
+        address_value("/data/lake/fits", has_console=True),
+    ):
+        assert isinstance(other, dg.PathMetadataValue)
+
+
+def test_a_mixture_begins_with_its_tokens_documents_and_means() -> None:
+    means = {"mean_quality": 0.5, "mean_diversity": 0.4}
+    words = headline_words(
+        {
+            "realised_tokens": 39_918,
+            "budget_tokens": 40_000,
+            "num_documents_drawn": 36,
+            "num_documents": 286,
+            "num_draws": 37,
+            "mean_quality": 0.512,
+            "mean_diversity": 0.515,
+            "corpus": means,
+            "promised": means,
+            "near_duplicate_share_before": 0.05,
+            "near_duplicate_share_after": 0.01,
+            "kl_nats": 0.139,
+            "effective_sample_size_tokens": 234_779,
+            "effective_sample_share": 0.8,
+        }
+    )
+    assert list(words)[:4] == ["tokens", "documents", "quality", "diversity"]
+    assert words["tokens"] == "39,918 of 40,000 (99.8% of the budget)"
+    assert words["quality"].startswith("mean 0.500 in the corpus → 0.512 in the mixture")
+
+
+@pytest.mark.parametrize("metrics", [(), ("vocabulary",)])
+def test_every_column_of_scores_and_ledger_says_where_it_comes_from(
+    metrics: tuple[str, ...],
+) -> None:
+    scores = {column.name for column in tables.scores_table(metrics).columns}
+    assert set(origins_of_scores(metrics)) == scores
+    assert set(origins_of_ledger()) == {column.name for column in tables.LEDGER.columns}
+    for pairs in origins_of_ledger().values():
+        assert {column for _, column in pairs} <= scores
+    lineage = column_lineage(origins_of_diversity(metrics)).deps_by_column["diversity"]
+    assert len(lineage) == 3 + len(metrics)
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_a_check_says_what_follows_and_that_it_runs_with_its_asset(is_blocking: bool) -> None:
+    check = checks.Check(
+        name="n",
+        description="It holds.",
+        is_blocking=is_blocking,
+        look=lambda _project, _outcome: checks.Verdict(passed=True),
+    )
+    words = checks.in_words(check)
+    assert words.startswith("It holds. If it does not hold, ")
+    assert words.endswith(checks.WITH_ITS_ASSET)
+    assert ("stops nothing" in words) is not is_blocking
