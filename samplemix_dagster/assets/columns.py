@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 
 from samplemix_dagster import tables
-from samplemix_dagster.names import Names
+from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.tables import Table
 
 _MADE_BY: tuple[tuple[str, Table], ...] = (
@@ -67,7 +67,7 @@ def origins_of_ledger() -> Origins:
     return found | {name: [*both, tokens] for name in ("expected_copies", "copies", "reason")}
 
 
-def column_lineage(origins: Origins, names: Names) -> dg.TableColumnLineage:
+def column_lineage(origins: Origins, names: Names = PLAIN) -> dg.TableColumnLineage:
     """Return origins as Dagster shows them."""
     return dg.TableColumnLineage(
         {column: list(_deps(pairs, names)) for column, pairs in origins.items()},
