@@ -21,12 +21,8 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
-from samplemix_dagster.presentation import many
 
-HOW_TO_READ = (
-    "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
-    "95 %; a line is around half of the target law"
-)
+HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
 _PLOTTED = (
     "realised_tokens",
     "num_documents_drawn",
@@ -90,7 +86,7 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
-        "see_also": links_value(project, name, version),
+        "see_also": links_value(name, version),
         **_tables(facts),
         **_traces(project, name, version),
         "plane_large": planes["plane_large"],
@@ -111,17 +107,16 @@ def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
     for what in ("quality", "diversity"):
         mean = f"mean_{what}"
         words[what] = (
-            f"mean {facts['corpus'][mean]:.3f} in the corpus → {facts[mean]:.3f} in the mixture "
-            f"({facts['promised'][mean]:.3f} promised)"
+            f"corpus {facts['corpus'][mean]:.3f} → mixture {facts[mean]:.3f} "
+            f"(promised {facts['promised'][mean]:.3f})"
         )
     words["near_duplicates"] = (
-        f"{facts['near_duplicate_share_before']:.1%} of the corpus's tokens → "
-        f"{facts['near_duplicate_share_after']:.1%} of the mixture's"
+        f"corpus {facts['near_duplicate_share_before']:.1%} → "
+        f"mixture {facts['near_duplicate_share_after']:.1%} of the tokens"
     )
-    weight = many(facts["effective_sample_size_tokens"])
     words["how_far_it_leans"] = (
-        f"KL {facts['kl_nats']:.3f} nats; weighs like {weight} tokens, "
-        f"{facts['effective_sample_share']:.0%} of the corpus"
+        f"KL {facts['kl_nats']:.3f} nats; weighs like {facts['effective_sample_share']:.0%} of "
+        "the corpus"
     )
     return dict(words)
 
@@ -154,34 +149,29 @@ def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def links_value(project: Project, name: str, version: str) -> dg.MarkdownMetadataValue:
+def links_value(name: str, version: str) -> dg.MarkdownMetadataValue:
     """Return links to what a mixture is made of and what is made of it, short enough to show."""
     near = [
         ("scores", "document_scores"),
         ("law", "beta_parameters"),
         ("export", f"export/{name}"),
         ("report", "mixture_totals"),
+        ("graph around it", f"mixture/{name}?view=lineage"),
     ]
     links = " · ".join(f"[{word}](/assets/{asset})" for word, asset in near)
-    del project
-    return dg.MetadataValue.md(
-        f"{links} · [graph around it](/assets/mixture/{name}?view=lineage)\n\n"
-        f"Every shard, fit and model on one page: "
-        f"`samplemix mixture lineage {name}@{version[:12]} --html lineage.html`"
-    )
+    command = f"samplemix mixture lineage {name}@{version[:12]} --html lineage.html"
+    return dg.MetadataValue.md(f"{links}\n\nEvery shard, fit and model on a page:\n\n`{command}`")
 
 
 def _traces(project: Project, name: str, version: str) -> dict[str, Any]:
     """Say what this version was made from, with links to the assets, and what changed since."""
     manifest = read_traced(project, name, version)
-    key = f"mixtures/{name}/{version}/manifest.json"
     before = current_or_none(project, name)
     what = "the first version"
     if before is not None:
         what = "nothing" if before == version else changed_inputs(project, name, before, version)
     return {
         "inputs": dg.MetadataValue.md(inputs_markdown(manifest)),
-        "manifest": dg.MetadataValue.path(project.lake.place(key)),
         "previous_version": before or "none",
         "changed_since": what,
     }
