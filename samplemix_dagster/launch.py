@@ -34,7 +34,7 @@ from samplemix_dagster.run_tags import (
     WHY_TAG,
     process_tags,
 )
-from samplemix_dagster.staleness import look_and_note
+from samplemix_dagster.staleness import begin_to_observe, look_and_note
 
 Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"
@@ -151,6 +151,7 @@ class Flow:
             with_report: Whether to bring the report models up to date afterwards.
         """
         project = self.project
+        begin_to_observe(project, self.instance, self.names)
         for attempt in range(MOST_REPAIRS + 1):
             with contextlib.suppress(DamagedError):  # the lake has noted it
                 for _, group in groupby(steps, key=lambda step: step.phase):

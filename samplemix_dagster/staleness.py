@@ -33,7 +33,7 @@ from dagster._core.loader import LoadingContext
 from samplemix_dagster.assets.inputs import inputs_key, inputs_partition
 from samplemix_dagster.checks import IS_CURRENT_CHECK
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.flow import Step
+from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
@@ -177,6 +177,39 @@ def _listed(project: Project, partition: str) -> Any:
         return str(error)
 
 
+def begin_to_observe(project: Project, instance: dg.DagsterInstance, names: Names = PLAIN) -> None:
+    """Give each stage's inputs a first version, where they have none.
+
+    What is materialised afterwards notes up to which event it knew them.
+    """
+    first: dict[str, Step] = {}
+    for step in build_steps(project):
+        first.setdefault(step.group, step)
+    for group, step in first.items():
+        key = inputs_key(group, names)
+        if instance.get_latest_data_version_record(key, is_source=True) is None:
+            partition = project.partitions[0] if step.is_partitioned else ""
+            _observe(instance, step, partition, "at first", "", names)
+
+
+def _observe(
+    instance: dg.DagsterInstance,
+    step: Step,
+    partition: str,
+    version: str,
+    why: str,
+    names: Names,
+) -> None:
+    instance.report_runless_asset_event(
+        dg.AssetObservation(
+            inputs_key(step.group, names),
+            partition=inputs_partition(step.asset, partition),
+            metadata={"asset": step.asset, "why": why or "it is current"},
+            tags={DATA_VERSION_TAG: version},
+        )
+    )
+
+
 class _Loading(LoadingContext):
     """What Dagster reads records through, for the length of one look."""
 
@@ -260,20 +293,14 @@ class _Mirror:
 
     def _observe(self, step: Step, partition: str, version: str, why: str) -> None:
         self.num_noted += 1
-        self.instance.report_runless_asset_event(
-            dg.AssetObservation(
-                inputs_key(step.group, self.names),
-                partition=inputs_partition(step.asset, partition),
-                metadata={"asset": step.asset, "why": why or "it is current"},
-                tags={DATA_VERSION_TAG: version},
-            )
-        )
+        _observe(self.instance, step, partition, version, why, self.names)
 
     def _note_again(self, step: Step, partition: str) -> None:
         """Note that what was made stands, beside the versions that its dependencies have now."""
         last = self._last(step, partition).event_log_entry.asset_materialization
         words = {"noted_again": "what it was made from is as it was"}
         self._note(step, partition, last.tags[DATA_VERSION_TAG], {**last.metadata, **words})
+        self._check_again(self.names.key(step.asset))
 
     def _note_found(self, step: Step, partition: str) -> None:
         """Note what stands in the lake and was not made through this instance."""
@@ -308,13 +335,34 @@ class _Mirror:
         )
         return NULL_EVENT_POINTER if record is None else str(record.storage_id)
 
+    def _check_again(self, key: dg.AssetKey) -> None:
+        """Say again what the checks said: to Dagster they are of the materialisation before."""
+        checks = [check for check in self.graph.asset_check_keys if check.asset_key == key]
+        for check in checks:
+            said = self._said(check)
+            if said is not None and said.partition is None:
+                self.instance.report_runless_asset_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=key,
+                        check_name=check.name,
+                        passed=said.passed,
+                        severity=said.severity,
+                        description=said.description,
+                        metadata=dict(said.metadata),
+                    )
+                )
+
+    def _said(self, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+        """Return what a check said last."""
+        records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
+        event = records[check].event if check in records else None
+        return event.dagster_event.asset_check_evaluation_data if event else None
+
     def _check(self, key: dg.AssetKey, why: str | None) -> None:
         """Let the check ``is_current`` say what the plan says, once for each change."""
         check = dg.AssetCheckKey(key, IS_CURRENT_CHECK)
         words = None if why is None else f"it is to be made again: {why}"
-        records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
-        event = records[check].event if check in records else None
-        said = event.dagster_event.asset_check_evaluation_data if event else None
+        said = self._said(check)
         if said is not None and (said.passed, said.description) == (why is None, words):
             return
         if said is None and why is None:

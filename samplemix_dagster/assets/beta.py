@@ -19,10 +19,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.presentation import many
 from samplemix_dagster.tables import scores_table
 
-HOW_TO_READ = (
-    "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
-    "95 %; a line is around half of the fitted law"
-)
+HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the fitted law"
 
 
 def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.presentation import many
 
+_COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")
+
 
 def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
     facts = outcome.facts
@@ -19,7 +21,7 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
             f"in {len(files):,} file{'' if len(files) == 1 else 's'}"
         ),
         "folder": address_value(facts["folder"], has_console=has_console),
-        "files": table_value(files),
+        "files": table_value([{key: file[key] for key in _COLUMNS} for file in files]),
         "mixture_version": facts["version"],
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],

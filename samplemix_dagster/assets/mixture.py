@@ -23,12 +23,8 @@ from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 from samplemix_dagster.names import PLAIN, Names
-from samplemix_dagster.presentation import many
 
-HOW_TO_READ = (
-    "quality to the right, diversity up; the darkest cells hold half of the tokens, all shades "
-    "95 %; a line is around half of the target law"
-)
+HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
 _PLOTTED = (
     "realised_tokens",
     "num_documents_drawn",
@@ -113,17 +109,16 @@ def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
     for what in ("quality", "diversity"):
         mean = f"mean_{what}"
         words[what] = (
-            f"mean {facts['corpus'][mean]:.3f} in the corpus → {facts[mean]:.3f} in the mixture "
-            f"({facts['promised'][mean]:.3f} promised)"
+            f"corpus {facts['corpus'][mean]:.3f} → mixture {facts[mean]:.3f} "
+            f"(promised {facts['promised'][mean]:.3f})"
         )
     words["near_duplicates"] = (
-        f"{facts['near_duplicate_share_before']:.1%} of the corpus's tokens → "
-        f"{facts['near_duplicate_share_after']:.1%} of the mixture's"
+        f"corpus {facts['near_duplicate_share_before']:.1%} → "
+        f"mixture {facts['near_duplicate_share_after']:.1%} of the tokens"
     )
-    weight = many(facts["effective_sample_size_tokens"])
     words["how_far_it_leans"] = (
-        f"KL {facts['kl_nats']:.3f} nats; weighs like {weight} tokens, "
-        f"{facts['effective_sample_share']:.0%} of the corpus"
+        f"KL {facts['kl_nats']:.3f} nats; weighs like {facts['effective_sample_share']:.0%} of "
+        "the corpus"
     )
     return dict(words)
 
@@ -156,20 +151,18 @@ def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def links_value(name: str, version: str, names: Names) -> dg.MarkdownMetadataValue:
+def links_value(name: str, version: str, names: Names = PLAIN) -> dg.MarkdownMetadataValue:
     """Return links to what a mixture is made of and what is made of it, short enough to show."""
     near = [
         ("scores", "document_scores"),
         ("law", "beta_parameters"),
         ("export", f"export/{name}"),
         ("report", "mixture_totals"),
+        ("graph around it", f"mixture/{name}?view=lineage"),
     ]
     links = " · ".join(f"[{word}]({_page(asset, names)})" for word, asset in near)
-    return dg.MetadataValue.md(
-        f"{links} · [graph around it]({_page(f'mixture/{name}', names)}?view=lineage)\n\n"
-        f"Every shard, fit and model on one page: "
-        f"`samplemix mixture lineage {name}@{version[:12]} --html lineage.html`"
-    )
+    command = f"samplemix mixture lineage {name}@{version[:12]} --html lineage.html"
+    return dg.MetadataValue.md(f"{links}\n\nEvery shard, fit and model on a page:\n\n`{command}`")
 
 
 def _page(asset: str, names: Names) -> str:
@@ -179,14 +172,12 @@ def _page(asset: str, names: Names) -> str:
 def _traces(project: Project, name: str, version: str, names: Names) -> dict[str, Any]:
     """Say what this version was made from, with links to the assets, and what changed since."""
     manifest = read_traced(project, name, version)
-    key = f"mixtures/{name}/{version}/manifest.json"
     before = current_or_none(project, name)
     what = "the first version"
     if before is not None:
         what = "nothing" if before == version else changed_inputs(project, name, before, version)
     return {
         "inputs": dg.MetadataValue.md(inputs_markdown(manifest, names)),
-        "manifest": dg.MetadataValue.path(project.lake.place(key)),
         "previous_version": before or "none",
         "changed_since": what,
     }

@@ -98,10 +98,10 @@ def plane_svg(
             last panel, where there is room for it.
     """
     panels = [(CORPUS, np.asarray(corpus_BB, dtype=np.float64))]
-    words = "blue: corpus"
+    words = "blue: tokens"
     if mixture_BB is not None:
         panels.append((MIXTURE, np.asarray(mixture_BB, dtype=np.float64)))
-        words += "; orange: mixture"
+        words = "blue: corpus; orange: mixture"
     return _first_that_fits(
         [
             partial(_plane, panels, law_BB if outlined else None, cells, shades, words)

@@ -12,6 +12,7 @@ from samplemix_dagster.pages.look import (
     section,
     shortened,
     table,
+    wide,
 )
 
 _COLOURS = ("#3b6ea5", "#d97b29", "#3f8f6b", "#a0528f", "#b8a02b", "#5f7f8f", "#c0504d", "#6f6fc0")
@@ -117,7 +118,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], colours: Sequence[str], kind: str) 
     for index, row in enumerate(rows):
         parts.append(_bar(row, colours, zero, scale, index * _ROW + 4))
     label = f"Change of tokens by {kind}, split by cause"
-    return (
+    return wide(
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg>"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from samplemix_dagster.pages.look import escape, folded, page, section, shortened, table
+from samplemix_dagster.pages.look import escape, folded, page, section, shortened, table, wide
 
 _WIDTH, _BOX_WIDTH, _BOX_HEIGHT, _GAP = 1130, 142, 44, 12
 _SOURCES_SHOWN = 12
@@ -131,9 +131,9 @@ def _picture(found: Mapping[str, Any]) -> str:
     )
     drawn = "".join(_box(box, *places[box["id"]]) for box in boxes)
     label = f"Lineage of {found['name']} from shards to mixture"
-    return (
-        f'<svg viewBox="-2 0 {_WIDTH + 4} {height:.0f}" role="img" aria-label="{escape(label)}" '
-        f'style="margin:18px 0">{heads}{edges}{drawn}</svg>'
+    return wide(
+        f'<svg viewBox="-2 0 {_WIDTH + 4} {height:.0f}" role="img" '
+        f'aria-label="{escape(label)}">{heads}{edges}{drawn}</svg>'
     )
 
 

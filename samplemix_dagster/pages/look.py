@@ -28,8 +28,13 @@ th { background: var(--soft); position: sticky; top: 0; white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
+@media (max-width: 640px) { body { padding: 16px 12px 40px; } h1 { font-size: 20px; }
+  h1, summary { overflow-wrap: anywhere; } th, td { padding: 5px 6px; }
+  td.digest { min-width: 130px; } .wide::before { content: "The picture goes on to the right.";
+  color: var(--quiet); font-size: 13px; position: sticky; left: 0; } }
 details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 svg { max-width: 100%; height: auto; display: block; }
+.wide { margin: 18px 0; overflow-x: auto; } .wide svg { min-width: 1000px; }
 svg text { fill: var(--ink); font-family: system-ui, Arial, sans-serif; }
 svg .quiet { fill: var(--quiet); }
 .key { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 8px 0; font-size: 13.5px; }
@@ -107,6 +112,11 @@ def _cell(value: Any, right: bool) -> str:
     text = str(value)
     is_digest = len(text) >= 24 and " " not in text
     return f'<td class="digest">{escape(text)}</td>' if is_digest else f"<td>{escape(text)}</td>"
+
+
+def wide(drawing: str) -> str:
+    """Return an SVG that keeps its size on a narrow screen, where it scrolls."""
+    return f'<div class="wide">{drawing}</div>'
 
 
 def legend(colours: Iterable[tuple[str, str]]) -> str:

@@ -119,6 +119,18 @@ def test_a_run_leaves_nothing_unsynced_though_frozen_fits_were_kept(watched: Wat
     assert not watched.unsynced()
 
 
+def test_what_was_kept_is_noted_once_and_its_checks_say_what_they_said(watched: Watched) -> None:
+    add_a_shard(watched.root)
+    watched.run()
+    key = dg.AssetCheckKey(asset_key("clusters"), "little_noise")
+    storage = watched.instance.event_log_storage
+    assert key not in storage.get_latest_asset_check_execution_by_key([key])  # it was kept
+    watched.run()  # all is current: no run, nothing to note
+    mixture = asset_key("mixture/default")
+    made = watched.instance.fetch_materializations(mixture, limit=10).records
+    assert len(made) == 2  # as it was found, and as it was made
+
+
 def test_a_change_that_was_never_looked_at_is_seen_after_a_run(watched: Watched) -> None:
     turn_a_dial(watched.root)
     watched.run()

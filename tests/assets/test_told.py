@@ -10,9 +10,11 @@ from samplemix_dagster.assets.columns import (
     origins_of_ledger,
     origins_of_scores,
 )
-from samplemix_dagster.assets.mixture import headline_words
+from samplemix_dagster.assets.mixture import headline_words, links_value
+from samplemix_dagster.assets.pictures import SHOWN_IN_PLACE
 from samplemix_dagster.assets.told import address_value, headlines, plumbing
 from samplemix_dagster.engine.maps import Outcome, ShardOutcome
+from samplemix_dagster.pages.look import page, wide
 from samplemix_dagster.presentation import flops_in_words, many, took
 
 
@@ -123,7 +125,7 @@ def test_a_mixture_begins_with_its_tokens_documents_and_means() -> None:
     )
     assert list(words)[:4] == ["tokens", "documents", "quality", "diversity"]
     assert words["tokens"] == "39,918 of 40,000 (99.8% of the budget)"
-    assert words["quality"].startswith("mean 0.500 in the corpus → 0.512 in the mixture")
+    assert words["quality"] == "corpus 0.500 → mixture 0.512 (promised 0.500)"
 
 
 @pytest.mark.parametrize("metrics", [(), ("vocabulary",)])
@@ -151,3 +153,17 @@ def test_a_check_says_what_follows_and_that_it_runs_with_its_asset(is_blocking: 
     assert words.startswith("It holds. If it does not hold, ")
     assert words.endswith(checks.WITH_ITS_ASSET)
     assert ("stops nothing" in words) is not is_blocking
+
+
+def test_a_mixtures_links_are_shown_in_place_whatever_its_name() -> None:
+    words = str(links_value("m" * 60, "f" * 24).value)
+    assert len(words) <= SHOWN_IN_PLACE
+    for asset in ("document_scores", "beta_parameters", "export/" + "m" * 60, "mixture_totals"):
+        assert f"(/assets/{asset})" in words
+
+
+def test_a_wide_drawing_scrolls_on_a_narrow_screen_and_the_page_does_not() -> None:
+    html = page("title", "lead", [wide("<svg></svg>")])
+    assert '<div class="wide"><svg></svg></div>' in html
+    assert ".wide { margin: 18px 0; overflow-x: auto; }" in html
+    assert "@media (max-width: 640px)" in html
