@@ -1,4 +1,4 @@
-"""What the pages of ``samplemix ui`` call unsynced, asked over GraphQL as they ask it themselves."""
+"""What the pages of ``samplemix ui`` call unsynced, asked over GraphQL as they do it themselves."""
 
 import time
 from collections.abc import Iterator
