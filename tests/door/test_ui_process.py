@@ -46,12 +46,16 @@ def ui(root: Path) -> Iterator[Ui]:
     found.end()
 
 
-def launch(ui: Ui, job: str, run_config: object) -> dict[str, object]:
-    selector = {
+def launch(
+    ui: Ui, job: str, run_config: object, assets: list[dict[str, object]] | None = None
+) -> dict[str, object]:
+    selector: dict[str, object] = {
         "repositoryName": "__repository__",
         "repositoryLocationName": "samplemix_dagster.definitions",
         "jobName": job,
     }
+    if assets:
+        selector["assetSelection"] = assets
     given = {"selector": selector, "runConfigData": run_config}
     return dict(ui.graphql(LAUNCH, {"given": given})["launchRun"])
 
@@ -85,7 +89,8 @@ def test_a_run_takes_no_other_project_file(opened: Ui, root: Path) -> None:
     hook = {"failure": {"command": ["touch", str(sign)]}}
     write(other, "nothing/*", ".samplemix/lake", hooks=hook)
     named = {"resources": {"project": {"config": {"config_file": str(other / "samplemix.yaml")}}}}
-    run_id = launch(opened, "score", named)["run"]
+    assert "run" not in launch(opened, "score", named)  # a job takes its own settings alone
+    run_id = launch(opened, "__ASSET_JOB", named, [{"path": ["corpus"]}])["run"]
     status = ""
     for _ in range(240):
         status = str(opened.graphql(STATUS, {"id": run_id["runId"]})["runOrError"]["status"])  # type: ignore[index]
