@@ -25,7 +25,6 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.names import PLAIN, Names
-from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.run_tags import (
     CAN_PASS_TAG,
     REPORTS_TO_TAG,
@@ -62,34 +61,6 @@ class RunReport:
     def succeeded(self) -> bool:
         """Whether nothing failed."""
         return not self.failures
-
-
-def run_stale(
-    project: Project,
-    repository: dg.RepositoryDefinition,
-    instance: dg.DagsterInstance,
-    *,
-    steps: list[Step] | None = None,
-    with_report: bool = True,
-    quiet: bool = False,
-    names: Names = PLAIN,
-) -> RunReport:
-    """Run every stale step, in order of phases, and say what was done.
-
-    Args:
-        project: The project.
-        repository: The repository of its definitions.
-        instance: The project's instance.
-        steps: Steps to look at, all of them when absent.
-        with_report: Whether to bring the report models up to date afterwards.
-        quiet: Whether to keep Dagster's own log off the console.
-        names: What the definitions are called.
-    """
-    project.refresh()
-    reap_dead_runs(instance)
-    flow = Flow(project, repository, instance, quiet=quiet, names=names)
-    flow.bring(flow.every if steps is None else steps, with_report=with_report)
-    return flow.end("samplemix run")
 
 
 def console(*, quiet: bool) -> dict[str, Any]:
@@ -174,17 +145,19 @@ class Flow:
         return False
 
     def end(self, where: str) -> RunReport:
-        """Let Dagster say what is current now; call the failure hook, once for all that failed."""
-        report = self.report
+        """Call the failure hook, once for all that failed; let Dagster say what is current now."""
+        if not self.report.succeeded:
+            self._tell(where)
         self._look()
-        if report.succeeded:
-            return report
+        return self.report
+
+    def _tell(self, where: str) -> None:
+        report = self.report
         runs = [self.instance.get_run_by_id(run_id) for run_id in report.run_ids]
         report.can_pass = any(run is not None and CAN_PASS_TAG in run.tags for run in runs)
         ids = [run.run_id for run in runs if run and run.status == dg.DagsterRunStatus.FAILURE]
         for problem in tell_failure(self.project, report.failures, ids, where):
             self.on_event(problem)
-        return report
 
     def _look(self) -> None:
         """Note what is stale or was kept, so that the UI need not wait for its next look."""

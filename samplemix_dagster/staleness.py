@@ -12,6 +12,7 @@ differ, one event in Dagster's log makes them agree:
   and for a fit that is kept although its corpus has grown.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.loader import LoadingContext
 
+from samplemix_dagster import __version__
 from samplemix_dagster.assets.inputs import inputs_key, inputs_partition
 from samplemix_dagster.checks import IS_CURRENT_CHECK
 from samplemix_dagster.core.hashing import fingerprint
@@ -43,7 +45,7 @@ from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.resources import ProjectResource
 
 LOOK_SENSOR = "observe_inputs"
-_LEAST_SECONDS = 30
+_LEAST_SECONDS, _MOST_SECONDS = 30, 600
 _MOST_NAMED = 4
 _RUNS_LOOKED_AT = 20
 _CURSOR_CHARACTERS = 2000
@@ -140,7 +142,7 @@ def build_look(project: Project, names: Names) -> dg.SensorDefinition:
 def _tick(
     context: dg.SensorEvaluationContext, resource: ProjectResource, names: Names
 ) -> dg.SensorResult:
-    """Look, unless nothing that a look sees has moved since the last one."""
+    """Look, unless nothing has moved since the last look a few minutes ago."""
     assert context.repository_def is not None  # noqa: S101  a sensor's context has one
     try:
         project = resource.open_anew()
@@ -157,10 +159,16 @@ def _tick(
 
 
 def _what_is_seen(project: Project, instance: dg.DagsterInstance) -> str:
-    """Return a digest of what a look depends on, for the price of listing files."""
+    """Return a digest of what mostly moves, for the price of listing files.
+
+    What else a plan sees (a model's files, a table that somebody removed) is looked at when the
+    next ten minutes begin.
+    """
     project.refresh()
     return fingerprint(
         {
+            "code": __version__,
+            "moment": int(time.time() // _MOST_SECONDS),
             "settings": project.config.model_dump(mode="json"),
             "files": {name: _listed(project, name) for name in project.partitions},
             "runs": [

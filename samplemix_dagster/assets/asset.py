@@ -92,11 +92,6 @@ def lineage_metadata(look: Look, names: Names) -> dict[str, Any]:
     return {"dagster/column_lineage": column_lineage(look.origins, names)}
 
 
-def asset_key(asset: str) -> dg.AssetKey:
-    """Return the key of an asset's name: ``mixture/default`` has two parts."""
-    return PLAIN.key(asset)
-
-
 def when_changed(
     upstream: Iterable[dg.AssetKey], observed: Iterable[dg.AssetKey] = ()
 ) -> dg.AutomationCondition:

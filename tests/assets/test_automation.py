@@ -7,13 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from samplemix_dagster.assets.asset import asset_key
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.flow import build_steps
 from samplemix_dagster.engine.maps import data_version
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.names import PLAIN
 from samplemix_dagster.run_tags import FILES_TAG
 from tests.engine.changes import rewrite_one_document
 from tests.engine.runs import version
@@ -46,7 +46,7 @@ class Automation:
         """Record that an asset was made with a data version, without a run."""
         self.instance.report_runless_asset_event(
             dg.AssetMaterialization(
-                asset_key=asset_key(asset),
+                asset_key=PLAIN.key(asset),
                 partition=partition,
                 tags={"dagster/data_version": version_},
             )
@@ -81,7 +81,7 @@ class Automation:
         runs: dict[str | None, list[dg.AssetKey]] = defaultdict(list)
         for asset, partitions in requested.items():
             for partition in partitions:
-                runs[partition].append(asset_key(asset))
+                runs[partition].append(PLAIN.key(asset))
         job = self.definitions.resolve_implicit_global_asset_job_def()
         for partition, keys in runs.items():
             self.project.refresh()
@@ -173,7 +173,7 @@ def test_what_is_downstream_of_a_failed_check_waits_and_the_last_version_stays(
     job = automation.definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=automation.instance,
-        asset_selection=[asset_key("mixture/default")],
+        asset_selection=[PLAIN.key("mixture/default")],
         run_config=QUIET,
         raise_on_error=False,
     )

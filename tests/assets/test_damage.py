@@ -7,9 +7,8 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.launch import run_stale
 from tests.engine.changes import turn_a_dial
-from tests.engine.runs import ledgers
+from tests.engine.runs import ledgers, run_stale
 from tests.engine.runs import run as run_plainly
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 

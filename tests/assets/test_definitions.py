@@ -11,7 +11,6 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from samplemix_dagster.assets.asset import asset_key
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import GROUPS, build_steps
@@ -19,7 +18,7 @@ from samplemix_dagster.engine.maps import data_version
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.launch import run_stale
+from samplemix_dagster.names import PLAIN
 from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.run_tags import (
     BOOT_TAG,
@@ -28,6 +27,7 @@ from samplemix_dagster.run_tags import (
     PID_TAG,
     process_tags,
 )
+from tests.engine.runs import run_stale
 from tests.projects import (
     make_project,
     make_reference,
@@ -95,7 +95,7 @@ def test_every_asset_sits_in_the_group_of_its_stage(
 ) -> None:
     groups = {spec.key: spec.group_name for spec in specs(definitions)}
     for step in build_steps(project):
-        assert groups[asset_key(step.asset)] == step.group
+        assert groups[PLAIN.key(step.asset)] == step.group
 
 
 def test_loading_the_definitions_imports_no_model_library(root: Path) -> None:
@@ -132,7 +132,7 @@ def test_data_versions_are_those_of_the_addresses(
         for partition in project.partitions if step.is_partitioned else []:
             records = instance.fetch_materializations(
                 dg.AssetRecordsFilter(
-                    asset_key=asset_key(step.asset), asset_partitions=[partition]
+                    asset_key=PLAIN.key(step.asset), asset_partitions=[partition]
                 ),
                 limit=1,
             ).records

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.launch import RunReport, run_stale
+from samplemix_dagster.launch import RunReport
 from tests.engine.changes import turn_a_dial
-from tests.engine.runs import version
+from tests.engine.runs import run_stale, version
 from tests.engine.test_publishing import lose_a_document
 from tests.projects import (
     copy_project,

@@ -1,5 +1,6 @@
 """Dagster calls unsynced what the plan calls stale: no more, no less, after any change."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from samplemix_dagster.assets.asset import asset_key
+from samplemix_dagster import staleness
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.flow import build_steps
 from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.launch import run_stale
+from samplemix_dagster.names import PLAIN
 from samplemix_dagster.resources import ProjectResource, ProjectS3
 from samplemix_dagster.staleness import Seen, look_and_note
 from tests.engine.changes import CHANGES, add_a_shard, settings_changed, turn_a_dial
+from tests.engine.runs import run_stale
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
 pytestmark = needs_encoder
@@ -70,7 +72,7 @@ class Watched:
             (step.asset, partition)
             for step in build_steps(project)
             for partition in (project.partitions if step.is_partitioned else [""])
-            if ask.get_status(asset_key(step.asset), partition or None) != StaleStatus.FRESH
+            if ask.get_status(PLAIN.key(step.asset), partition or None) != StaleStatus.FRESH
         }
 
 
@@ -119,16 +121,41 @@ def test_a_run_leaves_nothing_unsynced_though_frozen_fits_were_kept(watched: Wat
     assert not watched.unsynced()
 
 
-def test_what_was_kept_is_noted_once_and_its_checks_say_what_they_said(watched: Watched) -> None:
+def test_what_is_noted_again_keeps_the_words_of_its_checks(watched: Watched) -> None:
     add_a_shard(watched.root)
     watched.run()
-    key = dg.AssetCheckKey(asset_key("clusters"), "little_noise")
-    storage = watched.instance.event_log_storage
-    assert key not in storage.get_latest_asset_check_execution_by_key([key])  # it was kept
-    watched.run()  # all is current: no run, nothing to note
-    mixture = asset_key("mixture/default")
-    made = watched.instance.fetch_materializations(mixture, limit=10).records
-    assert len(made) == 2  # as it was found, and as it was made
+    mixture, fetch = PLAIN.key("mixture/default"), watched.instance.fetch_materializations
+    before = len(fetch(mixture, limit=10).records)
+    turn_a_dial(watched.root)
+    watched.look()
+    settings_changed("mixtures", "default", "balance", to={"quality": 1, "diversity": 1})(
+        watched.root
+    )
+    watched.look()
+    made = fetch(mixture, limit=10).records
+    assert len(made) == before + 1
+    for name in ("ledger_adds_up", "budget_is_met", "is_current"):
+        check = dg.AssetCheckKey(mixture, name)
+        storage = watched.instance.event_log_storage
+        said = storage.get_latest_asset_check_execution_by_key([check])[check].event
+        assert said.timestamp >= made[0].timestamp
+        assert said.dagster_event.asset_check_evaluation_data.passed
+
+
+def test_a_model_that_was_replaced_is_seen_within_minutes(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(staleness.time, "time", lambda: now[0])
+    cursor = watched.tick(None).cursor
+    looks: list[object] = []
+    monkeypatch.setattr(staleness, "look_and_note", lambda *given: looks.append(given))
+    watched.tick(cursor)
+    assert not looks
+    now[0] += 600.0
+    with contextlib.suppress(AttributeError):  # what stands in for a look saw nothing
+        watched.tick(cursor)
+    assert looks
 
 
 def test_a_change_that_was_never_looked_at_is_seen_after_a_run(watched: Watched) -> None:
@@ -142,7 +169,7 @@ def test_a_change_that_was_never_looked_at_is_seen_after_a_run(watched: Watched)
 def test_the_check_of_a_mixture_says_why_it_is_no_longer_current(watched: Watched) -> None:
     turn_a_dial(watched.root)
     watched.look()
-    key = dg.AssetCheckKey(asset_key("mixture/default"), "is_current")
+    key = dg.AssetCheckKey(PLAIN.key("mixture/default"), "is_current")
     storage = watched.instance.event_log_storage
     event = storage.get_latest_asset_check_execution_by_key([key])[key].event
     said = event.dagster_event.asset_check_evaluation_data

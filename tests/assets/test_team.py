@@ -16,11 +16,10 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.jobs import Choice
-from samplemix_dagster.launch import run_stale
 from samplemix_dagster.names import Belongings, names_of
 from samplemix_dagster.session import run_in_instance
 from tests.engine.changes import turn_a_dial
-from tests.engine.runs import version
+from tests.engine.runs import run_stale, version
 from tests.engine.test_publishing import lose_a_document
 from tests.projects import (
     copy_project,

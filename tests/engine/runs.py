@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
+from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.launch import Flow, RunReport
+from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.storage.query import query
 from tests.engine.changes import CHANGES
 from tests.projects import copy_project, finished_project, open_project
@@ -99,3 +105,21 @@ def copies(root: Path, mixture: str = "default") -> dict[str, int]:
         f"where mixture = '{mixture}' group by doc_id",
     )
     return {row["doc_id"]: row["copies"] for row in found}
+
+
+def run_stale(
+    project: Project,
+    repository: dg.RepositoryDefinition,
+    instance: dg.DagsterInstance,
+    *,
+    steps: list[Step] | None = None,
+    with_report: bool = True,
+    quiet: bool = False,
+    names: Names = PLAIN,
+) -> RunReport:
+    """Bring a project up to date through Dagster, as its jobs do, without the job around it."""
+    project.refresh()
+    reap_dead_runs(instance)
+    flow = Flow(project, repository, instance, quiet=quiet, names=names)
+    flow.bring(flow.every if steps is None else steps, with_report=with_report)
+    return flow.end("samplemix run")
