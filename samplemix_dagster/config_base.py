@@ -1,9 +1,21 @@
 """What every section of the configuration is made of: sizes, names, and strictness."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
 _SIZE = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKmMbBgGtT]?)\s*")
 _UNIT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
@@ -42,12 +54,52 @@ Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 """What generators of fits take for a seed."""
 
 
+_RECIPE = "recipe"
+_RECORDED = "recorded"
+
+
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values never change."""
+    """A part of the configuration: unknown keys are errors, values never change.
+
+    A key that comes later stands in :attr:`LATER` with the value that means "as it was before the
+    key was there". At that value it is in no recipe, so that its coming changes no address; and a
+    section that was recorded before it came is read with that value, whatever the default is now.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+    LATER: ClassVar[Mapping[str, Any]] = {}
+    """Keys that came later, each with the value (as JSON) that stands for its absence."""
+
+    def for_recipe(self) -> dict[str, Any]:
+        """Return what of a section belongs to a recipe, as a JSON value."""
+        return self.model_dump(mode="json", context={_RECIPE: True})
+
+    @classmethod
+    def recorded(cls, value: Mapping[str, Any]) -> Self:
+        """Return a section as a manifest recorded it, perhaps before some of its keys came.
+
+        Raises:
+            pydantic.ValidationError: It is no such section any more.
+        """
+        return cls.model_validate(value, context={_RECORDED: True})
+
+    @model_serializer(mode="wrap")
+    def _leave_out(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo[Any]
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        if not (info.context or {}).get(_RECIPE):
+            return found
+        return {k: v for k, v in found.items() if k not in self.LATER or v != self.LATER[k]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any, info: ValidationInfo[Any]) -> Any:
+        if (info.context or {}).get(_RECORDED) and isinstance(value, Mapping):
+            return {**cls.LATER, **value}
+        return value
 
 
 def check_name(kind: str, name: str) -> None:

@@ -10,6 +10,7 @@ cannot be drawn from what is stored joins its step to the next one. The words ar
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from samplemix_dagster.engine.common_texts import CommonTexts
@@ -172,10 +173,10 @@ class _Chain:
         pending: list[str] = []
         for cause, value in self._moves(state, goal):
             # Before its own step a refit may only give fits that were not there at all.
-            candidate = replace(state, **{cause: value})
+            candidate = state.moved(**{cause: value})
             if candidate == state:
                 continue
-            state = candidate
+            state = goal if candidate == goal else candidate
             try:
                 address = self._address(state)
                 if address == version:
@@ -210,9 +211,9 @@ class _Chain:
     def _moves(self, start: State, goal: State) -> list[tuple[str, Any]]:
         """Return the inputs to replace, in order, each with its value."""
         moves = [(cause, getattr(goal, cause)) for cause in CAUSES]
-        new_data = replace(start, data=goal.data)
+        new_data = start.moved(data=goal.data)
         new_models = {cause: getattr(goal, cause) for cause in _MODELS}
-        if replace(start, **new_models) == start:
+        if start.moved(**new_models) == start:
             return moves
         try:
             StateMaker(self._pinned(new_data)).require_base()
@@ -225,8 +226,8 @@ class _Chain:
             data = common.data(self._pinned(new_data))
             if not data["shards"]:
                 return moves
-            between = replace(start, data=data)
-            for state in (between, replace(between, **new_models)):
+            between = start.moved(data=data)
+            for state in (between, between.moved(**new_models)):
                 common.fill(self._pinned(state))
                 StateMaker(self._pinned(state)).require_base()
         except NotComputableError:
@@ -234,6 +235,24 @@ class _Chain:
         self._parted_because = why
         rest = [move for move in moves if move[0] not in {"data", *_MODELS}]
         return [("data", data), *new_models.items(), ("data", goal.data), *rest]
+
+    @cached_property
+    def _unknown(self) -> str:
+        """Why no state between A and B can be worked out; empty when all can.
+
+        What this code does not make of a version's settings any more, it cannot make of half of
+        them either.
+        """
+        for manifest in (self.a, self.b):
+            state = state_of(manifest)
+            try:
+                known = self._address(state.moved()) == manifest["version"]
+            except NotComputableError:
+                known = False
+            if not known:
+                name = f"{manifest['name']}@{manifest['version'][:12]}"
+                return f"this code makes other recipes of the settings of {name} than its own did"
+        return ""
 
     def _pinned(self, state: State) -> PinnedRecipes:
         return pinned(self.project, state, self.lake)
@@ -262,6 +281,8 @@ class _Chain:
         Raises:
             NotComputableError: It cannot be drawn from what is stored, or no such mixture exists.
         """
+        if state.recorded is None and self._unknown:
+            raise NotComputableError(self._unknown)
         recipes = self._pinned(state)
         self.number += 1
         folder = f"states/{self.number}"

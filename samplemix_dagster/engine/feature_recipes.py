@@ -125,7 +125,7 @@ class FeatureRecipes(ModelRecipes):
             "perplexity": self.fingerprint(stages.PERPLEXITY, source),
             "language": self._language(source),
             "calibration": self.fit(stages.CALIBRATION),
-            "direction": direction if isinstance(direction, str) else direction.model_dump(),
+            "direction": direction if isinstance(direction, str) else direction.for_recipe(),
             "source": source if self.config.quality.calibrate_by == "source" else None,
         }
 

@@ -1,16 +1,17 @@
 """The lineage of a mixture version: from the version to shard files and model files, as a graph.
 
-Edges are read from the recipes of the manifest: a recipe names its inputs by fingerprint, version
-or digest. Whether each thing is still in the lake is looked up; nothing is computed.
+Edges are those of the version's graph of recipes (``recipe_graph.py``). Whether each thing is still
+in the lake is looked up; nothing is computed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, read_traced
 from samplemix_dagster.engine.pinned import scratch_over
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipe_graph import MIXTURE, RecipeGraph
 from samplemix_dagster.engine.rescoring import found_models
 from samplemix_dagster.engine.shard_places import shard_places
 from samplemix_dagster.storage.manifest import ledger_file
@@ -74,15 +75,15 @@ def _mixture(project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
         asset=f"mixture/{manifest['name']}",
         note=f"{report['realised_tokens']:,} tokens in {report['num_draws']:,} draws",
         is_there=all(project.lake.exists(f"{folder}/{key}") for key in manifest["ledger"]),
-        inputs=_inputs(manifest, manifest["recipe"]),
+        inputs=_inputs(RecipeGraph.of_manifest(manifest), MIXTURE),
     )
 
 
 def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    nodes = []
+    nodes, graph = [], RecipeGraph.of_manifest(manifest)
     for name, recipe in manifest["fit_recipes"].items():
         version = manifest["fits"][name]
-        inputs = _inputs(manifest, recipe)
+        inputs = _inputs(graph, f"fit/{name}")
         if "bootstrap" in recipe:
             inputs = [
                 f"source/{s}" for s in recipe["bootstrap"].get("sources") or _sources(manifest)
@@ -105,6 +106,7 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
 def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sources that share a recipe share a folder, and so a node."""
     base = {stage.name for stage in BASE_STAGES}
+    graph = RecipeGraph.of_manifest(manifest)
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for source, entries in manifest["features"].items():
         digests = [s["digest"] for s in manifest["shards"] if s["source"] == source]
@@ -122,7 +124,7 @@ def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, A
                     sources=[],
                     num_tables=0,
                     num_there=0,
-                    inputs=_inputs(manifest, entry["recipe"], but=entry["fingerprint"]),
+                    inputs=_inputs(graph, f"feature/{source}/{stage}"),
                 ),
             )
             there = project.lake.names(entry["folder"])
@@ -217,46 +219,19 @@ def _sources(manifest: Mapping[str, Any]) -> list[str]:
     return list(manifest["project"]["corpus"]["sources"])
 
 
-def _inputs(manifest: Mapping[str, Any], recipe: Any, but: str = "") -> list[str]:
-    """Return the nodes that a recipe names."""
-    named = set(_strings(recipe)) - {but}
-    stage = recipe["stage"]
-    found = [
-        f"model/{kind}"
-        for kind, readers in _READS_MODEL.items()
-        if manifest["models"][kind]["digest"] in named and stage in readers
-    ]
-    found += [
-        f"fit/{name}"
-        for name, version in manifest["fits"].items()
-        if version in named and name in manifest["fit_recipes"]
-    ]
-    for entries in manifest["features"].values():
-        found += [
-            f"feature/{name}/{entry['fingerprint']}"
-            for name, entry in entries.items()
-            if entry["fingerprint"] in named
-        ]
-    return list(dict.fromkeys(found))
+def _inputs(graph: RecipeGraph, node: str) -> list[str]:
+    """Return the ids of what a node is made from, but of how texts are read."""
+    needs = (need for need in graph.needs(node) if not need.startswith("text/"))
+    return list(dict.fromkeys(_identity(graph, need) for need in needs))
 
 
-_READS_MODEL = {
-    "reference": {"perplexity", "reference"},
-    "encoder": {"embeddings"},
-    "tokenizer": {"tokens"},
-}
-"""Which stages read which model: two models may be the same files."""
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)
+def _identity(graph: RecipeGraph, node: str) -> str:
+    """Return a node's id in the page's graph: tables of one recipe are one node for all sources."""
+    kind, _, rest = node.partition("/")
+    if kind != "feature":
+        return node
+    source, _, stage = rest.partition("/")
+    return f"feature/{stage}/{graph.features[source][stage]['fingerprint']}"
 
 
 def lineage_lines(found: Mapping[str, Any]) -> list[str]:

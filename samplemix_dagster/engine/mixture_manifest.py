@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
 
-SCHEMA = 2
-"""Version of the manifest's form; raised when a key changes its meaning or goes."""
+SCHEMA = 3
+"""Version of the manifest's form that is written; raised when a key comes, changes or goes."""
+_READ = (2, 3)
+"""Forms that are read: form 2 does not state ``needs``, and they are found by hash."""
 
 MANIFEST_COPY = "manifest.copy.json"
 """The same once more: what a version was made from cannot be found out from anything else."""
@@ -113,7 +116,7 @@ class MixtureManifest(_Part):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A mixture version's manifest")
 
-    form: Literal[2] = Field(alias="schema")
+    form: Literal[2, 3] = Field(alias="schema")
     """Version of this form."""
     name: str
     """The mixture's name; no version depends on it."""
@@ -131,6 +134,8 @@ class MixtureManifest(_Part):
     """Recipe of each fit: everything that it depends on beside the shards."""
     features: dict[str, dict[str, FeatureEntry]]
     """By source, then by stage."""
+    needs: dict[str, list[str]] = {}
+    """Which nodes of the graph of recipes each node is made from; absent from form 2."""
     models: dict[str, ModelEntry]
     """``reference``, ``encoder`` and ``tokenizer``."""
     machine: Machine
@@ -182,7 +187,7 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
     """
     fits = _every_fit(recipes)
     config = recipes.config
-    return {
+    found = {
         "config": recipes.project.mixture_config(name),
         "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute": True})
         | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
@@ -210,6 +215,8 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
             for shard in recipes.project.all_shards()
         ],
     }
+    graph = RecipeGraph.of_manifest(found)
+    return {**found, "needs": {node: list(graph.found_needs(node)) for node in graph.recipes}}
 
 
 def feature_stages(metrics: Any) -> tuple[Stage, ...]:
@@ -319,10 +326,10 @@ def read_traced(
         raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
     if not isinstance(manifest, dict):
         raise project.lake.damage(key, "it has another shape: it is no object")
-    if manifest.get("schema") != SCHEMA:
+    if manifest.get("schema") not in _READ:
         raise ConfigError(
-            f"{name}@{version[:12]} was made by an older version of this package: its manifest has "
-            f"form {manifest.get('schema')}, and tracing needs {SCHEMA}. Remove "
+            f"{name}@{version[:12]} was made by another version of this package: its manifest has "
+            f"form {manifest.get('schema')}, and tracing needs {_READ[0]} or {SCHEMA}. Remove "
             f"mixtures/{name}/{version} from the lake and `samplemix run` to make it again."
         )
     try:

@@ -1,14 +1,16 @@
 """A project as a mixture version saw it, or would have: its shards, settings, models and fits.
 
 A *state* is made of named inputs, in the order of the pipeline, each out of a version's manifest.
-:class:`PinnedRecipes` gives the addresses of a state, whatever the project is like today. What of a
-state is absent is made by ``state_maker.py``.
+The addresses of a version's own state are read from its manifest, whatever today's code would make
+of its settings. A state between two versions was recorded nowhere: its addresses are worked out,
+with keys that came later at the value that stands for their absence. What of a state is absent is
+made by ``state_maker.py``.
 """
 
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from pydantic import ValidationError
 from samplemix_dagster.config import Config, Diversity
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.mixture_manifest import feature_stages
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.storage.manifest import Shard
@@ -51,6 +55,12 @@ class State:
     seed: int
     code: Mapping[str, Mapping[str, int]]
     """Version of each stage and of each fit."""
+    recorded: RecipeGraph | None = field(default=None, compare=False, repr=False)
+    """What the version's manifest recorded; None for a state that no version has."""
+
+    def moved(self, **inputs: Any) -> "State":
+        """Return a state with other inputs: nobody recorded it."""
+        return replace(self, **inputs, recorded=None)
 
 
 def state_of(manifest: Mapping[str, Any]) -> State:
@@ -96,6 +106,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
                 for recipe in (*fit_recipes.values(), manifest["recipe"])
             },
         },
+        recorded=RecipeGraph.of_manifest(manifest),
     )
 
 
@@ -169,7 +180,7 @@ class PinnedProject(Project):
 def _config(state: State, name: str) -> Config:
     """Return a configuration of a state; where models lie does not matter to an address."""
     reference = state.reference
-    return Config.model_validate(
+    return Config.recorded(
         {
             "corpus": state.data["corpus"],
             "references": {REFERENCE: {"model": "pinned"}},
@@ -220,15 +231,43 @@ class PinnedRecipes(Recipes):
         return str(self.state.reference["dtype"])
 
     def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
-        """Return a stage's recipe, with the version of its code in the state."""
+        """Return a stage's recipe: the recorded one, else today's with the state's code."""
+        found = self._recorded(f"feature/{source}/{stage.name}")
+        return self.todays_recipe(stage, source) if found is None else found
+
+    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+        """Return a fit's recipe: the recorded one, else today's with the state's code."""
+        node = "mixture" if fit is stages.MIXTURE else f"fit/{self.fit_name(fit, name)}"
+        found = self._recorded(node)
+        return self.todays_fit_recipe(fit, name) if found is None else found
+
+    def _recorded(self, node: str) -> dict[str, Any] | None:
+        recorded = self.state.recorded
+        recipe = recorded.recipes.get(node) if recorded is not None else None
+        return None if recipe is None else dict(recipe)
+
+    def feature_stages(self) -> tuple[Stage, ...]:
+        """Return the per-shard stages of the state, in an order that respects their needs.
+
+        Those that its version recorded, or those that its settings ask of this code.
+        """
+        todays = feature_stages(self.config.diversity.metrics)
+        recorded = self.state.recorded
+        if recorded is None:
+            return todays
+        named = {stage for entries in recorded.features.values() for stage in entries}
+        return tuple(stage for stage in todays if stage.name in named)
+
+    def todays_recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+        """Return the recipe that this code would give the state's stage."""
         known = (stage.name, source) in self._recipes
         found = super().recipe(stage, source)
         if not known:
             found["stage_version"] = self.state.code["stages"].get(stage.name, stage.version)
         return found
 
-    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
-        """Return a fit's recipe, with the version of its code in the state."""
+    def todays_fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+        """Return the recipe that this code would give the state's fit."""
         found = super().fit_recipe(fit, name)
         return {**found, "stage_version": self.state.code["fits"].get(fit.name, fit.version)}
 
@@ -277,6 +316,9 @@ class PinnedRecipes(Recipes):
         folder = self.fit_name(fit, name)
         if folder not in self._fits:
             recipe = self.fit_recipe(fit, name)
+            if self.state.recorded is not None and folder in self.state.recorded.fits:
+                self._fits[folder] = self.state.recorded.fits[folder]
+                return self._fits[folder]
             version = fingerprint({"recipe": recipe, "inputs": self.fit_inputs(fit, name)})
             if fit.is_frozen:
                 version = self._known(folder, recipe) or version

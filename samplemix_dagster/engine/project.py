@@ -269,7 +269,7 @@ class Project:
 
     def mixture_config(self, name: str) -> dict[str, Any]:
         """Return what of a mixture's configuration decides its draws, as a JSON value."""
-        return self.config.mixtures[name].model_dump(mode="json")
+        return self.config.mixtures[name].for_recipe()
 
 
 def _ignore(sentence: str) -> None:

@@ -223,7 +223,7 @@ class Recipes(FeatureRecipes):
         reference = self.config.references[name]
         if reference.bootstrap is None:
             return {"model": self.reference_digest(name)}
-        return {"bootstrap": reference.bootstrap.model_dump(mode="json")}
+        return {"bootstrap": reference.bootstrap.for_recipe()}
 
     def _calibration_fit_recipe(self, _name: str) -> dict[str, Any]:
         quality = self.config.quality
@@ -236,7 +236,7 @@ class Recipes(FeatureRecipes):
     def _cluster_fit_fit_recipe(self, _name: str) -> dict[str, Any]:
         return {
             "embeddings": self._sources(stages.EMBEDDINGS),
-            **self.config.diversity.clusters.model_dump(),
+            **self.config.diversity.clusters.for_recipe(),
         }
 
     def _ngram_index_fit_recipe(self, _name: str) -> dict[str, Any]:
@@ -246,7 +246,7 @@ class Recipes(FeatureRecipes):
         return {
             "words": self._sources(stages.WORDS),
             "index": self.fit(stages.NGRAM_INDEX),
-            **self.config.diversity.topics.model_dump(),
+            **self.config.diversity.topics.for_recipe(),
         }
 
     def _metric_fit_fit_recipe(self, name: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class _VersionModels(ModelRecipes):
     """Where the models of a version are to be found."""
 
     def __init__(self, project: Project, manifest: Mapping[str, Any], lake: OverlayLake) -> None:
-        config = Config.model_validate(manifest["project"])
+        config = Config.recorded(manifest["project"])
         own = Project(config, project.root, project.config_path)
         own.lake = lake
         own.files = project.files

@@ -4,16 +4,17 @@ Tables and fits are made by the same code that a run uses. Stages that read text
 never run: a state that needs them is *not computable*, and the error says what is missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from samplemix_dagster import tables
 from samplemix_dagster.engine import scoring, stages
 from samplemix_dagster.engine.fits import FitWriter, make_corpus
-from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, feature_stages
+from samplemix_dagster.engine.mixture_manifest import BASE_STAGES
 from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.errors import SampleMixError
 
 
 class StateMaker:
@@ -30,7 +31,6 @@ class StateMaker:
         Raises:
             NotComputableError: Something that only text or a model could give is not stored.
         """
-        config = self.recipes.config
         self.require_base()
         self._fit(stages.CORPUS)
         for fit in (stages.CALIBRATION, stages.CLUSTER_FIT, stages.NGRAM_INDEX, stages.TOPIC_FIT):
@@ -39,7 +39,7 @@ class StateMaker:
             if identity["is_fitted"]:
                 self._fit(stages.METRIC_FIT, name)
         done = {*BASE_STAGES, stages.DIVERSITY, stages.SCORES}
-        for stage in feature_stages(config.diversity.metrics):
+        for stage in self.recipes.feature_stages():
             if stage not in done:
                 self._tables(stage)
         self._fit(stages.DIVERSITY_CALIBRATION)
@@ -54,8 +54,9 @@ class StateMaker:
         Raises:
             NotComputableError: What a text or a model gave for a shard is not stored.
         """
-        for stage in BASE_STAGES:
-            self._require(stage)
+        for stage in self.recipes.feature_stages():
+            if stage in BASE_STAGES:
+                self._require(stage)
 
     def require_same_draw(self) -> None:
         """Refuse to draw by this code what another version of it drew.
@@ -90,6 +91,12 @@ class StateMaker:
         if not missing:
             return
         self._same_code("stages", stage)
+        for source in self.recipes.config.corpus.sources:
+            self._same_recipe(
+                stage.asset,
+                self.recipes.recipe(stage, source),
+                lambda source=source: self.recipes.todays_recipe(stage, source),
+            )
         make = scoring.lazily(self._maker(stage), self.recipes)
         contract = stage.table
         if stage is stages.SCORES:
@@ -137,6 +144,7 @@ class StateMaker:
         if fit is stages.METRIC_FIT and self._metric(name)["needs"] != "embedding":
             raise NotComputableError(f"{fit.asset}/{name} is not stored, and it reads the text")
         recipe = recipes.fit_recipe(fit, name)
+        self._same_recipe(fit.asset, recipe, lambda: recipes.todays_fit_recipe(fit, name))
         with self.lake.fill_folder(folder, "fit.json") as aside:
             writer = FitWriter(aside)
             facts = _fit_maker(fit, name)(recipes, writer)
@@ -161,6 +169,25 @@ class StateMaker:
             raise NotComputableError(
                 f"{stage.asset} was made by version {wanted} of its code, and this is version "
                 f"{stage.version}"
+            )
+
+    def _same_recipe(
+        self, asset: str, recorded: Mapping[str, Any], todays: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Refuse to make by this code what it would not call by the recorded recipe.
+
+        Raises:
+            NotComputableError: This code makes another recipe of the state's settings.
+        """
+        try:
+            is_same = todays() == recorded
+        except (KeyError, ValueError, SampleMixError) as error:
+            raise NotComputableError(f"{asset} was made of what is not known today: {error}") from (
+                error
+            )
+        if not is_same:
+            raise NotComputableError(
+                f"{asset} was made by a recipe that this code does not make of the same settings"
             )
 
 

@@ -8,15 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixing import Draw, draw_ledger
-from samplemix_dagster.engine.mixture_manifest import (
-    BASE_STAGES,
-    feature_stages,
-    read_traced,
-    sealed,
-)
+from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, read_traced, sealed
 from samplemix_dagster.engine.pinned import (
     NotComputableError,
     PinnedRecipes,
@@ -25,6 +19,7 @@ from samplemix_dagster.engine.pinned import (
     state_of,
 )
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.shard_places import digested_shards
 from samplemix_dagster.engine.state_maker import StateMaker
 from samplemix_dagster.engine.version_files import ledger_problems
@@ -67,7 +62,7 @@ def _verify(project: Project, name: str, version: str, deep: int) -> dict[str, A
     with scratch_over(project) as lake:
         findings = [
             _sealed(manifest),
-            _address(project, manifest, lake),
+            _address(manifest),
             _stored_ledger(lake, manifest),
             _accounting(lake, manifest),
         ]
@@ -113,22 +108,18 @@ def _sealed(manifest: Mapping[str, Any]) -> Finding:
     return _found("manifest", problems, "has the published form and its own digest")
 
 
-def _address(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) -> Finding:
-    """The version is the hash of the recipe and the shards that the manifest names."""
+def _address(manifest: Mapping[str, Any]) -> Finding:
+    """The version is the hash of the recipe and the shards that the manifest names.
+
+    Only what the manifest holds is hashed: what today's code would make of its settings says
+    nothing of a version that another code made.
+    """
     try:
-        recipes = pinned(project, state_of(manifest), lake)
-        version = recipes.mixture_version("pinned")
-        problems = [] if version == manifest["version"] else [f"its inputs give {version[:12]}"]
-        if recipes.fit_recipe(stages.MIXTURE, "pinned") != manifest["recipe"]:
-            problems.append("its settings give another recipe than the one it names")
-        problems += [
-            f"the recipe of {stage} of {source} has another fingerprint than the one it names"
-            for source, entries in manifest["features"].items()
-            for stage, entry in entries.items()
-            if fingerprint(entry["recipe"]) != entry["fingerprint"]
-        ]
-    except (NotComputableError, KeyError, ValueError) as error:
-        problems = [f"its settings are no configuration: {error}"]
+        problems = RecipeGraph.of_manifest(manifest).problems(manifest["version"])
+        if manifest["config"] != manifest["recipe"]["mixture"]:
+            problems.append("its settings are others than its recipe's")
+    except (KeyError, TypeError, ValueError) as error:
+        problems = [f"its recipes are no graph: {error}"]
     return _found("address", problems, "the version is the hash of the inputs that it names")
 
 
@@ -203,7 +194,7 @@ def _made_again(recipes: PinnedRecipes) -> frozenset[str]:
     sources = list(recipes.config.corpus.sources)
     derived = [
         stage
-        for stage in feature_stages(recipes.config.diversity.metrics)
+        for stage in recipes.feature_stages()
         if stage not in BASE_STAGES and not _reads_text(recipes, stage)
     ]
     folders = {recipes.feature_folder(stage, source) for stage in derived for source in sources}
@@ -219,7 +210,7 @@ def _reads_text(recipes: PinnedRecipes, stage: stages.Stage) -> bool:
 def _compare_scores(recipes: PinnedRecipes, lake: OverlayLake) -> Finding:
     """What was made again is what is stored, table by table."""
     problems, absent, same = [], 0, 0
-    for stage in feature_stages(recipes.config.diversity.metrics):
+    for stage in recipes.feature_stages():
         for shard in recipes.project.all_shards():
             key = recipes.feature_key(stage, shard)
             if not lake.top.exists(key):
