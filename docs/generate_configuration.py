@@ -8,12 +8,12 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from samplemix_dagster.config import Config
+from samplemix_dagster.config import MIXTURES, Config
 
 TARGET = Path(__file__).parent / "configuration.md"
 
@@ -44,6 +44,8 @@ def configuration_page() -> str:
     parts = [_HEAD]
     for path, model in sections(Config, ""):
         title = f"`{path}`" if path else "Top level"
+        if strategy := next((name for name, kind in MIXTURES.items() if kind is model), ""):
+            title += f" with `strategy: {strategy}`"
         words = (model.__doc__ or "").strip().replace("``", "`")
         rows = [_row(name, field) for name, field in model.model_fields.items()]
         table = ["| key | type | default | meaning |", "|---|---|---|---|", *rows]
@@ -92,8 +94,11 @@ def _type(field: FieldInfo) -> str:
 
 def _words(annotation: Any) -> str:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _words(inner[0])
     if origin in {Union, types.UnionType}:
-        return " or ".join(_words(part) for part in inner if part is not type(None))
+        parts = (_words(part) for part in inner if part is not type(None))
+        return " or ".join(dict.fromkeys(parts))
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in inner)
     if origin is list:

@@ -4,14 +4,19 @@ How the file is read, and how an error finds its line, is in ``config_file.py``.
 model name stands for is found out by ``storage``; nothing here opens anything.
 """
 
+import functools
 import math
-from typing import ClassVar, Literal
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, create_model, field_validator, model_validator
 
 from samplemix_dagster.config_around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config_base import Section, Seed, Size, check_name
-from samplemix_dagster.core.limits import MAX_DIAL, SHARES_TOLERANCE
+from samplemix_dagster.core.limits import SHARES_TOLERANCE
+from samplemix_dagster.core.mixture.strategies.strategy import Strategy
+from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 
 MAX_PARTITIONS = 99
 """Dagster loses track of staleness on an edge with 100 or more upstream partitions."""
@@ -280,24 +285,13 @@ class Diversity(Section):
         return self.weights.get(component, 1.0)
 
 
-class Balance(Section):
-    """The two dials."""
-
-    quality: float = Field(default=1.0, ge=-MAX_DIAL, le=MAX_DIAL)
-    """Exponent of quality in the target: 0 leaves the corpus as it is."""
-    diversity: float = Field(default=1.0, ge=-MAX_DIAL, le=MAX_DIAL)
-    """Exponent of diversity in the target."""
-
-
 class Mixture(Section):
-    """Which documents, how often."""
+    """Which documents, how often. Each strategy has keys of its own beside these."""
 
-    strategy: Literal["beta", "proportional"] = "beta"
-    """``beta``: target law over fitted law. ``proportional``: every document alike."""
+    strategy: str = "beta"
+    """What gives a document its weight: the name of a strategy."""
     budget_tokens: Size = Field(ge=1)
     """Tokens to draw, repeats included, in the tokenizer named above."""
-    balance: Balance = Balance()
-    """The two dials of the target law."""
     max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
@@ -317,6 +311,49 @@ class Mixture(Section):
                 raise ValueError(f"shares sum to 1; these sum to {total:.6g}")
         return shares
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings as values, as a strategy and a manifest read them."""
+        return self.model_dump(mode="json")
+
+
+def _mixture_of(kind: type[Strategy]) -> type[Mixture]:
+    """Return the keys of a mixture of one strategy: the common ones and its own."""
+    named: Any = (Literal[kind.name], Field(default=kind.name, description=_NAMES_STRATEGY))
+    bases: Any = (kind.Options, Mixture)
+    name = f"{kind.Options.__name__.removesuffix('Options')}Mixture"
+    model: type[Mixture] = create_model(
+        name, __base__=bases, __doc__=kind.Options.__doc__, strategy=named
+    )
+    return model
+
+
+_NAMES_STRATEGY = "What gives a document its weight; each strategy has keys of its own."
+MIXTURES: dict[str, type[Mixture]] = {name: _mixture_of(kind) for name, kind in STRATEGIES.items()}
+"""The keys of a mixture by its strategy."""
+
+
+def _strategy_named(value: Any) -> str:
+    """Return by which strategy's keys a mixture is read; the first one's where none is named."""
+    default = next(iter(MIXTURES))
+    if isinstance(value, Mapping):
+        return str(value.get("strategy", default))
+    return str(getattr(value, "strategy", default))
+
+
+if TYPE_CHECKING:
+    AnyMixture = Mixture
+else:
+    AnyMixture = Annotated[
+        functools.reduce(operator.or_, (Annotated[m, Tag(name)] for name, m in MIXTURES.items())),
+        Discriminator(
+            _strategy_named,
+            custom_error_type="unknown_strategy",
+            custom_error_message=f"there is no such strategy; there are {', '.join(MIXTURES)}",
+        ),
+    ]
+"""A mixture, told apart by its ``strategy``."""
+
 
 class Config(Section):
     """The whole of ``samplemix.yaml``."""
@@ -335,7 +372,7 @@ class Config(Section):
     """How perplexity becomes a score."""
     diversity: Diversity = Diversity()
     """How distance, novelty and rarity become a score."""
-    mixtures: dict[str, Mixture] = Field(min_length=1)
+    mixtures: dict[str, AnyMixture] = Field(min_length=1)
     """Mixtures by name."""
     export: Export = Export()
     """Files for trainers."""

@@ -71,6 +71,8 @@ class Section(BaseModel):
     )
     LATER: ClassVar[Mapping[str, Any]] = {}
     """Keys that came later, each with the value (as JSON) that stands for its absence."""
+    GONE: ClassVar[Mapping[str, Any]] = {}
+    """Keys that went, each with the value that recipes still name, so that no address moves."""
 
     def for_recipe(self) -> dict[str, Any]:
         """Return what of a section belongs to a recipe, as a JSON value."""
@@ -92,13 +94,14 @@ class Section(BaseModel):
         found: dict[str, Any] = handler(self)
         if not (info.context or {}).get(_RECIPE):
             return found
-        return {k: v for k, v in found.items() if k not in self.LATER or v != self.LATER[k]}
+        kept = {k: v for k, v in found.items() if k not in self.LATER or v != self.LATER[k]}
+        return {**self.GONE, **kept}
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, value: Any, info: ValidationInfo[Any]) -> Any:
         if (info.context or {}).get(_RECORDED) and isinstance(value, Mapping):
-            return {**cls.LATER, **value}
+            return {**cls.LATER, **{k: v for k, v in value.items() if k not in cls.GONE}}
         return value
 
 

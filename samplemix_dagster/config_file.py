@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from samplemix_dagster.config import Config
+from samplemix_dagster.config import MIXTURES, Config
 from samplemix_dagster.config_base import Section
 from samplemix_dagster.config_yaml import MOST_BYTES, read_yaml
+from samplemix_dagster.core.mixture.strategies.table import options_of
 from samplemix_dagster.errors import ConfigError
 
 
@@ -124,6 +125,11 @@ def _nearest(location: tuple[int | str, ...]) -> str:
     known: set[str] = set()
     models: list[type[BaseModel]] = [Config]
     for part in location[:-1]:
+        if str(part) in MIXTURES and set(models) == set(MIXTURES.values()):
+            models = [MIXTURES[str(part)]]
+            if owners := " or ".join(f"`{n}`" for n in MIXTURES if unknown in options_of(n)):
+                return f" It belongs to strategy {owners}, and this mixture's is `{part}`."
+            continue
         models = [inner for model in models for inner in _inner_models(model, str(part))] or models
     for model in models:
         known |= set(model.model_fields)

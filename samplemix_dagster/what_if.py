@@ -71,7 +71,7 @@ def changes_of(choice: WhatIf, before: Mapping[str, Any]) -> dict[str, Any]:
     dials = {"quality": choice.quality, "diversity": choice.diversity}
     changed = {key: value for key, value in named.items() if value is not None}
     turned = {key: value for key, value in dials.items() if value is not None}
-    return changed | ({"balance": {**before["balance"], **turned}} if turned else {})
+    return changed | ({"balance": {**before.get("balance", {}), **turned}} if turned else {})
 
 
 def build_what_if(names: Names = PLAIN) -> dg.JobDefinition:

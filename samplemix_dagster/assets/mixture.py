@@ -14,7 +14,10 @@ from samplemix_dagster.assets.columns import origins_of_ledger
 from samplemix_dagster.assets.pictures import bars_svg, plane_svg, share_rows
 from samplemix_dagster.assets.plots import picture, plane_figure
 from samplemix_dagster.assets.told import table_value
+from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import plane_of
+from samplemix_dagster.core.mixture.strategies.strategy import Strategy
+from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.mixture_manifest import read_traced
@@ -25,6 +28,7 @@ from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 from samplemix_dagster.names import PLAIN, Names
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
+_CELLS = 64
 _PLOTTED = (
     "realised_tokens",
     "num_documents_drawn",
@@ -59,19 +63,26 @@ def mixture_plane(project: Project, name: str, version: str) -> Any:
 def mixture_planes(project: Project, name: str, version: str) -> dict[str, Any]:
     """Return the plane of corpus and mixture: small in place, and large behind a click."""
     recipes = Recipes(project)
-    law = load_law(recipes)
+    law, plane = load_law(recipes), load_plane(recipes)
     settings = project.config.mixtures[name]
-    target_BB = None
-    if settings.strategy == "beta":
-        centres = (np.arange(64) + 0.5) / 64
-        tilt = np.outer(centres**settings.balance.quality, centres**settings.balance.diversity)
-        target_BB = law.grid_mass(64) * tilt
-        target_BB /= target_BB.sum()
-    corpus_BB, drawn_BB = load_plane(recipes).tokens_BB, mixture_plane(project, name, version)
+    strategy = make_strategy(settings.strategy, plane, law, settings.options)
+    target_BB = target_mass(law, strategy)
+    corpus_BB, drawn_BB = plane.tokens_BB, mixture_plane(project, name, version)
     return {
         "plane": plane_svg(corpus_BB, drawn_BB, target_BB),
         "plane_large": picture(plane_figure(corpus_BB, drawn_BB, law, target_BB)),
     }
+
+
+def target_mass(law: BivariateBeta, strategy: Strategy) -> Any:
+    """Return the mass of the target law in 64 x 64 cells; None where no other law is meant."""
+    centres = (np.arange(_CELLS) + 0.5) / _CELLS
+    quality, diversity = np.meshgrid(centres, centres, indexing="ij")
+    log_tilt = strategy.log_tilt(quality, diversity)
+    if log_tilt is None:
+        return None
+    mass_BB = law.grid_mass(_CELLS) * np.exp(log_tilt - log_tilt.max())
+    return mass_BB / mass_BB.sum()
 
 
 def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]:

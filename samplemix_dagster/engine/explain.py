@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from samplemix_dagster.core.hashing import id_words, uniforms
+from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.project import Project
@@ -256,16 +257,8 @@ def _explained(
 def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, luck: float) -> str:
     cap, weight = settings["max_copies"], row["weight"]
     reached = min(float(cap), scale * weight)
-    made = "every document alike"
-    if settings["strategy"] == "beta":
-        dials = settings["balance"]
-        tilt = row["quality"] ** dials["quality"] * row["diversity"] ** dials["diversity"]
-        mean = tilt / weight if weight else 0.0
-        made = (
-            f"quality {row['quality']:.4g}^{dials['quality']:g} x diversity "
-            f"{row['diversity']:.4g}^{dials['diversity']:g} = {tilt:.4g}, over {mean:.4g}, the "
-            "corpus's mean"
-        )
+    kind = STRATEGIES.get(settings["strategy"])
+    made = f"by strategy {settings['strategy']}" if kind is None else kind.in_words(settings, row)
     of = "" if settings["shares"] == "free" else f" of source {row['source']}"
     capped = f", held at the cap of {cap}" if scale * weight > cap else ""
     drawn = int(reached + luck)

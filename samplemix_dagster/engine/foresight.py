@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from samplemix_dagster.config import Mixture
-from samplemix_dagster.core.mixture.dials import Dials
 from samplemix_dagster.core.mixture.shares import held_shares
+from samplemix_dagster.core.mixture.strategies.table import strategy_of
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.losses import Warned
@@ -108,7 +108,7 @@ def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:
         settings = recipes.config.mixtures[name]
         if not is_looked_up:
             capacity, is_looked_up = _capacity(recipes), True
-        sentence = _dials(recipes, settings) or (
+        sentence = _options(recipes, settings) or (
             "" if capacity is None else over_budget(settings, capacity)
         )
         if sentence:
@@ -116,13 +116,10 @@ def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _dials(recipes: Recipes, settings: Mixture) -> str:
-    """Return what is wrong with the dials under the law that is fitted; empty without a law."""
-    if settings.strategy != "beta":
-        return ""
-    balance = settings.balance
+def _options(recipes: Recipes, settings: Mixture) -> str:
+    """Return what is wrong with the strategy's options under the fitted law; empty without one."""
     try:
-        Dials(quality=balance.quality, diversity=balance.diversity).check(load_law(recipes))
+        strategy_of(settings.strategy).check(load_law(recipes), settings.options)
     except (NotFittedError, LakeError, InputError):
         return ""
     except ConfigError as error:

@@ -40,14 +40,12 @@ from samplemix_dagster.core.mixture.report import (
 )
 from samplemix_dagster.core.mixture.settle import Scale, copies, estimated_scale, settle
 from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
-from samplemix_dagster.core.mixture.strategies import (
+from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
     Strategy,
-    StrategyInputs,
-    bin_weights,
-    make_strategy,
     weights_from_logs,
 )
+from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
@@ -110,10 +108,9 @@ class Draw:
         self.name = name
         self.settings = recipes.config.mixtures[name]
         self.plane = load_plane(recipes)
-        inputs = StrategyInputs(
-            plane=self.plane, law=load_law(recipes), options=recipes.project.mixture_config(name)
+        self.strategy: Strategy = make_strategy(
+            self.settings.strategy, self.plane, load_law(recipes), self.settings.options
         )
-        self.strategy: Strategy = make_strategy(self.settings.strategy, inputs)
         self.version = int(recipes.fit_recipe(stages.MIXTURE, name)["stage_version"])
         """The version of the draw: what the ledger's expected copies are."""
         self._kept: list[_Part] | None = None
@@ -240,7 +237,7 @@ class Draw:
             parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
         means = {"mean_quality": 0.0, "mean_diversity": 0.0}
         for share, plane in parts:
-            weights = bin_weights(self.strategy, plane)
+            weights = self.strategy.on_plane(plane)
             scale = estimated_scale(plane, weights, max(1, round(share * budget)), cap)
             found = promise(plane, weights, scale=scale, max_copies=cap)
             means["mean_quality"] += share * found.mean_quality

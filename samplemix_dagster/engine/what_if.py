@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from samplemix_dagster.config import Mixture
+from samplemix_dagster.config import MIXTURES, Mixture
 from samplemix_dagster.engine.foresight import refusal_of
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.mixing import run_mixture
@@ -50,7 +50,7 @@ def _with(project: Project, name: str, changes: Mapping[str, Any]) -> Project:
     """Return the project with some settings of one mixture changed."""
     before = project.config.mixtures[name].model_dump()
     try:
-        settings = Mixture.model_validate({**before, **changes})
+        settings = MIXTURES[before["strategy"]].model_validate({**before, **changes})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -4,20 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from samplemix_dagster.core.beta.law import BivariateBeta
-from samplemix_dagster.core.beta.plane import Plane, plane_of
+from samplemix_dagster.core.beta.plane import NUM_BINS, Plane, plane_of
 from samplemix_dagster.core.mixture.dials import Dials, promise
-from samplemix_dagster.core.mixture.strategies import (
-    STRATEGIES,
-    BetaTilt,
-    Proportional,
-    ScoreColumns,
-    StrategyInputs,
-    bin_weights,
-    make_strategy,
-    weights_from_logs,
-)
+from samplemix_dagster.core.mixture.strategies.blend import Blend
+from samplemix_dagster.core.mixture.strategies.proportional import Proportional
+from samplemix_dagster.core.mixture.strategies.strategy import ScoreColumns, weights_from_logs
+from samplemix_dagster.core.mixture.strategies.table import STRATEGIES, make_strategy
+from samplemix_dagster.core.mixture.strategies.tilt import BetaTilt
 from samplemix_dagster.errors import ConfigError
 
 LAW = BivariateBeta(a_quality=2.0, b_quality=3.0, a_diversity=4.0, b_diversity=2.0, rho=-0.5)
@@ -109,30 +105,73 @@ def test_a_negative_dial_above_minus_the_shape_is_a_mixture() -> None:
 
 def test_the_configured_strategy_reads_its_balance() -> None:
     options = {"balance": {"quality": 2, "diversity": 0.5}}
-    strategy = make_strategy("beta", StrategyInputs(plane=PLANE, law=LAW, options=options))
+    strategy = make_strategy("beta", PLANE, LAW, options)
     assert strategy == BetaTilt.of_plane(PLANE, LAW, Dials(quality=2.0, diversity=0.5))
 
 
-def test_refuses_a_dial_that_it_does_not_know() -> None:
-    options = {"balance": {"qualty": 2}}
-    with pytest.raises(ConfigError, match="not qualty"):
-        make_strategy("beta", StrategyInputs(plane=PLANE, law=LAW, options=options))
-
-
 def test_refuses_a_strategy_that_it_does_not_know() -> None:
-    with pytest.raises(ConfigError, match="there are beta, proportional"):
-        make_strategy("gamma", StrategyInputs(plane=PLANE, law=LAW))
+    with pytest.raises(ConfigError, match="there are beta, blend, proportional"):
+        make_strategy("gamma", PLANE, LAW, {})
 
 
-def test_every_strategy_goes_by_its_own_name() -> None:
-    inputs = StrategyInputs(plane=PLANE, law=LAW)
-    assert all(make_strategy(name, inputs).name == name for name in STRATEGIES)
+OPTIONS: dict[str, dict[str, float]] = {
+    "beta": {},
+    "proportional": {},
+    "blend": {"alpha": 0.8, "tau": 0.2},
+}
 
 
-def test_a_strategy_without_a_tilt_is_promised_from_bin_centres() -> None:
-    found = promise(PLANE, bin_weights(Proportional(), PLANE))
-    assert found.mean_quality == pytest.approx(PLANE.mean_quality, abs=1e-4)
-    assert found.kl_nats == pytest.approx(0.0, abs=1e-12)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_has_a_mean_weight_of_one_and_promises_what_it_draws(name: str) -> None:
+    strategy = make_strategy(name, PLANE, LAW, OPTIONS[name])
+    weights = weights_from_logs(strategy.log_weights(COLUMNS)) * COLUMNS.num_tokens
+    assert weights.sum() / COLUMNS.num_tokens.sum() == pytest.approx(1.0, abs=0.003)
+    found = promise(PLANE, strategy.on_plane(PLANE))
+    assert found.mean_quality == pytest.approx(
+        np.average(COLUMNS.quality, weights=weights), abs=2e-3
+    )
+    assert found.mean_diversity == pytest.approx(
+        np.average(COLUMNS.diversity, weights=weights), abs=2e-3
+    )
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_tells_one_weight_in_words(name: str) -> None:
+    words = STRATEGIES[name].in_words(
+        OPTIONS[name], {"quality": 0.5, "diversity": 0.25, "weight": 2}
+    )
+    assert words
+    assert "{" not in words
+
+
+@settings(deadline=None, max_examples=25)
+@given(alpha=st.floats(0.0, 1.0), tau=st.floats(0.05, 5.0))
+def test_a_blend_is_the_softmax_of_the_weighted_sum(alpha: float, tau: float) -> None:
+    blend = make_strategy("blend", PLANE, LAW, {"alpha": alpha, "tau": tau})
+    few = ScoreColumns(
+        quality=COLUMNS.quality[:50],
+        diversity=COLUMNS.diversity[:50],
+        num_tokens=COLUMNS.num_tokens[:50],
+        source=COLUMNS.source[:50],
+    )
+    weights = weights_from_logs(blend.log_weights(few))
+    wanted = softmax((alpha * few.diversity + (1 - alpha) * few.quality) / tau)
+    np.testing.assert_allclose(weights / weights.sum(), wanted, rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(alpha=st.floats(0.0, 1.0), tau=st.floats(0.01, 50.0))
+def test_a_blend_on_the_plane_is_the_integral_over_each_bin(alpha: float, tau: float) -> None:
+    found = Blend(alpha=alpha, tau=tau).on_plane(PLANE)
+    nodes = (np.arange(NUM_BINS)[:, None] + (np.arange(400) + 0.5) / 400) / NUM_BINS
+    for rate, log_weights, means in (
+        ((1 - alpha) / tau, found.log_weights_BB[:, 0], found.mean_quality),
+        (alpha / tau, found.log_weights_BB[0], found.mean_diversity),
+    ):
+        powers = np.exp(rate * (nodes - 1.0))
+        wanted = np.log(powers.mean(axis=1))
+        np.testing.assert_allclose(log_weights - log_weights[0], wanted - wanted[0], atol=1e-4)
+        np.testing.assert_allclose(means, (powers * nodes).mean(1) / powers.mean(1), atol=1e-4)
 
 
 def test_a_weight_below_the_floor_is_never_drawn() -> None:
