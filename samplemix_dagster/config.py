@@ -173,8 +173,12 @@ class Band(Section):
     """Half-width of the band."""
 
 
+PERPLEXITY = "perplexity"
+"""The signal of quality that is always computed."""
+
+
 class Quality(Section):
-    """How perplexity becomes a score in (0, 1)."""
+    """How perplexity, and other signals beside it, become a score in (0, 1)."""
 
     reference: str = "main"
     """The reference that scores."""
@@ -186,6 +190,45 @@ class Quality(Section):
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)
     """Window length; the model's own context (at most 1024) when absent."""
+    signals: dict[str, float] = {"perplexity": 1.0}
+    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, your own; 0: out."""
+    own: dict[str, str] = {}
+    """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
+
+    LATER: ClassVar[Mapping[str, Any]] = {"signals": {"perplexity": 1.0}, "own": {}}
+    BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
+    """Signals that come along, beside perplexity, with what computes them."""
+
+    @model_validator(mode="after")
+    def _known_signals(self) -> "Quality":
+        known = [PERPLEXITY, *self.BUILT_IN, *self.own]
+        for name, weight in self.signals.items():
+            if name not in known:
+                raise ValueError(f"signals: no signal {name!r}; known: {', '.join(known)}")
+            if weight < 0:
+                raise ValueError(f"signals: {name} is {weight}; a weight is 0 or more")
+        for name in self.own:
+            check_name("signal", name)
+            if name in {PERPLEXITY, *self.BUILT_IN}:
+                raise ValueError(f"own: {name!r} is a signal that comes along")
+        if not self.weights:
+            raise ValueError("signals: at least one signal needs a weight above 0")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The signals that count, with their exponents.
+
+        Perplexity and your own have 1 where none is named, the others 0.
+        """
+        named = {PERPLEXITY: 1.0, **dict.fromkeys(self.own, 1.0), **self.signals}
+        return {name: weight for name, weight in named.items() if weight > 0}
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """What computes each signal that counts, but for perplexity: ``module:Class`` by name."""
+        every = {**self.BUILT_IN, **self.own}
+        return {name: every[name] for name in self.weights if name != PERPLEXITY}
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> "Quality":
@@ -395,6 +438,9 @@ class Config(Section):
             check_name("reference or mixture", name)
         self._references_exist()
         self._sources_exist()
+        taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
+        if both := sorted(taken & set(self.quality.targets)):
+            raise ValueError(f"quality.own: {both[0]!r} names a component of diversity, too")
         return self
 
     def _references_exist(self) -> None:

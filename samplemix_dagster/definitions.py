@@ -9,10 +9,20 @@ from pathlib import Path
 
 import dagster as dg
 
-from samplemix_dagster.assets import beta, diversity, export, mixture, quality, reference, shards
+from samplemix_dagster.assets import (
+    beta,
+    diversity,
+    export,
+    mixture,
+    quality,
+    reference,
+    shards,
+    signals,
+)
 from samplemix_dagster.assets.asset import Look, step_asset, with_automation
 from samplemix_dagster.assets.inputs import inputs_assets
-from samplemix_dagster.engine.flow import Step, build_steps
+from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.own_signals import own_signals
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.jobs import build_jobs
 from samplemix_dagster.names import Names, names_of
@@ -71,7 +81,7 @@ def build_defs(
 
 def _assets(project: Project, names: Names, *, with_report: bool) -> list[dg.AssetsDefinition]:
     steps = build_steps(project)
-    looks = _looks(project, steps, names)
+    looks = _looks(project, names)
     assets = [step_asset(project, step, looks[step.asset], names) for step in steps]
     if with_report:
         from samplemix_dagster.assets.report import build_report_assets
@@ -89,21 +99,18 @@ def _resources(project: Project, names: Names) -> dict[str, object]:
     }
 
 
-def _looks(project: Project, steps: list[Step], names: Names) -> dict[str, Look]:
-    looks = {**shards.LOOKS, **quality.LOOKS, **diversity.LOOKS, **beta.looks(project)}
+def _looks(project: Project, names: Names) -> dict[str, Look]:
+    looks = {**shards.LOOKS, **diversity.LOOKS, **beta.looks(project)}
     for name, settings in project.config.references.items():
         is_trained = settings.bootstrap is not None
         looks[f"reference_model/{name}"] = reference.look(name, is_trained=is_trained)
     for name in project.config.mixtures:
         looks[f"mixture/{name}"] = mixture.look(project, name, names)
         looks[f"export/{name}"] = export.look(name)
-    for step in steps:
-        if step.asset.startswith("metric_fit/"):
-            looks[step.asset] = diversity.metric_fit_look(step.name)
-        elif step.asset.startswith("metric_"):
-            name = step.asset.removeprefix("metric_")
-            looks[step.asset] = diversity.metric_look(name)
-    return looks
+    for own in own_signals(project.config):
+        looks[own.stage.asset] = signals.look(own)
+        looks[f"{own.fit.asset}/{own.name}"] = signals.fit_look(own)
+    return {**looks, **quality.looks(project)}
 
 
 @dg.definitions

@@ -187,6 +187,11 @@ METRIC = Table(
     "One row per document of a shard: a user's own component.",
     (_DOC_ID, Column("score", pa.float64(), "the component, in (0, 1)")),
 )
+SIGNAL = Table(
+    "signal",
+    "One row per document of a shard: one signal of quality beside perplexity.",
+    (_DOC_ID, Column("score", pa.float64(), "the signal, in (0, 1), high = good")),
+)
 DIVERSITY = Table(
     "diversity",
     "One row per document of a shard: the combined, calibrated diversity.",
@@ -250,12 +255,12 @@ def embeddings_table(dimensions: int) -> Table:
     )
 
 
-def scores_table(metrics: tuple[str, ...] = ()) -> Table:
+def scores_table(own: tuple[str, ...] = ()) -> Table:
     """The contract of the wide score table: every score of a document, side by side."""
     wide: list[Column] = []
     for table in (PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS):
         wide += table.columns[1:]
-    wide += [Column(f"{name}_score", pa.float64(), "a component of your own") for name in metrics]
+    wide += [Column(f"{name}_score", pa.float64(), "a signal of your own") for name in own]
     wide += DIVERSITY.columns[1:]
     head = (_DOC_ID, _ROW, Column("language", pa.string(), "language code"))
     return Table("scores", "One row per document of a shard, with every score.", (*head, *wide))
@@ -264,7 +269,8 @@ def scores_table(metrics: tuple[str, ...] = ()) -> Table:
 _OF_SHARDS = {
     table.name: table
     for table in (GRAMS, WORDS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
-} | {"embeddings": embeddings_table(1), "scores": scores_table(), "metric": METRIC}
+} | {"embeddings": embeddings_table(1), "scores": scores_table()}
+_OF_SHARDS |= {"metric": METRIC, "signal": SIGNAL}
 
 
 def contract_of(key: str) -> Table | None:

@@ -14,6 +14,7 @@ from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.own_signals import own_signals
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.presentation import many
@@ -85,14 +86,14 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of the wide table and of the law."""
-    metrics = tuple(project.config.diversity.metrics)
+    own = {one.name: one.stage.asset for one in own_signals(project.config)}
     return {
         "document_scores": Look(
             description="One row per document with every score, side by side.",
             kinds=("python", "parquet"),
             present=_scores,
-            tables=(scores_table(metrics),),
-            origins=origins_of_scores(metrics),
+            tables=(scores_table(tuple(own)),),
+            origins=origins_of_scores(own),
             view="scores",
         ),
         stages.BETA.asset: Look(

@@ -27,10 +27,14 @@ Origins = Mapping[str, Sequence[tuple[str, str]]]
 """Of each column: the (asset, column) pairs that it comes from."""
 
 
-def origins_of_quality() -> Origins:
-    """Return where the columns of ``quality_scores`` come from."""
-    bits = ("perplexity", "bits_per_byte")
-    return {"quality_z": [bits], "quality": [bits]}
+def origins_of_quality(signals: Sequence[str]) -> Origins:
+    """Return where the columns of ``quality_scores`` come from.
+
+    Args:
+        signals: Names of the signals beside perplexity.
+    """
+    found = [("perplexity", "bits_per_byte"), *((f"signal_{name}", "score") for name in signals)]
+    return {"quality_z": found, "quality": found}
 
 
 def origins_of_diversity(metrics: Sequence[str]) -> Origins:
@@ -43,16 +47,16 @@ def origins_of_diversity(metrics: Sequence[str]) -> Origins:
     return {"diversity_raw": components, "diversity": components}
 
 
-def origins_of_scores(metrics: Sequence[str]) -> Origins:
+def origins_of_scores(own: Mapping[str, str]) -> Origins:
     """Return where the columns of ``document_scores`` come from.
 
     Args:
-        metrics: Names of the project's own components.
+        own: The asset of each signal that a class computes, by its name.
     """
     found = {name: [("raw_shards", name)] for name in ("doc_id", "row", "language")}
     for asset, table in _MADE_BY:
         found |= {column.name: [(asset, column.name)] for column in table.columns[1:]}
-    return found | {f"{name}_score": [(f"metric_{name}", "score")] for name in metrics}
+    return found | {f"{name}_score": [(asset, "score")] for name, asset in own.items()}
 
 
 def origins_of_ledger() -> Origins:

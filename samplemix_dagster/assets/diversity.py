@@ -109,21 +109,6 @@ def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
     return {"encoder": project.config.encoder.model}
 
 
-def metric_look(name: str) -> Look:
-    """Return what a person sees of a component of their own."""
-    return Look(
-        description=f"Your own diversity component {name!r}, in (0, 1).",
-        kinds=("python", "parquet"),
-        present=_unit(stages.metric_stage(name), "score"),
-        tables=(tables.METRIC,),
-    )
-
-
-def metric_fit_look(name: str) -> Look:
-    """Return what a person sees of what a component was fitted to."""
-    return Look(description=f"What your own component {name!r} knows of the whole corpus.")
-
-
 LOOKS = {
     "embeddings": Look(
         description="Sentence embedding of each document, unit length, float16.",

@@ -1,5 +1,6 @@
 """quality: text -> perplexity under the reference -> calibrated quality in (0, 1)."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,20 @@ def drift(outcome: Outcome) -> dict[str, Any]:
     return {} if value is None else {"drift": round(float(value), 5)}
 
 
+def looks(project: Project) -> dict[str, Look]:
+    """Return what a person sees of each stage of quality."""
+    names = tuple(project.config.quality.targets)
+    scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(names))
+    combined = Look(
+        description=(
+            "Medians and deviations of the signals' combination (as logits) by group, by tokens: "
+            "several signals are calibrated once more. Frozen like the others."
+        ),
+        present=calibration_metadata,
+    )
+    return {**LOOKS, "quality_scores": scores, "quality_calibration": combined}
+
+
 LOOKS = {
     "perplexity": Look(
         description=(
@@ -99,10 +114,12 @@ LOOKS = {
         present=calibration_metadata,
     ),
     "quality_scores": Look(
-        description="Quality in (0, 1): calibrated bits per byte, in the direction wished for.",
+        description=(
+            "Quality in (0, 1): calibrated bits per byte, in the direction wished for, and what "
+            "other signals stand beside it."
+        ),
         kinds=("python", "parquet"),
         present=_quality,
         tables=(tables.QUALITY,),
-        origins=origins_of_quality(),
     ),
 }

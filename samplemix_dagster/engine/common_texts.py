@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.mixture_manifest import BASE_STAGES
+from samplemix_dagster.engine.own_signals import own_of_stage
 from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes, State
-from samplemix_dagster.engine.stages import DOCUMENTS, Stage, metric_stage
+from samplemix_dagster.engine.stages import DOCUMENTS, Stage
 from samplemix_dagster.errors import LakeError
 
 Entry = Mapping[str, Any]
@@ -152,9 +153,13 @@ def _place(entry: Entry) -> tuple[str, str]:
 
 def _stages(recipes: PinnedRecipes) -> list[Stage]:
     """Return the stages that read text or run a model."""
-    metrics = recipes.state.settings["metrics"]
-    own = [name for name, identity in metrics.items() if identity["needs"] != "embedding"]
-    return [*BASE_STAGES, *map(metric_stage, own)]
+    signals = recipes.state.settings["signals"]
+    own = [
+        own_of_stage(recipes.config, stage).stage
+        for stage, identity in signals.items()
+        if identity["needs"] != "embedding"
+    ]
+    return [*BASE_STAGES, *own]
 
 
 def _table(recipes: PinnedRecipes, stage: Stage, entry: Entry) -> pa.Table:

@@ -21,8 +21,10 @@ from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, sample_of, sample_
 from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
 from samplemix_dagster.engine.maps import batches
 from samplemix_dagster.engine.metrics import load_metric
+from samplemix_dagster.engine.own_signals import OwnSignal
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import (
+    QualityParts,
     calibration_groups,
     combined,
     document_hashes,
@@ -53,6 +55,27 @@ def make_calibration(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
                 losses.column("num_reference_tokens").to_numpy(),
                 calibration_groups(recipes, shard, documents),
                 lower=0.0,
+                upper=16.0,
+            )
+        )
+    return _write_calibration(parts, writer, "quality")
+
+
+def make_quality_calibration(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
+    """Fit medians and deviations of the combined signals (as logits) by group, by tokens."""
+    from samplemix_dagster.core.diversity.combine import logit
+
+    quality, parts = QualityParts(recipes), []
+    for shard in recipes.project.all_shards():
+        documents = read(recipes, stages.DOCUMENTS, shard, "language", "num_bytes")
+        tokens = read(recipes, stages.PERPLEXITY, shard, "num_reference_tokens")
+        groups = calibration_groups(recipes, shard, documents)
+        parts.append(
+            group_histograms(
+                np.asarray(logit(quality.combined(shard, groups))),
+                tokens.column("num_reference_tokens").to_numpy(),
+                groups,
+                lower=-16.0,
                 upper=16.0,
             )
         )
@@ -279,11 +302,11 @@ def _topic_likeness(recipes: Recipes, folder: str, model: Any) -> Any:
     return affinities(former["components_KV"], words, model.components_KV, model.vocabulary)
 
 
-def metric_fit_maker(name: str) -> Callable[[Recipes, FitWriter], dict[str, Any]]:
-    """Return what fits a user's own component to the summaries of every shard."""
+def own_fit_maker(own: OwnSignal) -> Callable[[Recipes, FitWriter], dict[str, Any]]:
+    """Return what fits a signal's class to the summaries of every shard."""
 
     def make(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
-        metric = load_metric(recipes.config.diversity.metrics[name], recipes.project.root)
+        metric = load_metric(own.target, recipes.project.root)
         summaries = []
         for shard in recipes.project.all_shards():
             if metric.needs == "embedding":

@@ -11,6 +11,7 @@ from typing import Any
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.model_recipes import ModelRecipes
+from samplemix_dagster.engine.own_signals import OwnSignal, own_of_stage, own_signals
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.storage.formats.names import COMPRESSIONS
@@ -51,7 +52,7 @@ class FeatureRecipes(ModelRecipes):
         """
         found = self._recipes.get((stage.name, source))
         if found is None:
-            name = stage.name.split("-", 1)[0]  # `metric-length` is a `metric`
+            name = stage.name.split("-", 1)[0]  # `signal-rules` is a `signal`
             parts: Mapping[str, Any] = getattr(self, f"_{name}_recipe")(source, stage)
             found = {"stage": stage.name, "stage_version": stage.version, **parts}
             self._recipes[stage.name, source] = found
@@ -127,6 +128,31 @@ class FeatureRecipes(ModelRecipes):
             "calibration": self.fit(stages.CALIBRATION),
             "direction": direction if isinstance(direction, str) else direction.for_recipe(),
             "source": source if self.config.quality.calibrate_by == "source" else None,
+            **self._signals_in_quality(source),
+        }
+
+    def _signals_in_quality(self, source: str) -> dict[str, Any]:
+        """What quality is made of beside perplexity; nothing where it has perplexity alone."""
+        if not self.has_signals:
+            return {}
+        return {
+            "signals": self._signal_recipes(source),
+            "combined": self.fit(stages.QUALITY_CALIBRATION),
+        }
+
+    @property
+    def has_signals(self) -> bool:
+        """Whether quality is more than perplexity's."""
+        return bool(self.config.quality.targets)
+
+    def _signal_recipes(self, source: str) -> dict[str, Any]:
+        """The signals of quality: the exponent of each, and the recipe of all but perplexity."""
+        weights = self.config.quality.weights
+        return {
+            name: [weight, self.fingerprint(stages.signal_stage(name), source)]
+            if name in self.config.quality.targets
+            else [weight]
+            for name, weight in weights.items()
         }
 
     def _clusters_recipe(self, source: str, _stage: Stage) -> dict[str, Any]:
@@ -148,18 +174,26 @@ class FeatureRecipes(ModelRecipes):
             "topics": self.fit(stages.TOPIC_FIT),
         }
 
-    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+    def own_identity(self, own: OwnSignal) -> dict[str, Any]:
+        """Return what a signal's class is: ``name``, ``version``, ``needs``, ``is_fitted``."""
         from samplemix_dagster.engine.metrics import metric_identity, metric_is_fitted
 
-        name = stage.name.removeprefix("metric-")
-        target = self.config.diversity.metrics[name]
-        identity = metric_identity(target, self.project.root)
+        root = self.project.root
+        identity = metric_identity(own.target, root)
+        return {**identity, "is_fitted": metric_is_fitted(own.target, root)}
+
+    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
+        own = own_of_stage(self.config, stage.name)
+        identity = self.own_identity(own)
+        is_fitted = identity.pop("is_fitted")
         upstream: dict[str, Any] = {"text": self._text(source)}
         if identity["needs"] == "embedding":
             upstream = {"embeddings": self.fingerprint(stages.EMBEDDINGS, source)}
-        if metric_is_fitted(target, self.project.root):
-            upstream["fit"] = self.fit(stages.METRIC_FIT, name)
+        if is_fitted:
+            upstream["fit"] = self.fit(own.fit, own.name)
         return {**upstream, **identity}
+
+    _signal_recipe = _metric_recipe
 
     def components(self) -> dict[str, Stage]:
         """Return the components of diversity that have a weight above 0, by name."""
@@ -190,7 +224,7 @@ class FeatureRecipes(ModelRecipes):
             stages.CLUSTERS,
             stages.OWNERSHIP,
             stages.TOPICS,
-            *(stages.metric_stage(name) for name in self.config.diversity.metrics),
+            *(own.stage for own in own_signals(self.config)),
             stages.DIVERSITY,
         ]
         return {stage.name: self.fingerprint(stage, source) for stage in wide}

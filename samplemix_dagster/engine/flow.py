@@ -19,6 +19,7 @@ from samplemix_dagster.engine.maps import (
     run_table_stage,
     run_text_stage,
 )
+from samplemix_dagster.engine.own_signals import OwnSignal, own_signals
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
@@ -105,16 +106,17 @@ def build_steps(project: Project) -> list[Step]:
         _fit(stages.CLUSTER_FIT, 3, ("corpus", "embeddings", "raw_shards"), module="clusters"),
         _fit(stages.NGRAM_INDEX, 3, ("raw_shards", "corpus"), module="ngram_index"),
         _fit(stages.TOPIC_FIT, 3, ("corpus", "raw_shards", "ngram_index"), module="topics"),
-        _table("quality_scores", 4, ("perplexity", "calibration"), stages.QUALITY),
         _table("cluster_diversity", 4, ("embeddings", "clusters"), stages.CLUSTERS),
         _table("ngram_ownership", 4, ("raw_shards", "ngram_index"), stages.OWNERSHIP),
         _table("topic_distribution", 4, ("raw_shards", "topics"), stages.TOPICS),
     ]
     components = ["cluster_diversity", "ngram_ownership", "topic_distribution"]
-    for name, target in config.diversity.metrics.items():
-        own = _metric(name, project.root, target)
-        components.append(own[-1].asset)
-        steps += own
+    signals = []
+    for own in own_signals(config):
+        own_steps = _own(own, project.root)
+        (signals if own.coordinate == "quality" else components).append(own_steps[-1].asset)
+        steps += own_steps
+    steps += _quality(signals)
     steps += [
         _fit(stages.DIVERSITY_CALIBRATION, 5, tuple(components), module="diversity_calibration"),
         _table("diversity_scores", 6, (*components, "diversity_calibration"), stages.DIVERSITY),
@@ -212,11 +214,11 @@ def _table(asset: str, phase: int, deps: tuple[str, ...], stage: Stage) -> Step:
     return _map(asset, phase, deps, run, stage)
 
 
-def _metric(name: str, root: Path, target: str) -> list[Step]:
-    """The steps of a user's own component: its scores, after its fit where it has one."""
+def _own(own: OwnSignal, root: Path) -> list[Step]:
+    """The steps of a signal that a class computes: its scores, after its fit where it has one."""
     from samplemix_dagster.engine.metrics import metric_identity, metric_is_fitted
 
-    stage = stages.metric_stage(name)
+    stage, target = own.stage, own.target
     reads_embeddings = metric_identity(target, root)["needs"] == "embedding"
     is_fitted = metric_is_fitted(target, root)
     deps: tuple[str, ...] = ("embeddings",) if reads_embeddings else ("raw_shards",)
@@ -226,37 +228,48 @@ def _metric(name: str, root: Path, target: str) -> list[Step]:
 
         recipes = Recipes(call.project)
         if reads_embeddings:
-            make = scoring.lazily(lambda r: scoring.embedding_metric_maker(r, name), recipes)
+            make = scoring.lazily(lambda r: scoring.embedding_metric_maker(r, own), recipes)
             return run_table_stage(
                 call.project, stage, make, call.partition, call.why, call.progress
             )
         fit = None
         if is_fitted:
-            key = f"{recipes.fit_key(stages.METRIC_FIT, name)}/fit.safetensors"
+            key = f"{recipes.fit_key(own.fit, own.name)}/fit.safetensors"
             fit = str(call.project.lake.path(key))
-        return _text(call, stage, Metric(target=target, root=str(root), fit=fit))
+        return _text(call, stage, Metric(target=target, table=stage.table, root=str(root), fit=fit))
 
-    def run_metric_fit(call: Call) -> Outcome:
-        from samplemix_dagster.engine.diversity_fits import metric_fit_maker
+    def run_own_fit(call: Call) -> Outcome:
+        from samplemix_dagster.engine.diversity_fits import own_fit_maker
 
-        return run_fit(call.project, stages.METRIC_FIT, name, call.why, metric_fit_maker(name))
+        return run_fit(call.project, own.fit, own.name, call.why, own_fit_maker(own))
 
     steps = []
     if is_fitted:
-        asset = f"metric_fit/{name}"
+        asset = f"{own.fit.asset}/{own.name}"
         steps.append(
             Step(
                 asset=asset,
-                group="diversity",
+                group=own.coordinate,
                 phase=3,
                 deps=deps,
-                run=run_metric_fit,
-                fit=stages.METRIC_FIT,
-                name=name,
+                run=run_own_fit,
+                fit=own.fit,
+                name=own.name,
             )
         )
         deps = (*deps, asset)
     return [*steps, _map(stage.asset, 4, deps, run, stage)]
+
+
+def _quality(signals: list[str]) -> list[Step]:
+    """The steps of quality: perplexity's own, or all signals', calibrated once more."""
+    if not signals:
+        return [_table("quality_scores", 4, ("perplexity", "calibration"), stages.QUALITY)]
+    deps = ("perplexity", "calibration", *signals)
+    return [
+        _fit(stages.QUALITY_CALIBRATION, 5, deps, module="quality_calibration"),
+        _table("quality_scores", 6, (*deps, "quality_calibration"), stages.QUALITY),
+    ]
 
 
 def _fit(

@@ -9,6 +9,7 @@ from typing import Any
 
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixture_manifest import BASE_STAGES, read_traced
+from samplemix_dagster.engine.own_signals import PREFIXES
 from samplemix_dagster.engine.pinned import scratch_over
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipe_graph import MIXTURE, RecipeGraph
@@ -131,9 +132,7 @@ def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, A
             node["sources"].append(source)
             node["num_tables"] += len(digests)
             node["num_there"] += sum(f"{digest}.parquet" in there for digest in digests)
-            reads_text = stage in base or (
-                stage.startswith("metric-") and "text" in entry["recipe"]
-            )
+            reads_text = stage in base or (stage.startswith(PREFIXES) and "text" in entry["recipe"])
             if reads_text:
                 node["inputs"] = [*node["inputs"], f"source/{source}"]
     for node in merged.values():

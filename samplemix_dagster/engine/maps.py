@@ -17,6 +17,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.carrying import carried_rows, record_recipe
+from samplemix_dagster.engine.own_signals import names_of_columns
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import not_of_this_shard
 from samplemix_dagster.engine.recipes import Recipes
@@ -300,7 +301,7 @@ def run_table_stage(
         recipe = recipes.recipe(stage, shard.source)
         contract = stage.table
         if stage is stages.SCORES:
-            contract = tables.scores_table(tuple(project.config.diversity.metrics))
+            contract = tables.scores_table(names_of_columns(project.config))
         project.lake.write_table(recipes.feature_key(stage, shard), table, contract, recipe)
         computed[shard.digest] = _num_new(recipes, stage, shard, table)
         progress(stage.asset, partition, number + 1, len(pending))

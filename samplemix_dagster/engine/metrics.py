@@ -17,6 +17,7 @@ from samplemix_dagster.core.diversity.metric import is_fitted, score_batch
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.errors import ConfigError, InputError
 
+_OURS = "samplemix_dagster."
 _loaded: dict[tuple[str, Path], tuple[str, Any]] = {}
 
 
@@ -31,7 +32,7 @@ def load_metric(target: str, root: Path) -> Any:
     """
     module_name, _, class_name = target.partition(":")
     if not class_name:
-        raise ConfigError(f"diversity.metrics: {target!r} is not of the form package.module:Class")
+        raise ConfigError(f"{target!r} is not of the form package.module:Class")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     known = _loaded.get((target, root))
@@ -46,12 +47,12 @@ def load_metric(target: str, root: Path) -> Any:
         metric = getattr(importlib.import_module(module_name), class_name)()
     except (ImportError, AttributeError, TypeError, SyntaxError) as error:
         raise ConfigError(
-            f"diversity.metrics: cannot load {target!r}: {error}. The module must be installed or "
+            f"cannot load {target!r}: {error}. The module must be installed or "
             f"lie in {root}, and the class must need no arguments."
         ) from error
     missing = [name for name in ("name", "version", "score") if not hasattr(metric, name)]
     if missing:
-        raise ConfigError(f"diversity.metrics: {target!r} has no {', '.join(missing)}")
+        raise ConfigError(f"{target!r} has no {', '.join(missing)}")
     _loaded[target, root] = (_code(metric), metric)
     return metric
 
@@ -70,10 +71,12 @@ def _code(metric: Any) -> str:
 def metric_identity(target: str, root: Path) -> dict[str, str]:
     """Return what a component's scores depend on: its name, version, file and what it reads."""
     metric = load_metric(target, root)
+    # What comes along says by its version alone that it computes something else.
+    code = {} if target.startswith(_OURS) else {"code": _code(metric)}
     return {
         "name": str(metric.name),
         "version": str(metric.version),
-        "code": _code(metric),
+        **code,
         "needs": str(getattr(metric, "needs", "text")),
     }
 
@@ -84,12 +87,13 @@ def metric_is_fitted(target: str, root: Path) -> bool:
 
 
 def metric_scores(metric: Any, batch: Any, fitted: Any = None) -> npt.NDArray[np.float64]:
-    """Return the component's score of each text or embedding, checked and rounded.
+    """Return the score of each text or embedding, checked and rounded; high is good.
 
     Raises:
         InputError: The number of scores is wrong, or one lies outside (0, 1).
     """
     try:
-        return round_unit(score_batch(metric, batch, fitted))
+        scores = score_batch(metric, batch, fitted)
+        return round_unit(1.0 - scores if getattr(metric, "good", "high") == "low" else scores)
     except ValueError as error:
-        raise InputError(f"diversity.metrics: {error}") from error
+        raise InputError(f"{type(metric).__name__}: {error}") from error

@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from samplemix_dagster.config import Config
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.own_signals import own_signals
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
@@ -219,15 +221,15 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
     return {**found, "needs": {node: list(graph.found_needs(node)) for node in graph.recipes}}
 
 
-def feature_stages(metrics: Any) -> tuple[Stage, ...]:
+def feature_stages(config: Config) -> tuple[Stage, ...]:
     """Return every per-shard stage, in an order that respects what each depends on."""
     return (
         *BASE_STAGES,
+        *(own.stage for own in own_signals(config)),
         stages.QUALITY,
         stages.CLUSTERS,
         stages.OWNERSHIP,
         stages.TOPICS,
-        *(stages.metric_stage(name) for name in metrics),
         stages.DIVERSITY,
         stages.SCORES,
     )
@@ -252,7 +254,7 @@ def _features(recipes: Recipes, source: str) -> dict[str, Any]:
             "fingerprint": recipes.fingerprint(stage, source),
             "recipe": recipes.recipe(stage, source),
         }
-        for stage in feature_stages(recipes.config.diversity.metrics)
+        for stage in feature_stages(recipes.config)
     }
 
 
@@ -262,15 +264,17 @@ def _every_fit(recipes: Recipes) -> list[tuple[FitStage, str]]:
     config = recipes.config
     counting = config.tokenizer.reference
     used = sorted({config.quality.reference, *([counting] if counting else [])})
-    metrics = [
-        name
-        for name, target in config.diversity.metrics.items()
-        if metric_is_fitted(target, recipes.project.root)
+    own = [
+        (signal.fit, signal.name)
+        for signal in own_signals(config)
+        if metric_is_fitted(signal.target, recipes.project.root)
     ]
+    combined = [(stages.QUALITY_CALIBRATION, "")] if recipes.has_signals else []
     return [
         *((fit, "") for fit in stages.SINGLE_FITS),
         *((stages.REFERENCE, name) for name in used),
-        *((stages.METRIC_FIT, name) for name in metrics),
+        *combined,
+        *own,
     ]
 
 

@@ -21,6 +21,7 @@ from samplemix_dagster.config import Config, Diversity
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.mixture_manifest import feature_stages
+from samplemix_dagster.engine.own_signals import PREFIXES, OwnSignal, identity_in
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
@@ -48,7 +49,8 @@ class State:
     refit: Sequence[Mapping[str, Any]]
     """Fits that may be used, the preferred first: a fit is used if its recipe is the state's."""
     settings: Mapping[str, Any]
-    """Sections ``quality`` and ``diversity``, without what belongs to the above."""
+    """Sections ``quality`` and ``diversity``, without what belongs to the above; and what the
+    classes of their signals were, by stage."""
     dials: Mapping[str, Any]
     """The mixture's settings but budget and seed."""
     budget: int
@@ -69,8 +71,11 @@ def state_of(manifest: Mapping[str, Any]) -> State:
     quality, diversity = dict(project["quality"]), effective_diversity(project["diversity"])
     recipes = [entry["recipe"] for part in manifest["features"].values() for entry in part.values()]
     fit_recipes = manifest["fit_recipes"]
-    metrics = {
-        name: _identity(manifest, f"metric-{name}") for name in project["diversity"]["metrics"]
+    first = next(iter(manifest["features"].values()))
+    signals = {
+        stage: identity_in(entry["recipe"])
+        for stage, entry in first.items()
+        if stage.startswith(PREFIXES)
     }
     quality.pop("reference")
     return State(
@@ -95,7 +100,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
             "max_tokens": project["encoder"]["max_tokens"],
         },
         refit=({"versions": manifest["fits"], "recipes": fit_recipes},),
-        settings={"quality": quality, "diversity": diversity, "metrics": metrics},
+        settings={"quality": quality, "diversity": diversity, "signals": signals},
         budget=config.pop("budget_tokens"),
         seed=config.pop("seed"),
         dials=config,
@@ -114,14 +119,6 @@ def effective_diversity(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section ``diversity`` with every weight and without ``refit``."""
     named = {**dict.fromkeys((*Diversity.BUILT_IN, *section["metrics"]), 1.0), **section["weights"]}
     return {**{key: value for key, value in section.items() if key != "refit"}, "weights": named}
-
-
-def _identity(manifest: Mapping[str, Any], stage: str) -> dict[str, Any]:
-    """Return what a metric of one's own was, from the recipe of its table."""
-    first = next(iter(manifest["features"].values()))
-    recipe = first[stage]["recipe"]
-    named = {key: recipe[key] for key in ("name", "version", "code", "needs")}
-    return {**named, "is_fitted": "fit" in recipe}
 
 
 class PinnedProject(Project):
@@ -251,7 +248,7 @@ class PinnedRecipes(Recipes):
 
         Those that its version recorded, or those that its settings ask of this code.
         """
-        todays = feature_stages(self.config.diversity.metrics)
+        todays = feature_stages(self.config)
         recorded = self.state.recorded
         if recorded is None:
             return todays
@@ -279,24 +276,9 @@ class PinnedRecipes(Recipes):
         found = super()._embeddings_recipe(source, stage)
         return {**found, "dtype": self.state.encoder["dtype"]}
 
-    def _metric_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
-        name = stage.name.removeprefix("metric-")
-        identity = dict(self.state.settings["metrics"][name])
-        is_fitted = identity.pop("is_fitted")
-        upstream: dict[str, Any] = {"text": self._text(source)}
-        if identity["needs"] == "embedding":
-            upstream = {"embeddings": self.fingerprint(stages.EMBEDDINGS, source)}
-        if is_fitted:
-            upstream["fit"] = self.fit(stages.METRIC_FIT, name)
-        return {**upstream, **identity}
-
-    def _metric_fit_fit_recipe(self, name: str) -> dict[str, Any]:
-        identity = dict(self.state.settings["metrics"][name])
-        identity.pop("is_fitted")
-        if identity["needs"] == "embedding":
-            return {"embeddings": self._sources(stages.EMBEDDINGS), **identity}
-        sources = self.config.corpus.sources
-        return {"texts": {source: self._text(source) for source in sources}, **identity}
+    def own_identity(self, own: OwnSignal) -> dict[str, Any]:
+        """Return what a signal's class was in the state."""
+        return dict(self.state.settings["signals"][own.stage.name])
 
     def fit_key(self, fit: FitStage, name: str = "") -> str:
         """Return the folder of the state's fit, which may not exist.

@@ -17,6 +17,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.feature_recipes import FeatureRecipes
 from samplemix_dagster.engine.fit_files import check_fit, lost_fit
 from samplemix_dagster.engine.model_recipes import NotFittedError
+from samplemix_dagster.engine.own_signals import own_of_fit
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
@@ -250,13 +251,29 @@ class Recipes(FeatureRecipes):
         }
 
     def _metric_fit_fit_recipe(self, name: str) -> dict[str, Any]:
-        from samplemix_dagster.engine.metrics import metric_identity
+        return self._own_fit_recipe(stages.METRIC_FIT, name)
 
-        identity = metric_identity(self.config.diversity.metrics[name], self.project.root)
+    def _signal_fit_fit_recipe(self, name: str) -> dict[str, Any]:
+        return self._own_fit_recipe(stages.SIGNAL_FIT, name)
+
+    def _own_fit_recipe(self, fit: FitStage, name: str) -> dict[str, Any]:
+        identity = self.own_identity(own_of_fit(self.config, fit, name))
+        del identity["is_fitted"]
         if identity["needs"] == "embedding":
             return {"embeddings": self._sources(stages.EMBEDDINGS), **identity}
         sources = self.config.corpus.sources
         return {"texts": {source: self._text(source) for source in sources}, **identity}
+
+    def _quality_calibration_fit_recipe(self, _name: str) -> dict[str, Any]:
+        quality, direction = self.config.quality, self.config.quality.direction
+        return {
+            "perplexity": self._sources(stages.PERPLEXITY),
+            "calibration": self.fit(stages.CALIBRATION),
+            "direction": direction if isinstance(direction, str) else direction.for_recipe(),
+            "signals": {s: self._signal_recipes(s) for s in self.config.corpus.sources},
+            "language": self.config.corpus.language,
+            "by": quality.calibrate_by,
+        }
 
     def _diversity_calibration_fit_recipe(self, _name: str) -> dict[str, Any]:
         sources = self.config.corpus.sources

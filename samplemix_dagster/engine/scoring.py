@@ -12,10 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster import tables
+from samplemix_dagster.config import PERPLEXITY
 from samplemix_dagster.core.calibration import Band, Calibration, Direction, robust_z, score
+from samplemix_dagster.core.diversity.combine import combine, logit
 from samplemix_dagster.core.hashing import id_words, round_significant, round_unit
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.groups import read_groups
+from samplemix_dagster.engine.own_signals import OwnSignal, names_of_columns, own_signals
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
@@ -70,22 +73,62 @@ def calibration_groups(
     return np.full(documents.num_rows, shard.source if by == "source" else "", dtype=np.str_)
 
 
+def read_calibration(recipes: Recipes, fit: stages.FitStage) -> Calibration:
+    """Return a fitted calibration."""
+    return Calibration.from_json(recipes.lake.read_json(f"{recipes.fit_key(fit)}/calibration.json"))
+
+
+class QualityParts:
+    """What quality is made of: perplexity's own score, and the other signals beside it."""
+
+    def __init__(self, recipes: Recipes) -> None:
+        """Take the recipes of a project whose perplexity is calibrated."""
+        self.recipes = recipes
+        self.calibration = read_calibration(recipes, stages.CALIBRATION)
+        wished = recipes.config.quality.direction
+        self.direction: Direction = wished if isinstance(wished, str) else Band(**dict(wished))
+
+    def z(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+        """Return the robust z of bits per byte of a shard's documents."""
+        losses = read(self.recipes, stages.PERPLEXITY, shard, "bits_per_byte")
+        return robust_z(floats(losses, "bits_per_byte"), groups, self.calibration)
+
+    def combined(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+        """Return the weighted geometric mean of the signals of a shard's documents, in (0, 1)."""
+        weights = self.recipes.config.quality.weights
+        columns = {}
+        for name in weights:
+            if name == PERPLEXITY:
+                columns[name] = round_unit(score(self.z(shard, groups), self.direction))
+            else:
+                columns[name] = floats(
+                    read(self.recipes, stages.signal_stage(name), shard, "score"), "score"
+                )
+        return np.asarray(combine(columns, weights), dtype=np.float64)
+
+
 def quality_maker(recipes: Recipes) -> Maker:
-    """Return what turns bits per byte into quality."""
-    fitted = recipes.lake.read_json(f"{recipes.fit_key(stages.CALIBRATION)}/calibration.json")
-    calibration = Calibration.from_json(fitted)
-    wished = recipes.config.quality.direction
-    direction: Direction = wished if isinstance(wished, str) else Band(**wished.model_dump())
+    """Return what turns bits per byte, and the signals beside it, into quality.
+
+    Perplexity alone is its calibrated score. Several signals are combined and calibrated once more,
+    as diversity's components are.
+    """
+    parts = QualityParts(recipes)
+    again = read_calibration(recipes, stages.QUALITY_CALIBRATION) if recipes.has_signals else None
 
     def make(shard: PlacedShard) -> pa.Table:
-        documents = read(recipes, stages.DOCUMENTS, shard, "language", "num_bytes")
-        losses = read(recipes, stages.PERPLEXITY, shard, "doc_id", "bits_per_byte")
+        documents = read(recipes, stages.DOCUMENTS, shard, "doc_id", "language", "num_bytes")
         groups = calibration_groups(recipes, shard, documents)
-        z = robust_z(floats(losses, "bits_per_byte"), groups, calibration)
+        if again is None:
+            z = parts.z(shard, groups)
+            quality = score(z, parts.direction)
+        else:
+            z = robust_z(logit(parts.combined(shard, groups)), groups, again)
+            quality = score(z, "high")
         return tables.QUALITY.make(
-            doc_id=losses.column("doc_id"),
+            doc_id=documents.column("doc_id"),
             quality_z=round_significant(z),
-            quality=round_unit(score(z, direction)),
+            quality=round_unit(quality),
         )
 
     return make
@@ -194,21 +237,21 @@ def load_topics(recipes: Recipes) -> Any:
     )
 
 
-def embedding_metric_maker(recipes: Recipes, name: str) -> Maker:
-    """Return what scores embeddings with a user's own component."""
+def embedding_metric_maker(recipes: Recipes, own: OwnSignal) -> Maker:
+    """Return what scores embeddings with a signal's class."""
     from samplemix_dagster.engine.metrics import load_metric, metric_scores
     from samplemix_dagster.engine.tasks import embeddings_of_table
 
-    metric = load_metric(recipes.config.diversity.metrics[name], recipes.project.root)
-    folder = recipes.fit_key(stages.METRIC_FIT, name)
+    metric = load_metric(own.target, recipes.project.root)
+    folder = recipes.fit_key(own.fit, own.name)
     fitted = recipes.lake.read_arrays(f"{folder}/fit.safetensors")
 
     def make(shard: PlacedShard) -> pa.Table:
         table = read(recipes, stages.EMBEDDINGS, shard)
         if table.num_rows == 0:
-            return tables.METRIC.schema.empty_table()
+            return own.stage.table.schema.empty_table()
         scores = metric_scores(metric, embeddings_of_table(table), fitted)
-        return tables.METRIC.make(doc_id=table.column("doc_id"), score=scores)
+        return own.stage.table.make(doc_id=table.column("doc_id"), score=scores)
 
     return make
 
@@ -224,8 +267,6 @@ def component_columns(recipes: Recipes, shard: PlacedShard) -> dict[str, npt.NDA
 
 def combined(recipes: Recipes, shard: PlacedShard) -> npt.NDArray[np.float64]:
     """Return the weighted geometric mean of the components."""
-    from samplemix_dagster.core.diversity.combine import combine
-
     columns = component_columns(recipes, shard)
     weights = {name: recipes.config.diversity.weight(name) for name in columns}
     return np.asarray(combine(columns, weights), dtype=np.float64)
@@ -233,10 +274,7 @@ def combined(recipes: Recipes, shard: PlacedShard) -> npt.NDArray[np.float64]:
 
 def diversity_maker(recipes: Recipes) -> Maker:
     """Return what combines the components and calibrates them once more."""
-    from samplemix_dagster.core.diversity.combine import logit
-
-    folder = recipes.fit_key(stages.DIVERSITY_CALIBRATION)
-    calibration = Calibration.from_json(recipes.lake.read_json(f"{folder}/calibration.json"))
+    calibration = read_calibration(recipes, stages.DIVERSITY_CALIBRATION)
 
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, stages.DOCUMENTS, shard, "doc_id", "language")
@@ -256,8 +294,8 @@ def diversity_maker(recipes: Recipes) -> Maker:
 
 def scores_maker(recipes: Recipes) -> Maker:
     """Return what lays every score of a document side by side."""
-    metrics = tuple(recipes.config.diversity.metrics)
-    contract = tables.scores_table(metrics)
+    own = own_signals(recipes.config)
+    contract = tables.scores_table(names_of_columns(recipes.config))
 
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, stages.DOCUMENTS, shard, "doc_id", "row", "language")
@@ -265,9 +303,9 @@ def scores_maker(recipes: Recipes) -> Maker:
         for stage in stages.SCORED:
             table = read(recipes, stage, shard)
             arrays |= {name: table.column(name) for name in table.column_names[1:]}
-        for name in metrics:
-            table = read(recipes, stages.metric_stage(name), shard)
-            arrays[f"{name}_score"] = table.column("score")
+        for signal in own:
+            table = read(recipes, signal.stage, shard)
+            arrays[f"{signal.name}_score"] = table.column("score")
         return contract.make(**arrays)
 
     return make

@@ -63,6 +63,9 @@ CLUSTER_FIT = FitStage("cluster_fit", "clusters", "diversity", version=2)
 NGRAM_INDEX = FitStage("ngram_index", "ngram_index", "diversity")
 TOPIC_FIT = FitStage("topic_fit", "topics", "diversity", version=2)
 METRIC_FIT = FitStage("metric_fit", "metric_fit", "diversity")
+SIGNAL_FIT = FitStage("signal_fit", "signal_fit", "quality")
+QUALITY_CALIBRATION = FitStage("quality_calibration", "quality_calibration", "quality")
+"""Made only where quality has more signals than perplexity."""
 DIVERSITY_CALIBRATION = FitStage("diversity_calibration", "diversity_calibration", "diversity")
 BETA = FitStage("beta", "beta_parameters", "beta", is_frozen=False)
 MIXTURE = FitStage("mixture", "mixture", "mixture", version=2, is_frozen=False)
@@ -82,7 +85,14 @@ SINGLE_FITS = (
 )
 """Fits of which a project has one."""
 
-FROZEN = (CALIBRATION, CLUSTER_FIT, NGRAM_INDEX, TOPIC_FIT, DIVERSITY_CALIBRATION)
+FROZEN = (
+    CALIBRATION,
+    QUALITY_CALIBRATION,
+    CLUSTER_FIT,
+    NGRAM_INDEX,
+    TOPIC_FIT,
+    DIVERSITY_CALIBRATION,
+)
 """Fits of which there is one, and which are kept until the corpus has drifted."""
 
 MATCHED = (CLUSTER_FIT, TOPIC_FIT)
@@ -99,9 +109,14 @@ def metric_stage(name: str) -> Stage:
     return Stage(f"metric-{name}", f"metric_{name}", "diversity", tables.METRIC, carries_over=True)
 
 
+def signal_stage(name: str) -> Stage:
+    """Return the stage of a signal of quality beside perplexity."""
+    return Stage(f"signal-{name}", f"signal_{name}", "quality", tables.SIGNAL, carries_over=True)
+
+
 def fit_asset(folder: str) -> str:
     """Return the asset of a fit, by its folder in the lake: ``reference-main``, ``topic_fit``."""
     kind, _, name = folder.partition("-")
-    every = (*SINGLE_FITS, REFERENCE, METRIC_FIT, MIXTURE)
+    every = (*SINGLE_FITS, REFERENCE, METRIC_FIT, SIGNAL_FIT, QUALITY_CALIBRATION, MIXTURE)
     asset = next(fit.asset for fit in every if fit.name == kind)
     return f"{asset}/{name}" if name else asset

@@ -11,6 +11,12 @@ from samplemix_dagster import tables
 from samplemix_dagster.engine import scoring, stages
 from samplemix_dagster.engine.fits import FitWriter, make_corpus
 from samplemix_dagster.engine.mixture_manifest import BASE_STAGES
+from samplemix_dagster.engine.own_signals import (
+    OwnSignal,
+    names_of_columns,
+    own_of_fit,
+    own_of_stage,
+)
 from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.stages import FitStage, Stage
@@ -35,13 +41,17 @@ class StateMaker:
         self._fit(stages.CORPUS)
         for fit in (stages.CALIBRATION, stages.CLUSTER_FIT, stages.NGRAM_INDEX, stages.TOPIC_FIT):
             self._fit(fit)
-        for name, identity in self.recipes.state.settings["metrics"].items():
+        for stage, identity in self.recipes.state.settings["signals"].items():
             if identity["is_fitted"]:
-                self._fit(stages.METRIC_FIT, name)
-        done = {*BASE_STAGES, stages.DIVERSITY, stages.SCORES}
-        for stage in self.recipes.feature_stages():
-            if stage not in done:
-                self._tables(stage)
+                own = own_of_stage(self.recipes.config, stage)
+                self._fit(own.fit, own.name)
+        last = (stages.QUALITY, stages.DIVERSITY, stages.SCORES)
+        for one in self.recipes.feature_stages():
+            if one not in (*BASE_STAGES, *last):
+                self._tables(one)
+        if self.recipes.has_signals:
+            self._fit(stages.QUALITY_CALIBRATION)
+        self._tables(stages.QUALITY)
         self._fit(stages.DIVERSITY_CALIBRATION)
         self._tables(stages.DIVERSITY)
         self._tables(stages.SCORES)
@@ -100,7 +110,7 @@ class StateMaker:
         make = scoring.lazily(self._maker(stage), self.recipes)
         contract = stage.table
         if stage is stages.SCORES:
-            contract = tables.scores_table(tuple(self.recipes.config.diversity.metrics))
+            contract = tables.scores_table(names_of_columns(self.recipes.config))
         for shard in missing:
             key = self.recipes.feature_key(stage, shard)
             recipe = self.recipes.recipe(stage, shard.source)
@@ -117,20 +127,19 @@ class StateMaker:
         }
         if stage in makers:
             return makers[stage]
-        name = stage.name.removeprefix("metric-")
-        if self._metric(name)["needs"] != "embedding":
+        own = own_of_stage(self.recipes.config, stage.name)
+        if self._own(own)["needs"] != "embedding":
             raise NotComputableError(f"{stage.asset} is not stored, and it reads the text")
-        return lambda recipes: scoring.embedding_metric_maker(recipes, name)
+        return lambda recipes: scoring.embedding_metric_maker(recipes, own)
 
-    def _metric(self, name: str) -> Mapping[str, Any]:
-        """Return what a metric of one's own is, if its code is still the same."""
+    def _own(self, own: OwnSignal) -> Mapping[str, Any]:
+        """Return what a signal's class is, if its code is still the same."""
         from samplemix_dagster.engine.metrics import metric_identity
 
-        identity = dict(self.recipes.state.settings["metrics"][name])
+        identity = dict(self.recipes.state.settings["signals"][own.stage.name])
         identity.pop("is_fitted")
-        target = self.recipes.config.diversity.metrics[name]
-        if metric_identity(target, self.recipes.project.root) != identity:
-            raise NotComputableError(f"the code of metric {name!r} has changed since")
+        if metric_identity(own.target, self.recipes.project.root) != identity:
+            raise NotComputableError(f"the code of {own.name!r} has changed since")
         return identity
 
     def _fit(self, fit: FitStage, name: str = "") -> None:
@@ -141,20 +150,23 @@ class StateMaker:
         if recipes.fit(fit, name) in self._versions_known(recipes.fit_name(fit, name)):
             raise NotComputableError(f"{folder} is gone from the lake")
         self._same_code("fits", fit)
-        if fit is stages.METRIC_FIT and self._metric(name)["needs"] != "embedding":
+        if (
+            fit in OWN_FITS
+            and self._own(own_of_fit(recipes.config, fit, name))["needs"] != "embedding"
+        ):
             raise NotComputableError(f"{fit.asset}/{name} is not stored, and it reads the text")
         recipe = recipes.fit_recipe(fit, name)
         self._same_recipe(fit.asset, recipe, lambda: recipes.todays_fit_recipe(fit, name))
         with self.lake.fill_folder(folder, "fit.json") as aside:
             writer = FitWriter(aside)
-            facts = _fit_maker(fit, name)(recipes, writer)
+            facts = _fit_maker(recipes, fit, name)(recipes, writer)
             stated = {"version": recipes.fit(fit, name), "recipe": recipe, "facts": facts}
             writer.lake.replace_json("fit.json", stated)
 
     def _versions_known(self, folder: str) -> set[str]:
         """Versions of frozen fits that a manifest names: they are read, never made again."""
         frozen = {fit.name for fit in stages.FROZEN}
-        if folder not in frozen and not folder.startswith(stages.METRIC_FIT.name):
+        if folder not in frozen and not folder.startswith(tuple(fit.name for fit in OWN_FITS)):
             return set()
         return {known["versions"].get(folder, "") for known in self.recipes.state.refit}
 
@@ -191,13 +203,17 @@ class StateMaker:
             )
 
 
-def _fit_maker(fit: FitStage, name: str) -> Any:
+OWN_FITS = (stages.METRIC_FIT, stages.SIGNAL_FIT)
+
+
+def _fit_maker(recipes: PinnedRecipes, fit: FitStage, name: str) -> Any:
     from samplemix_dagster.engine import beta, diversity_fits
 
-    if fit is stages.METRIC_FIT:
-        return diversity_fits.metric_fit_maker(name)
+    if fit in OWN_FITS:
+        return diversity_fits.own_fit_maker(own_of_fit(recipes.config, fit, name))
     return {
         stages.CORPUS: make_corpus,
+        stages.QUALITY_CALIBRATION: diversity_fits.make_quality_calibration,
         stages.CALIBRATION: diversity_fits.make_calibration,
         stages.CLUSTER_FIT: diversity_fits.make_clusters,
         stages.NGRAM_INDEX: diversity_fits.make_ngram_index,

