@@ -81,10 +81,11 @@ def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
     for item in error.errors():
         line, key = _place(node, item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        if not item["loc"] and ": " in message:
-            # A rule across sections names the key itself, in front of its sentence.
-            key, message = message.split(": ", 1)
-            line, _ = _place(node, tuple(key.split(".")))
+        named, _, sentence = message.partition(": ")
+        if sentence and (not item["loc"] or named in _field_names()):
+            # A rule across keys names the one that it is about, in front of its sentence.
+            line, _ = _place(node, (*item["loc"], *named.split(".")))
+            key, message = ".".join(part for part in (key, named) if part), sentence
         if item["type"] == "extra_forbidden":
             message = f"unknown key.{_nearest(item['loc'])}"
         elif item["type"] == "missing":

@@ -96,4 +96,5 @@ def metric_scores(metric: Any, batch: Any, fitted: Any = None) -> npt.NDArray[np
         scores = score_batch(metric, batch, fitted)
         return round_unit(1.0 - scores if getattr(metric, "good", "high") == "low" else scores)
     except ValueError as error:
-        raise InputError(f"{type(metric).__name__}: {error}") from error
+        kind = type(metric)
+        raise InputError(f"{kind.__module__}:{kind.__name__}: {error}") from error

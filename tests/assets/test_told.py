@@ -133,7 +133,7 @@ def test_every_column_of_scores_and_ledger_says_where_it_comes_from(
     metrics: tuple[str, ...],
 ) -> None:
     scores = {column.name for column in tables.scores_table(metrics).columns}
-    assert set(origins_of_scores(metrics)) == scores
+    assert set(origins_of_scores({name: f"metric_{name}" for name in metrics})) == scores
     assert set(origins_of_ledger()) == {column.name for column in tables.LEDGER.columns}
     for pairs in origins_of_ledger().values():
         assert {column for _, column in pairs} <= scores

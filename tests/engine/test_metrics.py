@@ -150,7 +150,7 @@ def test_an_edited_metric_is_planned_again_with_what_comes_after_it_only(root: P
 
 def test_a_score_outside_0_and_1_is_refused_with_the_metrics_name(root: Path) -> None:
     own_metric(root, "own_outside", OUTSIDE)
-    with pytest.raises(InputError, match=r"diversity\.metrics: .*outside"):
+    with pytest.raises(InputError, match=r"own_outside:Metric: .*outside"):
         run(root)
 
 

@@ -92,8 +92,8 @@ def test_a_fitted_signal_of_ones_own_is_fitted_scored_and_traced(root: Path) -> 
     assert verify(open_project(root), "default", version(root))["holds"]
     lengths = rows(
         root,
-        "select num_bytes, shorter_score from scores join documents using (doc_id, row) "
-        "order by num_bytes",
+        "select d.num_bytes, s.shorter_score from scores s join documents d using (doc_id, row) "
+        "order by d.num_bytes",
     )
     scores = [row["shorter_score"] for row in lengths]
     assert scores[0] > scores[-1]
