@@ -32,6 +32,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   h1, summary { overflow-wrap: anywhere; } th, td { padding: 5px 6px; }
   td.digest { min-width: 130px; } .wide::before { content: "The picture goes on to the right.";
   color: var(--quiet); font-size: 13px; position: sticky; left: 0; } }
+a { color: var(--accent); } .links { display: flex; flex-wrap: wrap; gap: 4px 16px; }
 details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 svg { max-width: 100%; height: auto; display: block; }
 .wide { margin: 18px 0; overflow-x: auto; } .wide svg { min-width: 1000px; }
@@ -80,6 +81,12 @@ def folded(title: str, *parts: str, is_open: bool = False) -> str:
 def bullets(sentences: Iterable[str]) -> str:
     """Return sentences as a list."""
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def link_line(links: Iterable[tuple[str, str]]) -> str:
+    """Return links in a row: words, and where they lead."""
+    found = [f'<a href="{escape(to)}">{escape(words)}</a>' for words, to in links]
+    return f'<p class="links">{" ".join(found)}</p>' if found else ""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
