@@ -43,7 +43,7 @@ _REPORTS = (
     ("clusters", "composition_by_cluster"),
     ("topics", "composition_by_topic"),
     ("copies", "copies_histogram"),
-    ("most and least weight", "weighted_documents"),
+    ("extremes", "weighted_documents"),
 )
 
 
