@@ -54,21 +54,10 @@ def lineage_page(found: Mapping[str, Any], links: Sequence[tuple[str, str]] = ()
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for node in found["nodes"]:
         by_kind.setdefault(node["kind"], []).append(node)
-    git = found["git"]
-    made = [
-        ("version", found["version"]),
-        ("made", found["made_at"]),
-        ("by", found["made_by"] or "unknown"),
-        ("Dagster run", found["run_id"] or "none"),
-        ("samplemix", found["samplemix_version"]),
-        ("commit", "no git repository" if git is None else git["commit"]),
-        ("tree was dirty", "-" if git is None else str(git["is_dirty"])),
-        ("manifest", found["manifest"]),
-    ]
     body = [
         link_line(links),
         _picture(found),
-        section("Who, when, with which code", table(("what", "value"), made)),
+        section("Who, when, with which code", table(("what", "value"), _made(found))),
         section(
             "Fits",
             table(
@@ -109,6 +98,20 @@ def lineage_page(found: Mapping[str, Any], links: Sequence[tuple[str, str]] = ()
     ]
     lead = f"Everything that version {found['version']} was made from, as its manifest names it."
     return page(f"Lineage of mixture {found['name']}", lead, body)
+
+
+def _made(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = found["git"]
+    return [
+        ("version", found["version"]),
+        ("made", found["made_at"]),
+        ("by", found["made_by"] or "unknown"),
+        ("Dagster run", found["run_id"] or "none"),
+        ("samplemix", found["samplemix_version"]),
+        ("commit", "no git repository" if git is None else git["commit"]),
+        ("tree was dirty", "-" if git is None else str(git["is_dirty"])),
+        ("manifest", found["manifest"]),
+    ]
 
 
 def _there(node: Mapping[str, Any]) -> str:
