@@ -18,7 +18,7 @@ from tests.engine.runs import version
 from tests.projects import make_project, needs_encoder, open_project, reference_folder
 
 pytestmark = [needs_encoder, pytest.mark.slow]
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0
 COMPUTED = """
 query($k: AssetKeyInput!) {
   assetOrError(assetKey: $k) {
