@@ -27,3 +27,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_FOUND_IN[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Name also what is found when it is asked for: Dagster's ``dg`` looks for components here."""
+    return sorted([*globals(), *_FOUND_IN])

@@ -20,6 +20,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.repair import check_lake
 from samplemix_dagster.engine.status import note_failures
 from samplemix_dagster.engine.watching import in_words, wait_until_settled
+from samplemix_dagster.errors import SampleMixError, TransientError
 from samplemix_dagster.launch import Flow, RunReport, console
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.reaping import reap_dead_runs
@@ -254,7 +255,16 @@ def take_part(
         run.error = None if isinstance(error, dg.Failure) else error
         if run.where == COMMAND and isinstance(error, (KeyboardInterrupt, Interrupted)):
             context.instance.report_run_canceling(context.run)  # else it would look like a failure
+        if isinstance(error, SampleMixError):
+            raise _in_words(context, error) from None
         raise
+
+
+def _in_words(context: dg.OpExecutionContext, error: SampleMixError) -> dg.Failure:
+    """Return a failure that says an error's words and nothing else: a person reads it."""
+    kind = CAN_PASS_TAG if isinstance(error, TransientError) else LASTS_TAG
+    context.instance.add_run_tags(context.run_id, {kind: "true"})
+    return dg.Failure(str(error), allow_retries=False)
 
 
 def _begin(context: dg.OpExecutionContext, project: Project, names: Names) -> JobRun:

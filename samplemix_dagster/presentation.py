@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 
 class Quantity(str):
@@ -102,3 +103,12 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"({report['effective_sample_share']:.0%} of the corpus), KL {report['kl_nats']:.3f} nats",
     ]
     return lines + [f"  warning: {warning}" for warning in report["warnings"]]
+
+
+LINEAGE_PAGE = "/samplemix/lineage/"
+"""Below it ``samplemix ui`` serves the lineage of each version."""
+
+
+def lineage_address(mixture: str, version: str) -> str:
+    """Return where ``samplemix ui`` serves the lineage of a version."""
+    return f"{LINEAGE_PAGE}{quote(mixture, safe='')}/{version}"

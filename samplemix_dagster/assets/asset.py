@@ -24,15 +24,17 @@ from samplemix_dagster.assets.told import (
     plumbing,
 )
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.above import in_a_sentence, stale_above
 from samplemix_dagster.engine.estimates import foreseen, note_measurement
 from samplemix_dagster.engine.flow import Call, Step
 from samplemix_dagster.engine.hooks import tell_new_version
 from samplemix_dagster.engine.maps import Outcome
+from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.plan import Planner, Task
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.engine.repair import repair
-from samplemix_dagster.errors import DamagedError, TransientError
+from samplemix_dagster.errors import DamagedError, SampleMixError, TransientError
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
@@ -50,6 +52,7 @@ from samplemix_dagster.tables import Table
 OWNER = "team:data"
 MAX_RETRIES = 3
 RETRY_SECONDS = 10.0
+_ALL_JOB = "publish"
 
 Present = Callable[[Project, Outcome], dict[str, Any]]
 """Metadata that a stage adds to a materialisation: numbers, tables, plots."""
@@ -179,7 +182,7 @@ def step_asset(
             run_id=context.run.run_id,
             progress=_both(context, task, current_progress()),
         )
-        with retries(context, opened):
+        with retries(context, opened, lambda: _not_yet_there(opened, step, names)):
             outcome = step.run(call)
         found = checks.results(step, key, opened, outcome)
         note_measurement(opened, outcome)
@@ -216,12 +219,29 @@ def begin(context: dg.AssetExecutionContext, project: ProjectResource) -> Projec
     return opened
 
 
+def _not_yet_there(project: Project, step: Step, names: Names) -> str:
+    """Return why a step cannot be made alone; empty where nothing that it reads is stale."""
+    stale = stale_above(Planner(project, counts=False), step)
+    return in_a_sentence(step.asset, stale, names.of(_ALL_JOB)) if stale else ""
+
+
 @contextlib.contextmanager
-def retries(context: dg.AssetExecutionContext, project: Project) -> Iterator[None]:
+def retries(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    not_yet_there: Callable[[], str] = lambda: "",
+) -> Iterator[None]:
     """Ask for another try after an error that can pass; any other error fails at once.
 
-    A run that stands alone takes damaged files out of the lake itself, since nobody starts over.
+    A run that stands alone takes damaged files out of the lake itself, since nobody starts over,
+    and says in words which of its inputs are to be made first.
+
+    Args:
+        context: Dagster's.
+        project: The project.
+        not_yet_there: Says which inputs are to be made first; empty where none is.
     """
+    is_alone = tag_of(context.run.tags, REPORTS_TO_TAG) is None
     try:
         yield
     except TransientError as error:
@@ -232,12 +252,14 @@ def retries(context: dg.AssetExecutionContext, project: Project) -> Iterator[Non
         context.log.warning("%s; another try in %s s", error, wait)
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
     except DamagedError as error:
-        if tag_of(context.run.tags, REPORTS_TO_TAG):
+        if not is_alone:
             raise  # what runs this has it made again
         words = " ".join([*repair(project), "Materialize what made them, or start a job."])
         raise dg.Failure(words, allow_retries=False) from error
-    except Exception:
+    except Exception as error:
         context.instance.add_run_tags(context.run.run_id, {LASTS_TAG: "true"})
+        if is_alone and isinstance(error, (SampleMixError, NotFittedError)):
+            raise dg.Failure(not_yet_there() or str(error), allow_retries=False) from None
         raise
 
 

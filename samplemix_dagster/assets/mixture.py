@@ -1,7 +1,7 @@
 """mixture: scores and law -> copies of each document, for an exact token budget."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from samplemix_dagster.engine.publishing import current_or_none
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.presentation import lineage_address
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
 _CELLS = 64
@@ -39,6 +40,15 @@ _PLOTTED = (
     "near_duplicate_share_after",
 )
 """Numbers that the Plots tab draws over the versions."""
+_REPORTS = (
+    ("totals", "mixture_totals"),
+    ("sources", "composition_by_source"),
+    ("languages", "composition_by_language"),
+    ("clusters", "composition_by_cluster"),
+    ("topics", "composition_by_topic"),
+    ("copies", "copies_histogram"),
+    ("extremes", "weighted_documents"),
+)
 
 
 def mixture_plane(project: Project, name: str, version: str) -> Any:
@@ -168,12 +178,18 @@ def links_value(name: str, version: str, names: Names = PLAIN) -> dg.MarkdownMet
         ("scores", "document_scores"),
         ("law", "beta_parameters"),
         ("export", f"export/{name}"),
-        ("report", "mixture_totals"),
         ("graph around it", f"mixture/{name}?view=lineage"),
     ]
-    links = " · ".join(f"[{word}]({_page(asset, names)})" for word, asset in near)
+    links = f"{_links(near, names)}\n\nreports: {_links(_REPORTS, names)}"
     command = f"samplemix mixture lineage {name}@{version[:12]} --html lineage.html"
-    return dg.MetadataValue.md(f"{links}\n\nEvery shard, fit and model on a page:\n\n`{command}`")
+    words = "Every shard, fit and model on a page"
+    if not names.key_parts:  # a Dagster of a team's own has no such page
+        words = f"[{words}]({lineage_address(name, version)}) of `samplemix ui`, or"
+    return dg.MetadataValue.md(f"{links}\n\n{words}:\n\n`{command}`")
+
+
+def _links(pages: Iterable[tuple[str, str]], names: Names) -> str:
+    return " · ".join(f"[{word}]({_page(asset, names)})" for word, asset in pages)
 
 
 def _page(asset: str, names: Names) -> str:

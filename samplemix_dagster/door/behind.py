@@ -25,6 +25,7 @@ import yaml
 
 from samplemix_dagster.door.front import READY
 from samplemix_dagster.door.middleware import Application, Door
+from samplemix_dagster.door.own_pages import OwnPages, lineage_pages
 from samplemix_dagster.door.requests import Pass
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.terminal import say
@@ -113,7 +114,8 @@ def _serve(config: Path, listening: socket.socket, ready: int, passed: Pass, end
             return
         daemon = stack.enter_context(_daemon(file))
         app = stack.enter_context(_application(instance, WorkspaceFileTarget([str(file)]), ended))
-        with _answering(Door(app, passed), listening, ended):
+        pages = OwnPages(app, lineage_pages(config))
+        with _answering(Door(pages, passed), listening, ended):
             if not ended.is_set():
                 os.write(ready, READY)
             while not ended.wait(_LOOK_SECONDS):

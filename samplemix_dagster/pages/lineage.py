@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from samplemix_dagster.pages.look import escape, folded, page, section, shortened, table, wide
+from samplemix_dagster.pages.look import (
+    escape,
+    folded,
+    link_line,
+    page,
+    section,
+    shortened,
+    table,
+    wide,
+)
 
 _WIDTH, _BOX_WIDTH, _BOX_HEIGHT, _GAP = 1130, 142, 44, 12
 _SOURCES_SHOWN = 12
@@ -35,25 +44,20 @@ _COLUMNS = {
 """Where each node stands; a column only has edges from those to its left, or within it."""
 
 
-def lineage_page(found: Mapping[str, Any]) -> str:
-    """Return the page of a lineage, as ``engine.lineage`` gives it."""
+def lineage_page(found: Mapping[str, Any], links: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the page of a lineage, as ``engine.lineage`` gives it.
+
+    Args:
+        found: The lineage.
+        links: Words and address of other pages, where it is served beside some.
+    """
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for node in found["nodes"]:
         by_kind.setdefault(node["kind"], []).append(node)
-    git = found["git"]
-    made = [
-        ("version", found["version"]),
-        ("made", found["made_at"]),
-        ("by", found["made_by"] or "unknown"),
-        ("Dagster run", found["run_id"] or "none"),
-        ("samplemix", found["samplemix_version"]),
-        ("commit", "no git repository" if git is None else git["commit"]),
-        ("tree was dirty", "-" if git is None else str(git["is_dirty"])),
-        ("manifest", found["manifest"]),
-    ]
     body = [
+        link_line(links),
         _picture(found),
-        section("Who, when, with which code", table(("what", "value"), made)),
+        section("Who, when, with which code", table(("what", "value"), _made(found))),
         section(
             "Fits",
             table(
@@ -94,6 +98,20 @@ def lineage_page(found: Mapping[str, Any]) -> str:
     ]
     lead = f"Everything that version {found['version']} was made from, as its manifest names it."
     return page(f"Lineage of mixture {found['name']}", lead, body)
+
+
+def _made(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git = found["git"]
+    return [
+        ("version", found["version"]),
+        ("made", found["made_at"]),
+        ("by", found["made_by"] or "unknown"),
+        ("Dagster run", found["run_id"] or "none"),
+        ("samplemix", found["samplemix_version"]),
+        ("commit", "no git repository" if git is None else git["commit"]),
+        ("tree was dirty", "-" if git is None else str(git["is_dirty"])),
+        ("manifest", found["manifest"]),
+    ]
 
 
 def _there(node: Mapping[str, Any]) -> str:

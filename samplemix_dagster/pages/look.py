@@ -31,7 +31,12 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
 @media (max-width: 640px) { body { padding: 16px 12px 40px; } h1 { font-size: 20px; }
   h1, summary { overflow-wrap: anywhere; } th, td { padding: 5px 6px; }
   td.digest { min-width: 130px; } .wide::before { content: "The picture goes on to the right.";
-  color: var(--quiet); font-size: 13px; position: sticky; left: 0; } }
+  color: var(--quiet); font-size: 13px; position: sticky; left: 0; }
+  .stacked thead { display: none; } .stacked td { display: block; border: 0; text-align: left;
+  padding: 1px 8px; overflow-wrap: anywhere; } .stacked tr { display: block; padding: 6px 0;
+  border-bottom: 1px solid var(--line); } .stacked td::before { content: attr(data-of) ": ";
+  color: var(--quiet); font: 13px system-ui, "Segoe UI", Roboto, Arial, sans-serif; } }
+a { color: var(--accent); } .links { display: flex; flex-wrap: wrap; gap: 4px 16px; }
 details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 svg { max-width: 100%; height: auto; display: block; }
 .wide { margin: 18px 0; overflow-x: auto; } .wide svg { min-width: 1000px; }
@@ -41,6 +46,8 @@ svg .quiet { fill: var(--quiet); }
 .key i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px;
   vertical-align: -1px; }
 """
+_SIDE_BY_SIDE = 3
+"""Columns that fit beside each other on a narrow screen."""
 
 
 def escape(value: Any) -> str:
@@ -82,8 +89,17 @@ def bullets(sentences: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
 
 
+def link_line(links: Iterable[tuple[str, str]]) -> str:
+    """Return links in a row: words, and where they lead."""
+    found = [f'<a href="{escape(to)}">{escape(words)}</a>' for words, to in links]
+    return f'<p class="links">{" ".join(found)}</p>' if found else ""
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table that scrolls; numbers to the right, digests in a fixed width."""
+    """Return a table that scrolls; numbers to the right, digests in a fixed width.
+
+    On a narrow screen the cells of a wide one stand below each other, each with its column's name.
+    """
     listed = [list(row) for row in rows]
     numeric = [
         bool(listed) and all(isinstance(row[index], int | float) for row in listed)
@@ -94,24 +110,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         for name, right in zip(columns, numeric, strict=True)
     )
     body = "".join(
-        "<tr>"
-        + "".join(_cell(value, right) for value, right in zip(row, numeric, strict=True))
-        + "</tr>"
+        "<tr>" + "".join(_cell(*each) for each in zip(row, numeric, columns, strict=True)) + "</tr>"
         for row in listed
     )
+    kind = ' class="stacked"' if len(columns) > _SIDE_BY_SIDE else ""
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
+        f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
         "</table></div>"
     )
 
 
-def _cell(value: Any, right: bool) -> str:
+def _cell(value: Any, right: bool, column: str) -> str:
+    of = f' data-of="{escape(column)}"'
     if right:
         shown = f"{value:,}" if isinstance(value, int) else f"{value:z,.4f}"
-        return f'<td class="number">{shown}</td>'
+        return f'<td class="number"{of}>{shown}</td>'
     text = str(value)
     is_digest = len(text) >= 24 and " " not in text
-    return f'<td class="digest">{escape(text)}</td>' if is_digest else f"<td>{escape(text)}</td>"
+    kind = ' class="digest"' if is_digest else ""
+    return f"<td{kind}{of}>{escape(text)}</td>"
 
 
 def wide(drawing: str) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ def test_a_few_lines_of_yaml_bring_a_project_under_a_prefix(root: Path) -> None:
 def test_a_relative_path_begins_at_the_folder_of_the_yaml(root: Path) -> None:
     found = loaded({"config": "project/samplemix.yaml", "with_report": False}, root)
     assert dg.AssetKey("raw_shards") in {spec.key for spec in found.resolve_all_asset_specs()}
+
+
+def test_the_package_names_the_component_where_dg_looks_for_one() -> None:
+    from dagster.components.core.package_entry import discover_package_objects
+    from dagster_shared.serdes.objects import EnvRegistryKey
+
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    (module,) = project["entry-points"]["dagster_dg_cli.registry_modules"].values()
+    found = discover_package_objects([module])
+    assert found[EnvRegistryKey(module, "SampleMixComponent")] is SampleMixComponent
 
 
 def test_importing_the_package_imports_neither_dagster_nor_numpy() -> None:

@@ -22,7 +22,7 @@ from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.jobs import Choice
 from samplemix_dagster.launch import Flow, RunReport
 from samplemix_dagster.reaping import reap_dead_runs
-from samplemix_dagster.run_tags import ASKED_BY_TAG, LOCATION, PART_OF_TAG, TOLD_TAG
+from samplemix_dagster.run_tags import ASKED_BY_TAG, LASTS_TAG, LOCATION, PART_OF_TAG, TOLD_TAG
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import version
 from tests.engine.test_publishing import lose_a_document
@@ -118,6 +118,23 @@ def test_a_name_that_is_none_is_refused_with_those_that_are(
     with pytest.raises(ConfigError, match=f"{field}: no .* 'nonsense'; there are "):
         publish(root, instance, **{field: ["nonsense"]})
     assert job_run(instance).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_wrong_name_fails_in_words_and_would_fail_again(
+    root: Path, instance: dg.DagsterInstance
+) -> None:
+    with pytest.raises(ConfigError):
+        publish(root, instance, mixtures=["nonsense"])
+    run = job_run(instance)
+    (error,) = [
+        event.dagster_event.step_failure_data.error
+        for event in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        if event.dagster_event is not None
+    ]
+    assert error is not None
+    assert (error.cls_name, error.cause) == ("Failure", None)
+    assert "mixtures: no mixture 'nonsense'; there are default, flat" in error.message
+    assert run.tags[LASTS_TAG] == "true"
 
 
 def test_a_mixture_that_fails_is_told_of_once_and_fails_the_job(

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from samplemix_dagster.door.middleware import Door
+from samplemix_dagster.door.own_pages import Answer, OwnPages
 from samplemix_dagster.door.requests import Pass, only_reads
 
 PORT = 4321
@@ -356,3 +357,30 @@ def test_a_socket_changes_nothing(message: str, known: TestClient, behind: Behin
 def test_what_reads_is_told_by_the_parser_of_the_webserver() -> None:
     assert only_reads("query A { a } query B { b } fragment F on Q { a }")
     assert not only_reads("query A { a } mutation B { b }")
+
+
+def test_pages_of_our_own_stand_behind_the_door_and_everything_else_goes_on(
+    behind: Behind, passed: Pass
+) -> None:
+    asked: list[str] = []
+
+    def page(words: str) -> Answer:
+        asked.append(words)
+        return Answer(200, "<p>a page</p>")
+
+    app = Door(OwnPages(behind.app, page), passed)
+    browser = TestClient(app, base_url=HERE, follow_redirects=False)
+    assert browser.get("/samplemix/lineage/default").status_code == 401
+    assert browser.get("/samplemix/lineage/x", headers={"host": "evil"}).status_code == 403
+    assert asked == []
+    browser.get(f"/?token={passed.token}")
+    found = browser.get("/samplemix/lineage/default/abc")
+    assert (found.status_code, found.text, asked) == (200, "<p>a page</p>", ["default/abc"])
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in found.headers["content-security-policy"]
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert browser.head("/samplemix/lineage/default").text == ""
+    assert behind.reached == []
+    browser.get("/samplemix/other")
+    browser.post("/samplemix/lineage/default", json={})
+    assert behind.reached == ["GET /samplemix/other", "POST /samplemix/lineage/default"]
