@@ -19,6 +19,7 @@ from samplemix_dagster.engine.publishing import Verdict, budget_verdict, ledger_
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.shard_rows import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
+from samplemix_dagster.storage import keys
 
 REJECTED_CHECK = "few_rows_are_rejected"
 IS_CURRENT_CHECK = "is_current"
@@ -280,7 +281,7 @@ def _just_made(project: Project, outcome: Outcome) -> Verdict:
 
 def _export(project: Project, outcome: Outcome) -> Verdict:
     name, version = outcome.facts["name"], outcome.facts["version"]
-    manifest = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    manifest = project.lake.read_json(keys.manifest(name, version))
     facts = {
         "exported_tokens": outcome.facts["num_tokens"],
         "realised_tokens": manifest["report"]["realised_tokens"],

@@ -27,6 +27,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.versions import changed_inputs, version_inputs
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.presentation import lineage_address
+from samplemix_dagster.storage import keys
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
 _CELLS = 64
@@ -53,8 +54,8 @@ _REPORTS = (
 
 def mixture_plane(project: Project, name: str, version: str) -> Any:
     """Return the tokens that a version draws, on the (quality, diversity) plane."""
-    folder = f"mixtures/{name}/{version}"
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    folder = keys.version_folder(name, version)
+    manifest = project.lake.read_json(keys.manifest_in(folder))
     total = None
     for key in manifest["ledger"]:
         ledger = project.lake.read_table(

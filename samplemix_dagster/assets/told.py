@@ -16,6 +16,7 @@ from samplemix_dagster.engine.plan import Task
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.presentation import flops_in_words, many, took
+from samplemix_dagster.storage import keys
 from samplemix_dagster.tables import Table
 
 _SHARDS_SHOWN = 50
@@ -110,10 +111,10 @@ def _place_of(project: Project, step: Step, outcome: Outcome) -> str | None:
         shards = project.shards(str(outcome.partition))
         return recipes.feature_key(step.stages[0], shards[0]).rpartition("/")[0] if shards else None
     if step.fit is stages.MIXTURE:
-        return f"mixtures/{step.name}/{outcome.data_version}"
+        return keys.version_folder(step.name, outcome.data_version)
     if step.fit is None:
         return None
-    key = f"fits/{recipes.fit_name(step.fit, step.name)}/{outcome.data_version}"
+    key = keys.fit_folder(recipes.fit_name(step.fit, step.name), outcome.data_version)
     return key if project.lake.names(key) else None
 
 

@@ -14,6 +14,7 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import source_of
 
 
@@ -39,13 +40,13 @@ def carried_keys(recipes: Recipes, stage: Stage, shard: PlacedShard) -> list[str
     folders = _former_folders(recipes, stage, shard.source)
     digests = [shard.digest, shard.shard.previous]
     places = [(here, shard.shard.previous), *((f, d) for f in folders for d in digests)]
-    keys = [f"{folder}/{digest}.parquet" for folder, digest in places if digest is not None]
-    return [key for key in dict.fromkeys(keys) if recipes.lake.exists(key)]
+    places_of = [f"{folder}/{digest}.parquet" for folder, digest in places if digest is not None]
+    return [key for key in dict.fromkeys(places_of) if recipes.lake.exists(key)]
 
 
 def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
     """Return the folders by the recipes before that differ from today's in the reading alone."""
-    state = recipes.lake.read_json(f"state/{stage.name}/{source}.json")
+    state = recipes.lake.read_json(keys.done_note(stage.name, source))
     recipe = recipes.recipe(stage, source)
     found = []
     while state:
@@ -74,7 +75,7 @@ def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)
     state: dict[str, Any] = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
-    key = f"state/{stage.name}/{source}.json"
+    key = keys.done_note(stage.name, source)
     known = recipes.lake.read_json(key)
     if known and known["folder"] == state["folder"]:
         recipes.lake.keep_json(key, known)  # one of an older form gets its digest

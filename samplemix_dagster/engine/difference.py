@@ -42,6 +42,7 @@ from samplemix_dagster.errors import (
     InfeasibleMixtureError,
     LakeError,
 )
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.overlay import OverlayLake
 
@@ -110,7 +111,7 @@ def _named(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _folder(manifest: Mapping[str, Any]) -> str:
-    return f"mixtures/{manifest['name']}/{manifest['version']}"
+    return keys.version_folder(manifest["name"], manifest["version"])
 
 
 def _groups(

@@ -5,6 +5,7 @@ from typing import Any
 
 from samplemix_dagster.engine.pinned import effective_diversity
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import ledger_file
 
 _MOVERS = 5
@@ -163,7 +164,7 @@ def _ledgers(
     shards: Sequence[Mapping[str, Any]],
     columns: list[str],
 ) -> Iterator[Any]:
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     for shard in shards:
         key = f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
         yield project.lake.read_table(key, columns)
@@ -188,9 +189,9 @@ def _reference_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     recipes = (a["fit_recipes"].get(name), b["fit_recipes"].get(name))
     if words and recipes[0] == recipes[1] and "bootstrap" in (recipes[1] or {}):
         words.append("it was trained again by the same recipe, because the data changed")
-    keys = ("overlap_tokens", "context_tokens")
-    before = {key: a["project"]["quality"][key] for key in keys}
-    after = {key: b["project"]["quality"][key] for key in keys}
+    named = ("overlap_tokens", "context_tokens")
+    before = {key: a["project"]["quality"][key] for key in named}
+    after = {key: b["project"]["quality"][key] for key in named}
     words += _changes(before, after, "quality.")
     return [*words, *_changes({"dtype": a["machine"]["dtype"]}, {"dtype": b["machine"]["dtype"]})]
 

@@ -36,6 +36,7 @@ from samplemix_dagster.engine.scoring import (
 from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.tasks import embeddings_of_table
 from samplemix_dagster.errors import DegenerateSampleError
+from samplemix_dagster.storage import keys
 
 _NEAR_DUPLICATE_NOVELTY = 0.7
 _TELLING_DOCUMENTS = 5_000
@@ -191,7 +192,7 @@ def _moved(recipes: Recipes, embeddings_NE: Any, groups: Groups, clusters: Any) 
     """Count the sample's documents whose cluster has another id than under the former fit."""
     from samplemix_dagster.core.diversity.clusters import ClusterModel, apply_clusters
 
-    folder = f"fits/{stages.CLUSTER_FIT.name}/{recipes.former_fit(stages.CLUSTER_FIT)}"
+    folder = keys.fit_folder(stages.CLUSTER_FIT.name, recipes.former_fit(stages.CLUSTER_FIT))
     model = ClusterModel.from_arrays(recipes.lake.read_arrays(f"{folder}/clusters.safetensors"))
     before = np.array(read_groups(recipes.lake, folder).ids)
     former = before[apply_clusters(embeddings_NE, model).cluster]

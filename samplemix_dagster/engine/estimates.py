@@ -16,6 +16,7 @@ from samplemix_dagster.engine.first_guess import FirstGuess
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Plan, Task
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.home import make_folder
 
 _BYTES_PER_TOKEN = 4
@@ -131,9 +132,11 @@ def _sum(values: list[float | None]) -> float | None:
 def scoring_flops(project: Project, num_tokens: float) -> float | None:
     """Return the FLOPs of scoring so many tokens with the current reference; None without one."""
     name = project.config.quality.reference
-    current = project.lake.read_json(f"fits/reference-{name}/current.json")
+    current = project.lake.read_json(keys.current_fit(f"reference-{name}"))
     if current is None:
         return None
-    stated = project.lake.read_json(f"fits/reference-{name}/{current['version']}/fit.json")
+    stated = project.lake.read_json(
+        keys.fit_note(keys.fit_folder(f"reference-{name}", current["version"]))
+    )
     parameters = ((stated or {}).get("facts") or {}).get("num_parameters")
     return None if parameters is None else 2.0 * parameters * num_tokens

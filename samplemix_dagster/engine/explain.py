@@ -19,6 +19,7 @@ from samplemix_dagster.engine.reasons import last_recipe
 from samplemix_dagster.engine.shard_places import shard_places
 from samplemix_dagster.engine.versions import load_manifest, resolve_version
 from samplemix_dagster.errors import ConfigError, InputError, LakeError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.query import query
 from samplemix_dagster.storage.shards import REASONS, Document, read_shard
@@ -190,7 +191,7 @@ def _text_today(
 def _ledger_rows(
     project: Project, manifest: Mapping[str, Any], chosen: Any
 ) -> Iterator[dict[str, Any]]:
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     for shard in manifest["shards"]:
         key = f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
         table = project.lake.read_table(key)

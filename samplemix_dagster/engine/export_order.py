@@ -12,6 +12,7 @@ import numpy.typing as npt
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import ledger_file
 
 
@@ -29,7 +30,7 @@ class Draws:
 
 def ledger_key(mixture: dict[str, Any], shard: dict[str, Any]) -> str:
     """Return where the ledger of a shard of a version lies."""
-    folder = f"mixtures/{mixture['name']}/{mixture['version']}"
+    folder = keys.version_folder(mixture["name"], mixture["version"])
     return f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
 
 
@@ -46,7 +47,7 @@ def ordered_draws(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> 
         copies = ledger.column("copies").to_numpy()
         chosen = np.flatnonzero(copies > 0)
         folder = mixture["recipe"]["scores"][shard["source"]]
-        key = f"features/scores/{folder}/{shard['digest']}.parquet"
+        key = f"{keys.features_folder('scores', folder)}/{shard['digest']}.parquet"
         scores = lake.read_table(key, ["doc_id", "cluster"])
         if not scores.column("doc_id").equals(ledger.column("doc_id")):
             raise lake.damage(key, "its rows are not those of the ledger")
@@ -64,8 +65,8 @@ def ordered_draws(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> 
     copy = np.arange(repeat.size) - np.repeat(np.cumsum(times) - times, times)
     words_D2 = joined["words"][repeat]
     luck = order_luck(words_D2, copy, times[repeat], int(mixture["config"]["seed"]))
-    keys = order_keys(joined["strata"][repeat], luck, words_D2, copy)
-    order = np.lexsort((copy, words_D2[:, 1], words_D2[:, 0], keys))
+    order_by = order_keys(joined["strata"][repeat], luck, words_D2, copy)
+    order = np.lexsort((copy, words_D2[:, 1], words_D2[:, 0], order_by))
     position = np.empty(order.size, dtype=np.int64)
     position[order] = np.arange(order.size)
     tokens = joined["tokens"][repeat]

@@ -14,6 +14,7 @@ from samplemix_dagster.engine.model_recipes import ModelRecipes
 from samplemix_dagster.engine.own_signals import OwnSignal, own_of_stage, own_signals
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.formats.names import COMPRESSIONS
 
 _EXACT_BYTES = 256 * 10**6
@@ -35,8 +36,10 @@ class FeatureRecipes(ModelRecipes):
 
     def feature_folder(self, stage: Stage, source: str) -> str:
         """Return the folder of a stage's tables for one source's recipe."""
-        head = "documents" if stage is stages.DOCUMENTS else f"features/{stage.name}"
-        return f"{head}/{self.fingerprint(stage, source)}"
+        recipe = self.fingerprint(stage, source)
+        if stage is stages.DOCUMENTS:
+            return keys.documents_folder(recipe)
+        return keys.features_folder(stage.name, recipe)
 
     def rejections_key(self, shard: PlacedShard) -> str:
         """Return where the rejected rows of a shard lie: beside its documents."""

@@ -11,6 +11,7 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.shapes import SEAL, content_digest
 
@@ -31,9 +32,9 @@ def check_fit(lake: Lake, folder: str) -> None:
     """
     if folder in lake.checked:
         return
-    stated = lake.read_json(f"{folder}/fit.json")
+    stated = lake.read_json(keys.fit_note(folder))
     if stated is None:
-        raise lake.damage(f"{folder}/fit.json", "it is gone")
+        raise lake.damage(keys.fit_note(folder), "it is gone")
     for file, digest in stated.get("files", {}).items():
         key = f"{folder}/{file}"
         if not lake.exists(key):
@@ -49,7 +50,7 @@ def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
     It is the version of today's recipe that a published mixture was made from, or the only one.
     """
     lake, folder = recipes.lake, recipes.fit_name(fit, name)
-    versions = sorted(lake.names(f"fits/{folder}"))
+    versions = sorted(lake.names(keys.fits_folder(folder)))
     if not versions:
         return {}
     try:
@@ -58,7 +59,7 @@ def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
         return {}
     found = {}
     for version in versions:
-        stated = lake.read_json(f"fits/{folder}/{version}/fit.json")
+        stated = lake.read_json(keys.fit_note(keys.fit_folder(folder, version)))
         if stated is not None and stated["recipe"] == recipe:
             found[version] = stated
     published = [version for version in _published(lake, folder) if version in found]
@@ -79,9 +80,9 @@ def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
 def _published(lake: Lake, folder: str) -> list[str]:
     """Return the versions of a fit that current mixtures were made from."""
     found = []
-    for name in sorted(lake.names("mixtures")):
-        current = lake.read_json(f"mixtures/{name}/current.json")
+    for name in sorted(lake.names(keys.MIXTURES)):
+        current = lake.read_json(keys.current_version(name))
         if current is not None:
-            manifest = lake.read_json(f"mixtures/{name}/{current['version']}/manifest.json", {})
+            manifest = lake.read_json(keys.manifest(name, current["version"]), {})
             found.append(manifest.get("fits", {}).get(folder, ""))
     return found

@@ -29,6 +29,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.shard_rows import num_rejected
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.whole_files import digest_file
 
@@ -65,7 +66,7 @@ def run_fit(
     recipes = Recipes(project)
     lake = project.lake
     version = recipes.wanted_fit(fit, name)
-    folder = f"fits/{recipes.fit_name(fit, name)}"
+    folder = keys.fits_folder(recipes.fit_name(fit, name))
     recipe = recipes.fit_recipe(fit, name)
     if not lake.exists(f"{folder}/{version}/fit.json"):
         with lake.fill_folder(f"{folder}/{version}", "fit.json") as aside:
@@ -194,8 +195,8 @@ def find_duplicates(recipes: Recipes, shards: list[PlacedShard]) -> pa.Table:
     """
     import duckdb
 
-    keys = [recipes.feature_key(stages.DOCUMENTS, shard) for shard in shards]
-    files = [str(path) for path in recipes.lake.paths(keys)]
+    tables_of = [recipes.feature_key(stages.DOCUMENTS, shard) for shard in shards]
+    files = [str(path) for path in recipes.lake.paths(tables_of)]
     places = pa.table(
         {
             "file": files,

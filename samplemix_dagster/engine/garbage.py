@@ -4,7 +4,7 @@ Kept is what a kept mixture version was made from (its manifest names it), and w
 it is now would use: the tables of today's shards by today's recipes, the fits in use, and what the
 manifests in the lake call current. All else is garbage, and so is what killed runs left aside.
 Nothing younger than an hour is removed: somebody may be at work elsewhere. Nothing is removed that
-has not our own name and form (``storage/lake_keys.py``), and nothing at all where the lake's marker
+has not our own name and form (``storage/keys.py``), and nothing at all where the lake's marker
 does not stand (``engine/lake_place.py``). Of a lake on S3, this machine's copies of what the lake
 does not hold, or not any more, go as well.
 """
@@ -23,8 +23,9 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.storage import keys
+from samplemix_dagster.storage.keys import HEADS, MARKER, is_leftover, is_ours
 from samplemix_dagster.storage.lake import StoredFile
-from samplemix_dagster.storage.lake_keys import HEADS, MARKER, is_leftover, is_ours
 from samplemix_dagster.storage.manifest import read_manifest, source_of
 
 GRACE_SECONDS = 3600.0
@@ -188,15 +189,17 @@ class _Reach:
 
     def _version(self, name: str, version: str) -> None:
         manifest = read_traced(self.project, name, version)
-        self.folders |= {f"mixtures/{name}/{version}", f"exports/{name}/{version}"}
-        self.folders |= {f"fits/{fit}/{manifest['fits'][fit]}" for fit in manifest["fit_recipes"]}
+        self.folders |= {keys.version_folder(name, version), keys.exports_of(name, version)}
+        self.folders |= {
+            keys.fit_folder(fit, manifest["fits"][fit]) for fit in manifest["fit_recipes"]
+        }
         for shard in manifest["shards"]:
             for entry in manifest["features"][shard["source"]].values():
                 self._table(entry["folder"], shard["digest"])
 
     def _table(self, folder: str, digest: str) -> None:
         self.files.add(f"{folder}/{digest}.parquet")
-        if folder.startswith("documents/"):
+        if folder.startswith(keys.TABLES_OF_SHARDS[0]):
             self.files.add(f"{folder}/{digest}.rejected.parquet")
 
     def _today(self) -> None:
@@ -210,10 +213,10 @@ class _Reach:
             self._table(folder, shard.digest)
             if shard.shard.previous is not None:
                 self._table(folder, shard.shard.previous)
-        for folder in self.lake.names("fits"):
-            current = self.lake.read_json(f"fits/{folder}/current.json")
+        for folder in self.lake.names(keys.FITS):
+            current = self.lake.read_json(keys.current_fit(folder))
             if current is not None:
-                self.folders.add(f"fits/{folder}/{current['version']}")
+                self.folders.add(keys.fit_folder(folder, current["version"]))
 
     def _tables_of_today(self) -> Iterator[tuple[Stage, PlacedShard]]:
         for step in build_steps(self.project):
@@ -228,9 +231,9 @@ class _Reach:
             manifest = read_manifest(self.lake, partition)
             for shard in manifest.shards if manifest else ():
                 digests.setdefault(source_of(partition), set()).add(shard.digest)
-        for stage in self.lake.names("state"):
-            for name in self.lake.names(f"state/{stage}"):
-                state = self.lake.read_json(f"state/{stage}/{name}")
+        for stage in self.lake.names(keys.STATE):
+            for name in self.lake.names(keys.notes_folder(stage)):
+                state = self.lake.read_json(f"{keys.notes_folder(stage)}/{name}")
                 for digest in digests.get(name.removesuffix(".json"), ()):
                     if state and "folder" in state:
                         self._table(state["folder"], digest)

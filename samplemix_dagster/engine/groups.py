@@ -15,6 +15,7 @@ from samplemix_dagster.engine.fit_files import check_fit
 from samplemix_dagster.engine.fits import FitWriter
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 
 _LEAST = {stages.CLUSTER_FIT: LEAST_COSINE, stages.TOPIC_FIT: LEAST_AFFINITY}
@@ -63,7 +64,7 @@ def carry_over(
     if former is None:
         count = len(names)
         return Groups(ids=tuple(range(count)), names=tuple(names), next_id=count), None
-    folder = f"fits/{recipes.fit_name(fit)}/{former}"
+    folder = keys.fit_folder(recipes.fit_name(fit), former)
     check_fit(recipes.lake, folder)
     old = read_groups(recipes.lake, folder)
     found = match_groups(likeness(folder), old.ids, old.next_id, least=_LEAST[fit])

@@ -14,6 +14,7 @@ from samplemix_dagster import __version__
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.versions import load_manifest
+from samplemix_dagster.storage import keys
 from samplemix_dagster.tables import LEDGER, Table
 
 NEW_VERSION = "new_version"
@@ -146,7 +147,7 @@ def _inputs(project: Project, body: Mapping[str, Any]) -> list[Body]:
         for place in _places(project, source)
     ]
     fits = [
-        _dataset(project.lake.place(f"fits/{name}"), version=manifest["fits"][name])
+        _dataset(project.lake.place(keys.fits_folder(name)), version=manifest["fits"][name])
         for name in manifest["fit_recipes"]
     ]
     return sources + fits
@@ -162,7 +163,7 @@ def _places(project: Project, source: str) -> list[str]:
 
 
 def _output(project: Project, body: Mapping[str, Any]) -> Body:
-    place = project.lake.place(f"mixtures/{body['mixture']}")
+    place = project.lake.place(keys.versions_folder(body["mixture"]))
     return _dataset(place, version=body["version"], table=LEDGER)
 
 

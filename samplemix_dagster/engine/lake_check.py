@@ -16,13 +16,13 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fit_files import check_fit
 from samplemix_dagster.engine.flow import build_steps
 from samplemix_dagster.engine.mending import SET_ASIDE
-from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import compare_documents
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.version_files import export_problems, ledger_problems, mend_manifest
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import manifest_key, read_manifest, recorded_files
 from samplemix_dagster.storage.shapes import is_unsealed, kind_of
 from samplemix_dagster.storage.shards import Document, read_shard
@@ -57,7 +57,7 @@ class _LakeCheck:
     def run(self) -> int:
         """Return how many files are what was written."""
         for key in self.keys:
-            if key.endswith(".parquet") and key.startswith(("documents/", "features/")):
+            if key.endswith(".parquet") and key.startswith(keys.TABLES_OF_SHARDS):
                 self._try(lambda key=key: self._count(self.lake.check_table(key)))
             elif kind_of(key) is not None:
                 self._try(lambda key=key: self._count(self.lake.read_json(key)))
@@ -94,17 +94,17 @@ class _LakeCheck:
 
     def _fit(self, folder: str) -> None:
         check_fit(self.lake, folder)
-        self.good += len(self.lake.read_json(f"{folder}/fit.json").get("files", {}))
+        self.good += len(self.lake.read_json(keys.fit_note(folder)).get("files", {}))
 
     def _version(self, folder: str) -> None:
-        manifest = self.lake.read_json(f"{folder}/manifest.json")
+        manifest = self.lake.read_json(keys.manifest_in(folder))
         if manifest is None:
             if f"{folder}/{SET_ASIDE}" in self.keys:
                 return  # it was given up, and that was said
-            raise self.lake.damage(f"{folder}/manifest.json", "it is gone")
+            raise self.lake.damage(keys.manifest_in(folder), "it is gone")
         if "ledger" not in manifest or "version" not in manifest:
             return  # an older form, which nothing traces
-        if not self.lake.exists(f"{folder}/{MANIFEST_COPY}"):
+        if not self.lake.exists(keys.manifest_copy_in(folder)):
             mend_manifest(self.lake, folder)
         problems = ledger_problems(self.lake, manifest)
         for key, problem in problems.items():
@@ -112,9 +112,9 @@ class _LakeCheck:
         self.good += len(manifest["ledger"]) - len(problems)
 
     def _export(self, folder: str) -> None:
-        manifest = self.lake.read_json(f"{folder}/manifest.json")
+        manifest = self.lake.read_json(keys.manifest_in(folder))
         if manifest is None:
-            raise self.lake.damage(f"{folder}/manifest.json", "it is gone")
+            raise self.lake.damage(keys.manifest_in(folder), "it is gone")
         problems = export_problems(self.lake, folder, manifest)
         for file, problem in problems.items():
             self.lake.damage(f"{folder}/{file}", f"it {problem}")
@@ -122,13 +122,13 @@ class _LakeCheck:
 
     def _reports(self) -> None:
         """Compare what dbt made with its digests; without any, the report is built again."""
-        stated = self.lake.read_json("reports/current.json")
+        stated = self.lake.read_json(keys.CURRENT_REPORTS)
         digests = (stated or {}).get("files")
         if digests is None:
-            self.lake.remove("reports/current.json")
+            self.lake.remove(keys.CURRENT_REPORTS)
             return
         for key in self.keys:
-            if not (key.startswith("reports/") and key.endswith(".parquet")):
+            if not (key.startswith(f"{keys.REPORTS}/") and key.endswith(".parquet")):
                 continue
             model = key.split("/")[1].removesuffix(".parquet")
             if model not in digests:
@@ -193,7 +193,7 @@ class _LakeCheck:
 
     def _models(self) -> None:
         """Digest models again where the digests that were noted have none of their own."""
-        key = "models/digests.json"
+        key = keys.MODEL_DIGESTS
         if not is_unsealed(key, self.lake.read_json_as_is(key)):
             return
         before = self.lake.read_json(key)
@@ -225,7 +225,7 @@ class _LakeCheck:
                     self._try(lambda stage=stage, source=source: self._note(recipes, stage, source))
 
     def _note(self, recipes: Recipes, stage: stages.Stage, source: str) -> None:
-        key = f"state/{stage.name}/{source}.json"
+        key = keys.done_note(stage.name, source)
         stated = self.lake.read_json(key)
         folder = recipes.feature_folder(stage, source)
         if stated is None or stated["folder"] == folder:

@@ -16,14 +16,14 @@ from samplemix_dagster.engine.source_places import Place, folder_of, matched, pl
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.files import Files, Listing
 from samplemix_dagster.storage.home import HOME
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.lake_keys import (
+from samplemix_dagster.storage.keys import (
     HEADS,
     MARKER,
     MARKER_CONTENT,
     is_in_the_way,
     is_in_the_way_below,
 )
+from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.s3 import SCHEME, Connection
 
 _OF_HOME = ("dagster", "claims", "looks", "cache", "dbt")

@@ -15,6 +15,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipe_graph import MIXTURE, RecipeGraph
 from samplemix_dagster.engine.rescoring import found_models
 from samplemix_dagster.engine.shard_places import shard_places
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.overlay import OverlayLake
 
@@ -46,7 +47,7 @@ def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
     return {
         **{key: manifest[key] for key in ("name", "version", "made_at", "made_by", "run_id")},
         **{key: manifest[key] for key in ("git", "samplemix_version", "packages")},
-        "manifest": f"mixtures/{name}/{version}/manifest.json",
+        "manifest": keys.manifest(name, version),
         "root": ROOT,
         "nodes": nodes,
     }
@@ -65,7 +66,7 @@ def _node(kind: str, identity: str, **values: Any) -> dict[str, Any]:
 
 
 def _mixture(project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     report = manifest["report"]
     return _node(
         "mixture",
@@ -95,9 +96,9 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
                 f"fit/{name}",
                 name=name,
                 version=version,
-                place=f"fits/{name}/{version}",
+                place=keys.fit_folder(name, version),
                 asset=stages.fit_asset(name),
-                is_there=project.lake.exists(f"fits/{name}/{version}/fit.json"),
+                is_there=project.lake.exists(keys.fit_note(keys.fit_folder(name, version))),
                 inputs=inputs,
             )
         )
@@ -175,7 +176,7 @@ def _models(
 
 def _shards(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     places = shard_places(project, manifest)
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     sources, shards = [], []
     for source in _sources(manifest):
         own = [shard for shard in manifest["shards"] if shard["source"] == source]

@@ -26,6 +26,7 @@ from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, Task, work
 from samplemix_dagster.engine.workers import map_chunks
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import source_of
 
 _CHUNK_BYTES = 256_000
@@ -315,7 +316,7 @@ class _Moves:
         self.lake = recipes.lake
         self.column = {stages.CLUSTERS: "cluster", stages.TOPICS: "topic"}.get(stage, "")
         source = source_of(partition)
-        state = self.lake.read_json(f"state/{stage.name}/{source}.json", {}) if self.column else {}
+        state = self.lake.read_json(keys.done_note(stage.name, source), {}) if self.column else {}
         self.folder = str(state.get("folder", ""))
         self.num_before, self.num_moved = 0, 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from samplemix_dagster.engine.mixing import Draw, draw_ledger
-from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY, sealed
+from samplemix_dagster.engine.mixture_manifest import sealed
 from samplemix_dagster.engine.model_recipes import NotFittedError
 from samplemix_dagster.engine.pinned import NotComputableError, pinned, scratch_over, state_of
 from samplemix_dagster.engine.project import Project
@@ -21,6 +21,7 @@ from samplemix_dagster.engine.version_files import (
     mend_manifest,
 )
 from samplemix_dagster.errors import DamagedError, SampleMixError, UnreachableLakeError
+from samplemix_dagster.storage import keys
 
 SET_ASIDE = "manifest.damaged"
 """What a manifest is called that cannot be made again; a version without one is not listed."""
@@ -33,14 +34,14 @@ class _CannotMendError(Exception):
     """A version cannot be drawn again, or comes out otherwise; the message says why."""
 
 
-def mend_version(project: Project, name: str, version: str, keys: Iterable[str]) -> str:
+def mend_version(project: Project, name: str, version: str, damaged: Iterable[str]) -> str:
     """Make damaged files of a version again; say in words what was done or what is lost.
 
     What cannot be mended yet, since what it is made from is damaged too, is tried once more when
     the run has made that again (``lake.deferred``).
     """
-    lake, folder = project.lake, f"mixtures/{name}/{version}"
-    what = f"{', '.join(sorted(keys))} was damaged"
+    lake, folder = project.lake, keys.version_folder(name, version)
+    what = f"{', '.join(sorted(damaged))} was damaged"
     try:
         mended = _mend(project, name, version)
     except _CannotMendError as error:
@@ -62,7 +63,7 @@ def retry_deferred(project: Project) -> bool:
     lake = project.lake
     again = [folder for folder in sorted(lake.deferred) if folder not in lake.retried]
     lake.retried.update(again)
-    lake.damaged += [f"{folder}/manifest.json" for folder in again]
+    lake.damaged += [keys.manifest_in(folder) for folder in again]
     return bool(again)
 
 
@@ -72,9 +73,9 @@ def _mend(project: Project, name: str, version: str) -> str:
     Raises:
         _CannotMendError: It cannot be drawn again, or comes out otherwise.
     """
-    lake, folder = project.lake, f"mixtures/{name}/{version}"
+    lake, folder = project.lake, keys.version_folder(name, version)
     mend_manifest(lake, folder)
-    manifest, is_intact = intact_manifest(lake, f"{folder}/manifest.json"), True
+    manifest, is_intact = intact_manifest(lake, keys.manifest_in(folder)), True
     if not manifest:
         manifest, is_intact = _altered(project, folder), False
     if not manifest:
@@ -91,8 +92,8 @@ def _mend(project: Project, name: str, version: str) -> str:
         for key in ledger_problems(lake, whole):
             lake.write_bytes(key, files[key.removeprefix(f"{folder}/")], replace=True)
         if not is_intact:
-            lake.replace_json(f"{folder}/manifest.json", whole)
-            lake.replace_json(f"{folder}/{MANIFEST_COPY}", whole)
+            lake.replace_json(keys.manifest_in(folder), whole)
+            lake.replace_json(keys.manifest_copy_in(folder), whole)
         return f"{name}@{version[:12]} is drawn again from what is stored"
     return f"{name}@{version[:12]} is made whole from what is stored"
 
@@ -106,7 +107,7 @@ def _require_same(manifest: Mapping[str, Any], drawn: Mapping[str, Any]) -> None
 def _altered(project: Project, folder: str) -> dict[str, Any]:
     """Return what an altered manifest says, if it still is an object."""
     try:
-        found = project.lake.read_json_as_is(f"{folder}/manifest.json")
+        found = project.lake.read_json_as_is(keys.manifest_in(folder))
     except DamagedError:
         return {}
     return dict(found) if isinstance(found, dict) else {}
@@ -157,14 +158,14 @@ def _is_wanted(project: Project, name: str, version: str) -> bool:
 def _give_up(project: Project, folder: str, why: str) -> str:
     """Leave what is left of a version; one whose manifest is damaged is no longer listed."""
     lake = project.lake
-    if intact_manifest(lake, f"{folder}/manifest.json"):
+    if intact_manifest(lake, keys.manifest_in(folder)):
         return f"{why}. Its manifest and its other files stay."
     if not lake.exists(f"{folder}/{SET_ASIDE}"):
-        keys = [f"{folder}/manifest.json", f"{folder}/{MANIFEST_COPY}"]
-        left = [lake.path(key).read_bytes() for key in keys if lake.exists(key)]
+        both = [keys.manifest_in(folder), keys.manifest_copy_in(folder)]
+        left = [lake.path(key).read_bytes() for key in both if lake.exists(key)]
         lake.write_bytes(f"{folder}/{SET_ASIDE}", left[0] if left else b"")
-    lake.remove(f"{folder}/manifest.json")
-    lake.remove(f"{folder}/{MANIFEST_COPY}")
+    lake.remove(keys.manifest_in(folder))
+    lake.remove(keys.manifest_copy_in(folder))
     return (
         f"{why}. The version is lost: it is no longer listed, its ledger files stay in {folder} "
         f"until `samplemix gc`, and what is left of the manifest is kept there as {SET_ASIDE}."

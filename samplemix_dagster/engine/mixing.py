@@ -49,7 +49,7 @@ from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
-from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY, SCHEMA, sealed, traced
+from samplemix_dagster.engine.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.engine.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
@@ -58,6 +58,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats
 from samplemix_dagster.engine.version_files import mend_manifest
 from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import ledger_file
 
@@ -264,17 +265,17 @@ def run_mixture(
     began = time.perf_counter()
     recipes = Recipes(project)
     version = recipes.mixture_version(name)
-    folder = f"mixtures/{name}/{version}"
+    folder = keys.version_folder(name, version)
     if refused(project, name, version) is not None:
         project.lake.remove_folder(folder)
-    if not project.lake.exists(f"{folder}/manifest.json"):
+    if not project.lake.exists(keys.manifest_in(folder)):
         mend_manifest(project.lake, folder)
-    if not project.lake.exists(f"{folder}/manifest.json"):
-        with project.lake.fill_folder(folder, "manifest.json") as aside:
+    if not project.lake.exists(keys.manifest_in(folder)):
+        with project.lake.fill_folder(folder, keys.MANIFEST) as aside:
             manifest = _draw(Draw(recipes, name), Lake(aside), version, run_id, progress)
-            for file in (MANIFEST_COPY, "manifest.json"):
+            for file in (keys.MANIFEST_COPY, keys.MANIFEST):
                 Lake(aside).replace_json(file, manifest)
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    manifest = project.lake.read_json(keys.manifest_in(folder))
     return Outcome(
         asset=f"mixture/{name}",
         partition=None,

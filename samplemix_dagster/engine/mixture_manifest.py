@@ -20,14 +20,12 @@ from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
+from samplemix_dagster.storage import keys
 
 SCHEMA = 3
 """Version of the manifest's form that is written; raised when a key comes, changes or goes."""
 _READ = (2, 3)
 """Forms that are read: form 2 does not state ``needs``, and they are found by hash."""
-
-MANIFEST_COPY = "manifest.copy.json"
-"""The same once more: what a version was made from cannot be found out from anything else."""
 
 _LEFT_OUT: dict[str, Any] = {
     **dict.fromkeys(("lake", "export", "schedule", "sensor", "hooks", "s3", "query"), True),
@@ -324,7 +322,7 @@ def read_traced(
         ConfigError: It was made by an older version of this package.
         CheckFailedError: It does not have the published form.
     """
-    key = f"mixtures/{name}/{version}/manifest.json"
+    key = keys.manifest(name, version)
     manifest = project.lake.read_json_as_is(key) if as_is else project.lake.read_json(key)
     if manifest is None:
         raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
@@ -334,7 +332,8 @@ def read_traced(
         raise ConfigError(
             f"{name}@{version[:12]} was made by another version of this package: its manifest has "
             f"form {manifest.get('schema')}, and tracing needs {_READ[0]} or {SCHEMA}. Remove "
-            f"mixtures/{name}/{version} from the lake and `samplemix run` to make it again."
+            f"{keys.version_folder(name, version)} from the lake and `samplemix run` to make it "
+            "again."
         )
     try:
         MixtureManifest.model_validate(manifest)

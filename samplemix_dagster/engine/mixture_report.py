@@ -17,6 +17,7 @@ from samplemix_dagster.engine.beta import load_plane
 from samplemix_dagster.engine.fits import NEUTRAL
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import floats, strings
+from samplemix_dagster.storage import keys
 
 NEAR_DUPLICATE_OVERLAP = 0.7
 NEAR_DUPLICATE_OWNERSHIP = 0.3
@@ -123,7 +124,7 @@ def _neutral_fits(recipes: Recipes) -> list[str]:
     """Return why fits of this mixture are neutral: nothing could be told apart by them."""
     found = []
     for fit in _TOLD_FITS:
-        stated = recipes.lake.read_json(f"{recipes.fit_key(fit)}/fit.json", {})
+        stated = recipes.lake.read_json(keys.fit_note(recipes.fit_key(fit)), {})
         if words := stated.get("facts", {}).get(NEUTRAL):
             found.append(str(words))
     return found

@@ -12,7 +12,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import machine_marks
 from samplemix_dagster.engine.stages import FitStage
-from samplemix_dagster.storage import models
+from samplemix_dagster.storage import keys, models
 from samplemix_dagster.storage.model_files import (
     digest_model,
     digest_tokenizer,
@@ -63,7 +63,7 @@ class ModelRecipes:
         """Device and dtype; what was found on this very machine is not looked for again."""
         compute = self.config.compute
         mark = fingerprint([compute.device, compute.dtype, *machine_marks()])
-        key = f"machines/{mark}.json"
+        key = keys.machine(mark)
         known = self.lake.read_json(key)
         if known is None:
             device = models.pick_device(compute.device)
@@ -86,7 +86,7 @@ class ModelRecipes:
         if reference.model is not None:
             return resolve_model(reference.model, reference.revision, self.project.root)
         version = self.fit(stages.REFERENCE, name)
-        return self.lake.folder(f"fits/reference-{name}/{version}/model")
+        return self.lake.folder(f"{keys.fit_folder(f'reference-{name}', version)}/model")
 
     def reference_digest(self, name: str) -> str:
         """Return the digest of a reference's weight, config and tokenizer files."""
@@ -105,12 +105,12 @@ class ModelRecipes:
         if known is None:
             known = digest_model(folder)
             self._digests[mark] = known
-            self.lake.replace_json("models/digests.json", self._digests)
+            self.lake.replace_json(keys.MODEL_DIGESTS, self._digests)
         return known
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        return dict(self.lake.read_json("models/digests.json", {}))
+        return dict(self.lake.read_json(keys.MODEL_DIGESTS, {}))
 
     @property
     def tokenizer_folder(self) -> Path:

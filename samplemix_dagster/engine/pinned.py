@@ -26,6 +26,7 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import Shard
 from samplemix_dagster.storage.overlay import OverlayLake
 
@@ -286,8 +287,8 @@ class PinnedRecipes(Recipes):
         Raises:
             DamagedError: It exists, and a file of it is not what was written.
         """
-        folder = f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
-        return super().fit_key(fit, name) if self.lake.exists(f"{folder}/fit.json") else folder
+        folder = keys.fit_folder(self.fit_name(fit, name), self.fit(fit, name))
+        return super().fit_key(fit, name) if self.lake.exists(keys.fit_note(folder)) else folder
 
     def fit(self, fit: FitStage, name: str = "") -> str:
         """Return the version of a fit that the state has, whether or not it exists."""

@@ -25,6 +25,7 @@ from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.version_files import is_exported
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import read_manifest, source_of
 
 _FIRST = "first run"
@@ -228,19 +229,19 @@ class Planner:
     def _has_lost_state(self, stage: Stage, partition: str) -> bool:
         """Whether tables are there, and not the note by which views find them."""
         file = f"{source_of(partition)}.json"
-        is_noted = file in self.project.lake.names(f"state/{stage.name}")
+        is_noted = file in self.project.lake.names(keys.notes_folder(stage.name))
         return bool(self.project.shards(partition)) and not is_noted
 
     def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
         """Count the documents of a shard that the stage has to compute."""
         try:
-            keys = carried_keys(self.recipes, stage, shard)
+            carried = carried_keys(self.recipes, stage, shard)
         except NotFittedError:
-            keys = []
-        if not keys:
+            carried = []
+        if not carried:
             return self._count_documents(shard)
         known: set[str] = set()
-        for key in keys:
+        for key in carried:
             known.update(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
         return sum(identity not in known for identity in self._document_ids(shard))
 
@@ -315,9 +316,12 @@ class Planner:
         except NotFittedError as error:
             return f"after {stages.fit_asset(error.fit)}"
         if step.fit is stages.MIXTURE:
-            folder, marker = f"mixtures/{step.name}", "manifest.json"
+            folder, marker = keys.versions_folder(step.name), "manifest.json"
         else:
-            folder, marker = f"fits/{self.recipes.fit_name(step.fit, step.name)}", "fit.json"
+            folder, marker = (
+                keys.fits_folder(self.recipes.fit_name(step.fit, step.name)),
+                "fit.json",
+            )
         current = self.project.lake.read_json(f"{folder}/current.json", {})
         # It is read, not only looked for: a damaged one is found here, and made again.
         is_there = self.project.lake.read_json(f"{folder}/{version}/{marker}") is not None
@@ -333,7 +337,7 @@ class Planner:
         recipe = self.recipes.fit_recipe(fit, step.name)
         before = current.get("recipe")
         if fit is stages.MIXTURE:
-            key = f"mixtures/{step.name}/{current['version']}/manifest.json"
+            key = keys.manifest(step.name, current["version"])
             before = (self.project.lake.read_json(key) or {}).get("recipe")
         if before and fingerprint(before) != fingerprint(recipe):
             return recipe_change(before, recipe)
@@ -360,7 +364,7 @@ class Planner:
     def _is_there(self, step: Step) -> bool:
         """Whether the version of a named reference is in the lake, and noted to be in use."""
         version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
-        folder = f"fits/{self.recipes.fit_name(stages.REFERENCE, step.name)}"
+        folder = keys.fits_folder(self.recipes.fit_name(stages.REFERENCE, step.name))
         files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
         return all(self.project.lake.read_json(file) is not None for file in files)
 
@@ -368,13 +372,13 @@ class Planner:
         mixture = f"mixture/{step.name}"
         if mixture in stale:
             return f"after {mixture}"
-        current = self.project.lake.read_json(f"mixtures/{step.name}/current.json")
+        current = self.project.lake.read_json(keys.current_version(step.name))
         if not current:
             return f"after {mixture}"
         version = str(current["version"])
         if is_exported(self.project, step.name, version):
             return None
-        if not self.project.lake.names(f"exports/{step.name}"):
+        if not self.project.lake.names(keys.exports_folder(step.name)):
             return _FIRST
         form = self.project.config.export.format
         return f"version {version[:8]} has not been exported as {form} yet"

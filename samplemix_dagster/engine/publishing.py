@@ -12,6 +12,7 @@ from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, LakeError, UnreachableLakeError
+from samplemix_dagster.storage import keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class Publication:
 
 def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
     """Documents = drawn + not drawn + excluded = corpus; tokens and draws are the manifest's."""
-    folder = f"mixtures/{name}/{version}"
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    folder = keys.version_folder(name, version)
+    manifest = project.lake.read_json(keys.manifest_in(folder))
     counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
     for key in manifest["ledger"]:
         table = project.lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
@@ -70,8 +71,8 @@ def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
 
 def budget_verdict(project: Project, name: str, version: str) -> Verdict:
     """The budget is met to within one document, never over."""
-    folder = f"mixtures/{name}/{version}"
-    manifest = project.lake.read_json(f"{folder}/manifest.json")
+    folder = keys.version_folder(name, version)
+    manifest = project.lake.read_json(keys.manifest_in(folder))
     report = manifest["report"]
     longest = max(
         (
@@ -121,13 +122,13 @@ def broken_verdicts(project: Project, name: str, version: str) -> dict[str, str]
 
 def current_or_none(project: Project, name: str) -> str | None:
     """Return a mixture's current version; None when none was ever published."""
-    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    current = project.lake.read_json(keys.current_version(name))
     return None if current is None else str(current["version"])
 
 
 def publish_mixture(project: Project, name: str, version: str) -> Publication | None:
     """Make a version current; None when it is already."""
-    key = f"mixtures/{name}/current.json"
+    key = keys.current_version(name)
     previous = current_or_none(project, name)
     project.lake.remove(refused_key(name))
     project.lake.keep_json(key, {"version": version})
@@ -166,7 +167,7 @@ def refusal(project: Project, name: str, version: str, broken: dict[str, str]) -
 
 def refused_key(name: str) -> str:
     """Return where the lake keeps why a mixture's last version was refused."""
-    return f"state/refused-mixtures/{name}.json"
+    return keys.refused_note(name)
 
 
 def refused(project: Project, name: str, version: str) -> str | None:

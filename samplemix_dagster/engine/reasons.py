@@ -4,11 +4,12 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.storage import keys
 
 
 def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, Any] | None:
     """Return the recipe by which a stage's tables for a source were last completed."""
-    stated = project.lake.read_json(f"state/{stage.name}/{source}.json")
+    stated = project.lake.read_json(keys.done_note(stage.name, source))
     return None if stated is None else dict(stated["recipe"])
 
 

@@ -21,6 +21,7 @@ from samplemix_dagster.engine.own_signals import own_of_fit
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 
 _DRIFT_SAMPLE = 2048
 
@@ -43,7 +44,7 @@ class Recipes(FeatureRecipes):
             NotFittedError: There is none.
             DamagedError: A file is not what was written. Looked at once for each lake opened.
         """
-        folder = f"fits/{self.fit_name(fit, name)}/{self.fit(fit, name)}"
+        folder = keys.fit_folder(self.fit_name(fit, name), self.fit(fit, name))
         check_fit(self.lake, folder)
         return folder
 
@@ -56,7 +57,7 @@ class Recipes(FeatureRecipes):
         folder = self.fit_name(fit, name)
         if folder not in self._fits:
             version = self.wanted_fit(fit, name)
-            if not self.lake.exists(f"fits/{folder}/{version}/fit.json"):
+            if not self.lake.exists(keys.fit_note(keys.fit_folder(folder, version))):
                 raise NotFittedError(folder)
             self._fits[folder] = version
         return self._fits[folder]
@@ -78,7 +79,9 @@ class Recipes(FeatureRecipes):
             and self.config.diversity.refit != "always"
             and frozen.get("recipe_fingerprint") == fingerprint(recipe)
             # What was lost can only be fitted to today's corpus, under today's name.
-            and self.lake.exists(f"fits/{self.fit_name(fit, name)}/{frozen['version']}/fit.json")
+            and self.lake.exists(
+                keys.fit_note(keys.fit_folder(self.fit_name(fit, name), frozen["version"]))
+            )
         )
         if is_candidate and self._is_kept(fit, name, frozen):
             return str(frozen["version"])
@@ -117,7 +120,7 @@ class Recipes(FeatureRecipes):
         if not current or current.get("space") != self.fit_space(fit):
             return None
         version = str(current["version"])
-        folder = f"fits/{self.fit_name(fit)}/{version}"
+        folder = keys.fit_folder(self.fit_name(fit), version)
         return version if self.lake.exists(f"{folder}/{stages.IDS_FILE}") else None
 
     def fit_space(self, fit: FitStage) -> str:
@@ -139,7 +142,7 @@ class Recipes(FeatureRecipes):
 
     def current_fit(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return the manifest of the fit in use: version, recipe, the sample it was fitted on."""
-        stated = self.lake.read_json(f"fits/{self.fit_name(fit, name)}/current.json")
+        stated = self.lake.read_json(keys.current_fit(self.fit_name(fit, name)))
         if stated is None and fit.is_frozen:
             stated = lost_fit(self, fit, name)
         return dict(stated or {})
@@ -157,11 +160,11 @@ class Recipes(FeatureRecipes):
         the draw's code changed what it notes of the same draws.
         """
         inputs = self.fit_inputs(stages.MIXTURE)
-        current = (self.lake.read_json(f"mixtures/{name}/current.json") or {}).get("version")
+        current = (self.lake.read_json(keys.current_version(name)) or {}).get("version")
         for older in stages.OLDER_DRAWS:
             recipe = {"stage": stages.MIXTURE.name, "stage_version": older, **parts}
             version = fingerprint({"recipe": recipe, "inputs": inputs})
-            key = f"mixtures/{name}/{version}/manifest.json"
+            key = keys.manifest(name, version)
             if version == current or self.lake.exists(key):
                 return older
         return stages.MIXTURE.version

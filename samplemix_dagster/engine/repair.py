@@ -19,6 +19,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.version_files import export_key
 from samplemix_dagster.errors import SampleMixError, UnreachableLakeError
+from samplemix_dagster.storage import keys
 
 __all__ = ["MOST_REPAIRS", "check_lake", "repair", "retry_deferred"]
 
@@ -33,7 +34,7 @@ def repair(project: Project) -> list[str]:
         return []
     every = list(dict.fromkeys(lake.damaged))
     damaged = [key for key in every if not _mended_copy(project, key, sentences)]
-    of_versions = [key for key in damaged if _folder(key) and key.startswith("mixtures/")]
+    of_versions = [key for key in damaged if _folder(key) and key.startswith(f"{keys.MIXTURES}/")]
     for key in damaged:
         if key not in of_versions:
             _remove(project, key)
@@ -67,7 +68,7 @@ def _remove(project: Project, key: str) -> None:
         lake.remove_folder(folder)
         return
     lake.remove(key)
-    if key.startswith("documents/"):
+    if key.startswith(keys.TABLES_OF_SHARDS[0]):
         # Documents and rejected rows are one reading of a shard.
         head = key.removesuffix(".parquet").removesuffix(".rejected")
         lake.remove(f"{head}.parquet")
@@ -89,7 +90,7 @@ def _sentence(key: str, wanted: "_Wanted") -> str:
 
 def _old_exports(damaged: list[str], wanted: "_Wanted") -> list[str]:
     """Return the folders of exports that were damaged and that no run would write."""
-    folders = {_folder(key) for key in damaged if key.startswith("exports/")}
+    folders = {_folder(key) for key in damaged if key.startswith(f"{keys.EXPORTS}/")}
     return sorted(folders - {""} - wanted.keys)
 
 
@@ -137,7 +138,7 @@ class _Wanted:
             self.keys.add(export_key(self.project, step.name, version))
         elif step.fit is not None:
             version = self.recipes.wanted_fit(step.fit, step.name)
-            self.keys.add(f"fits/{self.recipes.fit_name(step.fit, step.name)}/{version}")
+            self.keys.add(keys.fit_folder(self.recipes.fit_name(step.fit, step.name), version))
 
     def end(self, key: str, folder: str) -> str:
         """Say what becomes of what was removed."""

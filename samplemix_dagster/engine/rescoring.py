@@ -22,6 +22,7 @@ from samplemix_dagster.engine.shard_rows import is_read_otherwise, rules_as_read
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.engine.tasks import CountTokens, Embed, Losses, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.hive import named_digest
 from samplemix_dagster.storage.manifest import ledger_file
 from samplemix_dagster.storage.overlay import OverlayLake
@@ -113,7 +114,7 @@ Place = tuple[str, str, int]
 
 def _sample(lake: OverlayLake, manifest: Mapping[str, Any], count: int) -> dict[Place, str]:
     """Return the documents with the smallest hashes, by where they stand."""
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     chosen: list[tuple[float, Place, str]] = []
     for shard in manifest["shards"]:
         key = f"{folder}/{ledger_file(shard['source'], shard['digest'])}"

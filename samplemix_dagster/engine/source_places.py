@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.storage.lake_keys import MARKER
+from samplemix_dagster.storage.keys import MARKER
 from samplemix_dagster.storage.s3 import SCHEME, split_url
 
 _WILD = re.compile(r"[*?\[]")

@@ -21,6 +21,7 @@ from samplemix_dagster.engine.pinned import NotComputableError, PinnedRecipes
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.storage import keys
 
 
 class StateMaker:
@@ -145,7 +146,7 @@ class StateMaker:
     def _fit(self, fit: FitStage, name: str = "") -> None:
         recipes = self.recipes
         folder = recipes.fit_key(fit, name)
-        if self.lake.exists(f"{folder}/fit.json"):
+        if self.lake.exists(keys.fit_note(folder)):
             return
         if recipes.fit(fit, name) in self._versions_known(recipes.fit_name(fit, name)):
             raise NotComputableError(f"{folder} is gone from the lake")

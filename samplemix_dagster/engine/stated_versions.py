@@ -5,6 +5,7 @@ from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.maps import data_version
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.version_files import export_key
+from samplemix_dagster.storage import keys
 
 
 def stated_version(recipes: Recipes, step: Step, partition: str) -> str | None:
@@ -22,7 +23,7 @@ def stated_version(recipes: Recipes, step: Step, partition: str) -> str | None:
         folder = "mixtures" if is_mixture else "fits"
         name = step.name if is_mixture else recipes.fit_name(step.fit, step.name)
         return _noted(recipes, f"{folder}/{name}/current.json", "version")
-    version = _noted(recipes, f"mixtures/{step.name}/current.json", "version")
+    version = _noted(recipes, keys.current_version(step.name), "version")
     if version is None:
         return None
     return _noted(

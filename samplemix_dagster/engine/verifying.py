@@ -24,6 +24,7 @@ from samplemix_dagster.engine.shard_places import digested_shards
 from samplemix_dagster.engine.state_maker import StateMaker
 from samplemix_dagster.engine.version_files import ledger_problems
 from samplemix_dagster.errors import LakeError, SampleMixError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.overlay import OverlayLake
 
 _SHOWN = 5
@@ -134,7 +135,7 @@ def _stored_ledger(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
 
 def _accounting(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
     """Documents = drawn + not drawn + excluded, and the totals are the report's."""
-    folder, report = f"mixtures/{manifest['name']}/{manifest['version']}", manifest["report"]
+    folder, report = keys.version_folder(manifest["name"], manifest["version"]), manifest["report"]
     rows = drawn = not_drawn = duplicates = tokens = draws = 0
     for key in manifest["ledger"]:
         try:
@@ -237,7 +238,7 @@ def _read(lake: OverlayLake, key: str) -> Any:
 def _compare_ledger(
     recipes: PinnedRecipes, lake: OverlayLake, manifest: Mapping[str, Any]
 ) -> list[Finding]:
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     drawn = draw_ledger(Draw(recipes, "pinned"), lake.top, manifest["version"])
     problems, same_bytes = [], 0
     if sorted(drawn.digests) != sorted(manifest["ledger"]):

@@ -6,10 +6,9 @@ The ledger is known by the digests in the version's manifest, exported files by 
 from collections.abc import Mapping
 from typing import Any
 
-from samplemix_dagster.engine.mixture_manifest import MANIFEST_COPY
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import DamagedError, LakeError
-from samplemix_dagster.storage import shapes
+from samplemix_dagster.storage import keys, shapes
 from samplemix_dagster.storage.lake import Lake
 
 
@@ -18,10 +17,10 @@ def mend_manifest(lake: Lake, folder: str) -> None:
 
     A copy that an older version never wrote is written, too.
     """
-    keys = [f"{folder}/manifest.json", f"{folder}/{MANIFEST_COPY}"]
-    good = [key for key in keys if intact_manifest(lake, key)]
+    both = [keys.manifest_in(folder), keys.manifest_copy_in(folder)]
+    good = [key for key in both if intact_manifest(lake, key)]
     if len(good) == 1:
-        [bad] = set(keys) - set(good)
+        [bad] = set(both) - set(good)
         lake.write_bytes(bad, lake.path(good[0]).read_bytes(), replace=True)
 
 
@@ -35,7 +34,7 @@ def intact_manifest(lake: Lake, key: str) -> dict[str, Any]:
 
 def ledger_problems(lake: Lake, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return what is wrong with ledger files of a version, by key; every byte is read."""
-    folder = f"mixtures/{manifest['name']}/{manifest['version']}"
+    folder = keys.version_folder(manifest["name"], manifest["version"])
     problems = {}
     for file, digest in manifest["ledger"].items():
         key = f"{folder}/{file}"

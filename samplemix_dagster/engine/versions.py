@@ -9,6 +9,7 @@ from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.engine.pinned import state_of
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.views import mixture_versions
 
 _SHOWN = (
@@ -52,9 +53,9 @@ def resolve_version(project: Project, words: str) -> tuple[str, str]:
         ConfigError: There is no such version, or several begin so.
     """
     name, _, prefix = words.partition("@")
-    there = project.lake.names("mixtures")
+    there = project.lake.names(keys.MIXTURES)
     if not prefix and name in there:
-        current = project.lake.read_json(f"mixtures/{name}/current.json")
+        current = project.lake.read_json(keys.current_version(name))
         if current is not None:
             return name, str(current["version"])
     if not prefix and name in project.config.mixtures:
@@ -86,7 +87,7 @@ def load_manifest(project: Project, name: str, version: str) -> dict[str, Any]:
     Raises:
         LakeError: There is none, or it is damaged.
     """
-    key = f"mixtures/{name}/{version}/manifest.json"
+    key = keys.manifest(name, version)
     manifest = project.lake.read_json(key)
     if manifest is None:
         raise LakeError(f"the lake has no {key}; `samplemix run` makes the current version again.")
@@ -95,7 +96,7 @@ def load_manifest(project: Project, name: str, version: str) -> dict[str, Any]:
 
 def current_manifest(project: Project, name: str) -> dict[str, Any] | None:
     """Return the manifest of a mixture's current version; None when it was never made."""
-    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    current = project.lake.read_json(keys.current_version(name))
     return None if current is None else load_manifest(project, name, current["version"])
 
 

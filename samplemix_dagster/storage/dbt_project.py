@@ -25,18 +25,19 @@ import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.home import make_folder
+from samplemix_dagster.storage.keys import BUILDING
 from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.lake_keys import BUILDING
 from samplemix_dagster.storage.view_tables import check_tables
 from samplemix_dagster.storage.views import view_statements
 from samplemix_dagster.storage.whole_files import digest_file, remove_folder
 
 _PACKAGE = Path(__file__).parent.parent
 _ENTRY = "from dbt.cli.main import cli; cli()"
-_BUILDING = f"reports/{BUILDING}"
+_BUILDING = f"{keys.REPORTS}/{BUILDING}"
 _VIEWS = f"{_BUILDING}/views.json"
-_STATE = "reports/current.json"
+_STATE = keys.CURRENT_REPORTS
 _MANIFEST = "manifest.json"
 _PARTIAL_PARSE = "partial_parse.msgpack"
 _TAIL_LINES = 20
@@ -162,17 +163,19 @@ def report_inputs(lake: Lake) -> dict[str, str]:
     """
     inputs = {"dbt models": dbt_digest(), "shards": fingerprint(_places(lake))}
     for stage in ("documents", "scores"):
-        files = sorted(lake.names(f"state/{stage}"))
-        folders = [lake.read_json(f"state/{stage}/{file}", {}).get("folder") for file in files]
+        files = sorted(lake.names(keys.notes_folder(stage)))
+        folders = [
+            lake.read_json(f"{keys.notes_folder(stage)}/{file}", {}).get("folder") for file in files
+        ]
         inputs[stage] = fingerprint([files, folders])
     for label, fit in (
         ("duplicates", "corpus"),
         ("cluster names", "cluster_fit"),
         ("topic names", "topic_fit"),
     ):
-        inputs[label] = str(lake.read_json(f"fits/{fit}/current.json", {}).get("version"))
-    for name in sorted(lake.names("mixtures")):
-        current = lake.read_json(f"mixtures/{name}/current.json", {})
+        inputs[label] = str(lake.read_json(keys.current_fit(fit), {}).get("version"))
+    for name in sorted(lake.names(keys.MIXTURES)):
+        current = lake.read_json(keys.current_version(name), {})
         inputs[f"mixture {name}"] = str(current.get("version"))
     return inputs
 
@@ -213,13 +216,13 @@ def first_report_rows(lake: Lake, model: str, limit: int) -> list[dict[str, Any]
 
 
 def _key(model: str) -> str:
-    return f"reports/{model}.parquet"
+    return keys.report(model)
 
 
 def _places(lake: Lake) -> list[Any]:
     found: list[Any] = []
-    for folder in sorted(lake.names("shards")):
-        manifest = lake.read_json(f"shards/{folder}/current.json", {"shards": [], "skipped": []})
+    for folder in sorted(lake.names(keys.SHARDS)):
+        manifest = lake.read_json(keys.shards_in(folder), {"shards": [], "skipped": []})
         shards = sorted([shard["digest"], shard["path"]] for shard in manifest["shards"])
         found.append([folder, shards, manifest["skipped"]])
     return found
@@ -354,9 +357,9 @@ def _publish(lake: Lake, models: list[str], inputs: dict[str, str]) -> None:
         if state:
             lake.replace_json(_STATE, {**state, "files": digests})
         return
-    for name in lake.names("reports"):
+    for name in lake.names(keys.REPORTS):
         if name.endswith(".parquet") and name.removesuffix(".parquet") not in known:
-            lake.remove(f"reports/{name}")
+            lake.remove(f"{keys.REPORTS}/{name}")
     files = {model: digests[model] for model in known}
     value = {"version": fingerprint(inputs), "inputs": inputs, "files": files}
     lake.replace_json(_STATE, value)

@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.errors import DamagedError, LakeError
-from samplemix_dagster.storage import shapes, table_files
+from samplemix_dagster.storage import keys, shapes, table_files
 from samplemix_dagster.storage.home import make_folder
-from samplemix_dagster.storage.lake_keys import is_folder_of_ours
+from samplemix_dagster.storage.keys import is_folder_of_ours
 from samplemix_dagster.storage.whole_files import (
     digest_file,
     filled,
@@ -207,7 +207,7 @@ class Lake:
         """Note that a file is damaged and return the error that says so."""
         self.damaged.append(key)
         way_out = "`samplemix run` makes it again"
-        if key.startswith("mixtures/"):
+        if key.startswith(f"{keys.MIXTURES}/"):
             way_out = "`samplemix run --check-lake` makes it again, or says what is lost"
         return DamagedError(f"{self.place(key)} is damaged ({error}); {way_out}.", key)
 

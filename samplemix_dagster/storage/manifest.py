@@ -13,6 +13,7 @@ from typing import Any
 
 from samplemix_dagster.config import Source
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.hive import Values, named_digest, values_of
 from samplemix_dagster.storage.lake import Lake
@@ -119,7 +120,7 @@ def source_of(partition: str) -> str:
 
 def manifest_key(partition: str) -> str:
     """Return where a partition's manifest lies in the lake."""
-    return f"shards/{partition.replace(':', '-part-')}/current.json"
+    return keys.shards_in(partition.replace(":", "-part-"))
 
 
 def ledger_file(source: str, digest: str) -> str:
@@ -131,8 +132,8 @@ def former_manifests(lake: Lake, source: str, partitions: Collection[str]) -> li
     """Return the manifests of a source's partitions that it no longer has: ``parts`` changed."""
     current = {manifest_key(partition) for partition in partitions}
     found = []
-    for folder in sorted(lake.names("shards")):
-        key = f"shards/{folder}/current.json"
+    for folder in sorted(lake.names(keys.SHARDS)):
+        key = keys.shards_in(folder)
         if folder.split("-part-")[0] == source and key not in current and lake.exists(key):
             found.append(key)
     return found

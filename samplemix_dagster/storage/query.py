@@ -17,8 +17,8 @@ from typing import Any
 
 from samplemix_dagster.config_around import Query
 from samplemix_dagster.errors import ConfigError, LakeError, SampleMixError
+from samplemix_dagster.storage.keys import is_ours
 from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.lake_keys import is_ours
 from samplemix_dagster.storage.view_tables import check_tables
 from samplemix_dagster.storage.views import (
     REJECTED_ENDING,

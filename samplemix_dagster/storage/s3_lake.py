@@ -24,7 +24,7 @@ from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3_errors import LAKE
 from samplemix_dagster.storage.whole_files import digest_file, filled, remove_folder, written_aside
 
-_REPLACED = ("shards/", "state/", "reports/", "models/", "exports/")
+_REPLACED = tuple(f"{head}/" for head in ("shards", "state", "reports", "models", "exports"))
 _WHOLE = ".whole"
 _FETCHES_AT_ONCE = 8
 

@@ -5,6 +5,7 @@ Who builds on the views looks first; who only asks looks when DuckDB says that a
 
 from collections.abc import Iterator
 
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import Manifest, ledger_file, source_of
 from samplemix_dagster.storage.views import current_lists, mixture_versions
@@ -20,27 +21,27 @@ def check_tables(lake: Lake, *, with_reports: bool = False) -> None:
     for key in _tables(lake):
         lake.read_table(key)
     if with_reports:
-        for name in sorted(lake.names("reports")):
+        for name in sorted(lake.names(keys.REPORTS)):
             if name.endswith(".parquet"):
-                lake.read_table(f"reports/{name}")
+                lake.read_table(f"{keys.REPORTS}/{name}")
 
 
 def _tables(lake: Lake) -> Iterator[str]:
     for manifest in current_lists(lake):
         yield from _of_shards(lake, manifest)
-    corpus = lake.read_json("fits/corpus/current.json")
+    corpus = lake.read_json(keys.current_fit("corpus"))
     if corpus is not None:
-        yield f"fits/corpus/{corpus['version']}/duplicates.parquet"
+        yield keys.duplicates(corpus["version"])
     for entry in mixture_versions(lake):
         for shard in entry["shards"] if entry["is_current"] else ():
-            folder = f"mixtures/{entry['name']}/{entry['version']}"
+            folder = keys.version_folder(entry["name"], entry["version"])
             yield f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
 
 
 def _of_shards(lake: Lake, manifest: Manifest) -> Iterator[str]:
     source = source_of(manifest.partition)
     for stage in ("documents", "scores"):
-        state = lake.read_json(f"state/{stage}/{source}.json")
+        state = lake.read_json(keys.done_note(stage, source))
         there = set() if state is None else lake.names(state["folder"])
         for shard in manifest.shards:
             for end in (".parquet", ".rejected.parquet"):

@@ -9,6 +9,7 @@ asked about even while the configuration has moved on.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.lake import Lake
 from samplemix_dagster.storage.manifest import Manifest, ledger_file, source_of
 
@@ -105,10 +106,10 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
 
 def report_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     """Return the statements that offer each report model as a view."""
-    names = sorted(name for name in lake.names("reports") if name.endswith(".parquet"))
+    names = sorted(name for name in lake.names(keys.REPORTS) if name.endswith(".parquet"))
     return [
         f"create or replace view {_identifier(name.removesuffix('.parquet'))} as "
-        f"select * from {reader([str(lake.path(f'reports/{name}'))], False)}"
+        f"select * from {reader([str(lake.path(f'{keys.REPORTS}/{name}'))], False)}"
         for name in names
     ]
 
@@ -172,11 +173,11 @@ left join shards as p on l.source = p.source and l.digest = p.digest
 
 def current_lists(lake: Lake) -> list[Manifest]:
     """Return the manifests of the sources that the corpus has; of all before it is complete."""
-    corpus = lake.read_json("fits/corpus/current.json")
+    corpus = lake.read_json(keys.current_fit("corpus"))
     sources = (corpus or {}).get("recipe", {}).get("documents")
     found = []
-    for folder in sorted(lake.names("shards")):
-        value = lake.read_json(f"shards/{folder}/current.json")
+    for folder in sorted(lake.names(keys.SHARDS)):
+        value = lake.read_json(keys.shards_in(folder))
         if value is None:
             continue
         manifest = Manifest.from_json(value)
@@ -188,10 +189,10 @@ def current_lists(lake: Lake) -> list[Manifest]:
 def mixture_versions(lake: Lake) -> list[dict[str, Any]]:
     """Return every mixture version, newest last."""
     found = []
-    for name in sorted(lake.names("mixtures")):
-        current = (lake.read_json(f"mixtures/{name}/current.json") or {}).get("version")
-        for version in sorted(lake.names(f"mixtures/{name}") - {"current.json"}):
-            manifest = lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    for name in sorted(lake.names(keys.MIXTURES)):
+        current = (lake.read_json(keys.current_version(name)) or {}).get("version")
+        for version in sorted(lake.names(keys.versions_folder(name)) - {"current.json"}):
+            manifest = lake.read_json(keys.manifest(name, version))
             if manifest is None:
                 continue
             found.append(
@@ -209,10 +210,10 @@ def mixture_versions(lake: Lake) -> list[dict[str, Any]]:
 
 
 def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
-    current = lake.read_json(f"fits/{fit}/current.json")
+    current = lake.read_json(keys.current_fit(fit))
     if current is None:
         return []
-    names = lake.read_json(f"fits/{fit}/{current['version']}/names.json", {})
+    names = lake.read_json(f"{keys.fit_folder(fit, current['version'])}/names.json", {})
     return sorted((int(identity), name) for identity, name in names.items())
 
 
@@ -225,16 +226,16 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, read
         by_source.setdefault(source, []).append(digest)
     parts = []
     for source, digests in sorted(by_source.items()):
-        state = lake.read_json(f"state/{stage}/{source}.json")
+        state = lake.read_json(keys.done_note(stage, source))
         if state is None:
             continue
         there = lake.names(state["folder"])
-        keys = [
+        tables_of = [
             f"{state['folder']}/{digest}{ending}"
             for digest in sorted(set(digests))
             if f"{digest}{ending}" in there
         ]
-        files = [str(path) for path in lake.paths(keys)]
+        files = [str(path) for path in lake.paths(tables_of)]
         if files:
             # The name up to its first dot is the shard's digest.
             parts.append(
@@ -255,10 +256,10 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, read
 
 
 def _duplicates(lake: Lake, reader: Reader) -> str:
-    current = lake.read_json("fits/corpus/current.json")
+    current = lake.read_json(keys.current_fit("corpus"))
     if current is None:
         return _union([], _DUPLICATE_COLUMNS)
-    path = lake.path(f"fits/corpus/{current['version']}/duplicates.parquet")
+    path = lake.path(keys.duplicates(current["version"]))
     return f"select * from {reader([str(path)], False)}"
 
 
@@ -266,13 +267,13 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]], reader: Reader) -> s
     """Select the ledgers of versions, each row with its source, shard digest and former path."""
     parts = []
     for entry in current:
-        folder = f"mixtures/{entry['name']}/{entry['version']}"
+        folder = keys.version_folder(entry["name"], entry["version"])
         by_source: dict[str, list[dict[str, Any]]] = {}
         for shard in entry["shards"]:
             by_source.setdefault(shard["source"], []).append(shard)
         for source, shards in sorted(by_source.items()):
-            keys = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
-            paths = lake.paths(keys)
+            tables_of = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
+            paths = lake.paths(tables_of)
             files = reader([str(path) for path in paths], True)
             rows = [
                 (path.name, shard["digest"], shard["path"])

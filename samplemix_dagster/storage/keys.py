@@ -105,3 +105,129 @@ def is_in_the_way_below(head: str, name: str, *, is_folder: bool | None) -> bool
     if head in _SECOND:
         return is_folder is False or _SECOND[head].fullmatch(name) is None
     return is_folder is True or not is_ours(f"{head}/{name}")
+
+
+# -- where things lie --------------------------------------------------------------------------
+#
+# Every key of the lake is spelled here, and nowhere else.
+
+MIXTURES, FITS, SHARDS, STATE, REPORTS, EXPORTS = (
+    "mixtures",
+    "fits",
+    "shards",
+    "state",
+    "reports",
+    "exports",
+)
+CURRENT_REPORTS = f"{REPORTS}/current.json"
+MODEL_DIGESTS = "models/digests.json"
+TABLES_OF_SHARDS = ("documents/", "features/")
+"""How the keys of tables of one shard begin; documents first."""
+MANIFEST = "manifest.json"
+MANIFEST_COPY = "manifest.copy.json"
+"""A version's manifest once more: nothing else can say what it was made from."""
+
+
+def documents_folder(recipe: str) -> str:
+    """Return the folder of documents that were read by a recipe."""
+    return f"documents/{recipe}"
+
+
+def features_folder(stage: str, recipe: str) -> str:
+    """Return the folder of a stage's tables by a recipe."""
+    return f"features/{stage}/{recipe}"
+
+
+def fits_folder(fit: str) -> str:
+    """Return the folder of all versions of a fit."""
+    return f"{FITS}/{fit}"
+
+
+def fit_folder(fit: str, version: str) -> str:
+    """Return the folder of a fit's version."""
+    return f"{FITS}/{fit}/{version}"
+
+
+def fit_note(folder: str) -> str:
+    """Return what says, in a fit's folder, what it was made from; it is written last."""
+    return f"{folder}/fit.json"
+
+
+def current_fit(fit: str) -> str:
+    """Return the note of the version of a fit that is in use."""
+    return f"{FITS}/{fit}/current.json"
+
+
+def versions_folder(mixture: str) -> str:
+    """Return the folder of all versions of a mixture."""
+    return f"{MIXTURES}/{mixture}"
+
+
+def version_folder(mixture: str, version: str) -> str:
+    """Return the folder of a mixture's version."""
+    return f"{MIXTURES}/{mixture}/{version}"
+
+
+def manifest(mixture: str, version: str) -> str:
+    """Return the manifest of a mixture's version."""
+    return manifest_in(version_folder(mixture, version))
+
+
+def manifest_in(folder: str) -> str:
+    """Return the manifest in the folder of a version or of an export; it is written last."""
+    return f"{folder}/{MANIFEST}"
+
+
+def manifest_copy_in(folder: str) -> str:
+    """Return the copy of the manifest in the folder of a version."""
+    return f"{folder}/{MANIFEST_COPY}"
+
+
+def current_version(mixture: str) -> str:
+    """Return the note of a mixture's published version."""
+    return f"{MIXTURES}/{mixture}/current.json"
+
+
+def exports_folder(mixture: str) -> str:
+    """Return the folder of all exports of a mixture."""
+    return f"{EXPORTS}/{mixture}"
+
+
+def exports_of(mixture: str, version: str) -> str:
+    """Return the folder of the exports of a mixture's version."""
+    return f"{EXPORTS}/{mixture}/{version}"
+
+
+def duplicates(version: str) -> str:
+    """Return the table of duplicates of a version of the corpus."""
+    return f"{fit_folder('corpus', version)}/duplicates.parquet"
+
+
+def shards_in(folder: str) -> str:
+    """Return the list of shards of a partition, by the partition's folder."""
+    return f"{SHARDS}/{folder}/current.json"
+
+
+def notes_folder(stage: str) -> str:
+    """Return the folder of what a stage noted when it was last completed."""
+    return f"{STATE}/{stage}"
+
+
+def done_note(stage: str, source: str) -> str:
+    """Return what a stage noted of a source when it was last completed."""
+    return f"{STATE}/{stage}/{source}.json"
+
+
+def refused_note(mixture: str) -> str:
+    """Return why a mixture's version was not published."""
+    return f"{STATE}/refused-mixtures/{mixture}.json"
+
+
+def report(model: str) -> str:
+    """Return the table that a dbt model made."""
+    return f"{REPORTS}/{model}.parquet"
+
+
+def machine(mark: str) -> str:
+    """Return what was found out about a machine."""
+    return f"machines/{mark}.json"
