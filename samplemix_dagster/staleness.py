@@ -9,11 +9,13 @@ differ, one event in Dagster's log makes them agree:
   found, with the version that it has;
 - current by the plan, unsynced by Dagster: the asset's last materialisation is noted again, with
   the versions that its dependencies have now. That is so after a dial was turned and turned back,
-  and for a fit that is kept although its corpus has grown.
+  and for a fit that is kept although its corpus has grown;
+- a mixture that is current by both, and was noted before the last night: noted again, since Dagster
+  would call it overdue (``freshness.py``).
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +41,12 @@ from samplemix_dagster.engine.flow import Step, build_steps
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
+from samplemix_dagster.engine.standing import standing
 from samplemix_dagster.engine.stated_versions import stated_version
 from samplemix_dagster.errors import InputError, SampleMixError
+from samplemix_dagster.freshness import longest_wait
 from samplemix_dagster.names import PLAIN, Names
+from samplemix_dagster.reaping import reap_dead_runs
 from samplemix_dagster.resources import ProjectResource
 
 LOOK_SENSOR = "observe_inputs"
@@ -49,6 +54,8 @@ _LEAST_SECONDS, _MOST_SECONDS = 30, 600
 _MOST_NAMED = 4
 _RUNS_LOOKED_AT = 20
 _CURSOR_CHARACTERS = 2000
+_JUST_NOTED_SECONDS = 60
+_AS_IT_WAS = "what it was made from is as it was"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +91,8 @@ def look_and_note(
     instance: dg.DagsterInstance,
     repository: dg.RepositoryDefinition,
     names: Names = PLAIN,
+    *,
+    is_night: bool = False,
 ) -> Seen:
     """Compare the plan with what Dagster says, and make Dagster say what the plan says.
 
@@ -92,6 +101,8 @@ def look_and_note(
         instance: The instance whose log is read and written.
         repository: The definitions that the instance's pages show.
         names: What the project's definitions are called there.
+        is_night: Whether current mixtures are noted whatever their age: the next look that is sure
+            to come is a whole night's period away.
     """
     project.refresh()
     planner = Planner(project, counts=False)
@@ -103,7 +114,12 @@ def look_and_note(
             continue
         for partition in project.partitions if step.is_partitioned else [""]:
             if partition not in plan.problems:
-                mirror.agree(step, partition, stale.get((step.asset, partition)))
+                why = stale.get((step.asset, partition))
+                mirror.agree(step, partition, why)
+                if step.group == "mixture":
+                    mirror.say_how_it_stands(step, why, {asset for asset, _ in stale})
+                    if why is None:
+                        mirror.note_seen(step, is_night=is_night)
     return Seen(
         stale={entry["asset"]: entry["why"] for entry in plan.by_asset()},
         num_assets=len(planner.steps),
@@ -144,6 +160,7 @@ def _tick(
 ) -> dg.SensorResult:
     """Look, unless nothing has moved since the last look a few minutes ago."""
     assert context.repository_def is not None  # noqa: S101  a sensor's context has one
+    reap_dead_runs(context.instance)  # others wait for what a dead run holds
     try:
         project = resource.open_anew()
         moved = _what_is_seen(project, context.instance)
@@ -247,7 +264,8 @@ class _Mirror:
         self.instance = instance
         self.graph = repository.asset_graph
         self.names = names
-        self.recipes = Recipes(project)
+        self.project, self.recipes = project, Recipes(project)
+        self.wait = longest_wait(project)
         self.partitions = set(project.partitions)
         self.num_noted = 0
         self._ask = self._resolver()
@@ -279,8 +297,36 @@ class _Mirror:
                 self._observe(step, partition, "as it was made", "")
                 self._note_again(step, partition)
             self._observe(step, partition, self._mark(step, partition, why), why)
-        if step.group == "mixture":
-            self._check(key, why)
+
+    def say_how_it_stands(self, step: Step, why: str | None, stale: Collection[str]) -> None:
+        """Let the check ``is_current`` say what the plan says, once for each change."""
+        words = standing(self.project, step.name, why, stale) or None
+        check = dg.AssetCheckKey(self.names.key(step.asset), IS_CURRENT_CHECK)
+        said = self._said(check)
+        if said is not None and (said.passed, said.description) == (why is None, words):
+            return
+        if said is None and words is None:
+            return
+        self.num_noted += 1
+        self.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=check.asset_key,
+                check_name=IS_CURRENT_CHECK,
+                passed=why is None,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=words,
+                metadata={},
+            )
+        )
+
+    def note_seen(self, step: Step, *, is_night: bool) -> None:
+        """Note that a mixture was found current, before Dagster calls it overdue."""
+        last = self._last(step, "")
+        if self.wait is None or last is None:
+            return
+        age = time.time() - last.timestamp
+        if age >= (_JUST_NOTED_SECONDS if is_night else self.wait.total_seconds()):
+            self._note_again(step, "", "it was looked at and found current")
 
     def _last(self, step: Step, partition: str) -> Any:
         """Return the event of an asset's last materialisation."""
@@ -303,10 +349,10 @@ class _Mirror:
         self.num_noted += 1
         _observe(self.instance, step, partition, version, why, self.names)
 
-    def _note_again(self, step: Step, partition: str) -> None:
+    def _note_again(self, step: Step, partition: str, why: str = _AS_IT_WAS) -> None:
         """Note that what was made stands, beside the versions that its dependencies have now."""
         last = self._last(step, partition).event_log_entry.asset_materialization
-        words = {"noted_again": "what it was made from is as it was"}
+        words = {"noted_again": why}
         self._note(step, partition, last.tags[DATA_VERSION_TAG], {**last.metadata, **words})
         self._check_again(self.names.key(step.asset))
 
@@ -365,24 +411,3 @@ class _Mirror:
         records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
         event = records[check].event if check in records else None
         return event.dagster_event.asset_check_evaluation_data if event else None
-
-    def _check(self, key: dg.AssetKey, why: str | None) -> None:
-        """Let the check ``is_current`` say what the plan says, once for each change."""
-        check = dg.AssetCheckKey(key, IS_CURRENT_CHECK)
-        words = None if why is None else f"it is to be made again: {why}"
-        said = self._said(check)
-        if said is not None and (said.passed, said.description) == (why is None, words):
-            return
-        if said is None and why is None:
-            return
-        self.num_noted += 1
-        self.instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=IS_CURRENT_CHECK,
-                passed=why is None,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=words,
-                metadata={},
-            )
-        )

@@ -1,0 +1,62 @@
+"""Where a mixture stands after a night: what is published, whether it is current, what failed."""
+
+import datetime as dt
+from collections.abc import Collection
+
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.publishing import current_or_none
+from samplemix_dagster.engine.status import last_run
+
+
+def published(project: Project, name: str) -> str:
+    """Return which version of a mixture is published, and of when; empty when none is."""
+    version = current_or_none(project, name)
+    if version is None:
+        return ""
+    manifest = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json") or {}
+    made_at = str(manifest.get("made_at", ""))
+    return f"version {version[:12]}{f' of {_moment(made_at)}' if made_at else ''}"
+
+
+def what_is_current(project: Project) -> str:
+    """Return what a night says that finds nothing to do."""
+    found = [f"{name} {published(project, name)}" for name in project.config.mixtures]
+    return f"Everything is current: {', '.join(found)}."
+
+
+def standing(project: Project, name: str, why: str | None, stale: Collection[str]) -> str:
+    """Return how a mixture stands in a sentence; empty when it is current and nothing failed.
+
+    Args:
+        project: The project.
+        name: The mixture.
+        why: Why it is stale; None when it is current.
+        stale: All assets that are stale: a failure whose assets are current again is history.
+    """
+    failed = last_failure(project, stale)
+    if why is None and not failed:
+        return ""
+    there = published(project, name)
+    if why is None:
+        state = f"the published {there} is still current"
+    elif there:
+        state = f"the published {there} is stale: {why}"
+    else:
+        state = f"no version is published: {why}"
+    return "; ".join(words for words in (state, failed) if words)
+
+
+def last_failure(project: Project, stale: Collection[str]) -> str:
+    """Return when the last run failed and at what; empty when it went well or is mended."""
+    last = last_run(project)
+    is_mended = last.assets and not {*last.assets} & {*stale}
+    if not last.failures or is_mended:
+        return ""
+    when = f" of {_moment(last.at)}" if last.at else ""
+    more = f" (and {len(last.failures) - 1} more)" if len(last.failures) > 1 else ""
+    return f"the last run{when} failed: {last.failures[0]}{more}"
+
+
+def _moment(text: str) -> str:
+    """Return an ISO time as a person reads it, in UTC."""
+    return f"{dt.datetime.fromisoformat(text).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
