@@ -24,7 +24,9 @@ def what_is_current(project: Project) -> str:
     return f"Everything is current: {', '.join(found)}."
 
 
-def standing(project: Project, name: str, why: str | None, stale: Collection[str]) -> str:
+def standing(
+    project: Project, name: str, why: str | None, stale: Collection[str], unknown: str = ""
+) -> str:
     """Return how a mixture stands in a sentence; empty when it is current and nothing failed.
 
     Args:
@@ -32,12 +34,16 @@ def standing(project: Project, name: str, why: str | None, stale: Collection[str
         name: The mixture.
         why: Why it is stale; None when it is current.
         stale: All assets that are stale: a failure whose assets are current again is history.
+        unknown: Why nobody can tell whether it is stale; empty where one can.
     """
     failed = last_failure(project, stale)
-    if why is None and not failed:
+    if why is None and not failed and not unknown:
         return ""
     there = published(project, name)
-    if why is None:
+    if unknown:
+        what = f"the published {there} is current" if there else "it is current"
+        state = f"whether {what} cannot be told: {unknown.rstrip('.')}"
+    elif why is None:
         state = f"the published {there} is still current"
     elif there:
         state = f"the published {there} is stale: {why}"

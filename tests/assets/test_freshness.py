@@ -12,7 +12,7 @@ from dagster._core.definitions.freshness import FreshnessState, TimeWindowFreshn
 from dagster._core.definitions.freshness_evaluator import TimeWindowFreshnessPolicyEvaluator
 from dagster._core.loader import LoadingContextForTest
 
-from samplemix_dagster import staleness
+from samplemix_dagster import mirror, staleness
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.freshness import longest_wait, mixture_freshness
 from samplemix_dagster.names import PLAIN
@@ -89,7 +89,7 @@ def test_a_night_that_finds_nothing_to_do_keeps_it_fresh_and_names_what_is_curre
     nights: Nights,
 ) -> None:
     before = nights.made()
-    nights.patch.setattr(staleness, "_JUST_NOTED_SECONDS", 0)
+    nights.patch.setattr(mirror, "_JUST_NOTED_SECONDS", 0)
     words = nights.tick()
     assert words.startswith("Everything is current: default version ")
     assert ", flat version " in words
