@@ -125,13 +125,12 @@ class Mirror:
         self, step: Step, why: str | None, stale: Collection[str], unknown: str = ""
     ) -> None:
         """Let the check ``is_current`` say what the plan says, once for each change."""
-        words = standing(self.project, step.name, why, stale, unknown) or None
+        told = standing(self.project, step.name, why, stale, unknown)
+        words = told.replace("*", r"\*") or None  # the page takes it for Markdown
         passed = why is None and not unknown
         check = dg.AssetCheckKey(self.names.key(step.asset), IS_CURRENT_CHECK)
         said = self._said(check)
         if said is not None and (said.passed, said.description) == (passed, words):
-            return
-        if said is None and words is None:
             return
         self.num_noted += 1
         self.instance.report_runless_asset_event(

@@ -36,29 +36,35 @@ def standing(
         stale: All assets that are stale: a failure whose assets are current again is history.
         unknown: Why nobody can tell whether it is stale; empty where one can.
     """
-    failed = last_failure(project, stale)
+    failed = last_failure(project, stale, unknown)
     if why is None and not failed and not unknown:
         return ""
     there = published(project, name)
     if unknown:
-        what = f"the published {there} is current" if there else "it is current"
-        state = f"whether {what} cannot be told: {unknown.rstrip('.')}"
-    elif why is None:
-        state = f"the published {there} is still current"
-    elif there:
-        state = f"the published {there} is stale: {why}"
+        state = f"stays; nobody can tell whether it is current: {unknown.rstrip('.')}"
     else:
-        state = f"no version is published: {why}"
-    return "; ".join(words for words in (state, failed) if words)
+        state = "is still current" if why is None else f"is stale: {why}"
+    first = (
+        f"The published {there} {state}" if there else f"No version is published: {why or unknown}"
+    )
+    return "; ".join(words for words in (first, failed) if words)
 
 
-def last_failure(project: Project, stale: Collection[str]) -> str:
-    """Return when the last run failed and at what; empty when it went well or is mended."""
+def last_failure(project: Project, stale: Collection[str], said: str = "") -> str:
+    """Return when the last run failed and at what; empty when it went well or is mended.
+
+    Args:
+        project: The project.
+        stale: The assets that are stale now.
+        said: What the reader has been told already.
+    """
     last = last_run(project)
     is_mended = last.assets and not {*last.assets} & {*stale}
     if not last.failures or is_mended:
         return ""
     when = f" of {_moment(last.at)}" if last.at else ""
+    if all(failure.rstrip(".") in said for failure in last.failures):
+        return f"the last run{when} failed for that"
     more = f" (and {len(last.failures) - 1} more)" if len(last.failures) > 1 else ""
     return f"the last run{when} failed: {last.failures[0]}{more}"
 

@@ -176,7 +176,7 @@ def test_the_check_of_a_mixture_says_why_it_is_no_longer_current(watched: Watche
     said = event.dagster_event.asset_check_evaluation_data
     assert not said.passed
     made = version(watched.root)[:12]
-    words = rf"the published version {made} of \d{{4}}-.* UTC is stale: mixture changed"
+    words = rf"The published version {made} of \d{{4}}-.* UTC is stale: mixture changed"
     assert re.fullmatch(words, said.description)
 
 
