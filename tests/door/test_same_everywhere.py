@@ -160,8 +160,7 @@ def test_a_team_with_processes_for_steps_makes_what_the_command_line_makes(
 def phases(root: Path) -> Iterator[tuple[dict[str, str], list[str]]]:
     """What a person would materialize, in order: the assets of a phase, a partition at a time."""
     project = open_project(root)
-    steps = [step for step in Planner(project).steps if step.group != "reference"]
-    for _, found in groupby(steps, key=lambda step: step.phase):
+    for _, found in groupby(Planner(project).steps, key=lambda step: step.phase):
         group = list(found)
         cut = [step.asset for step in group if step.is_partitioned]
         for partition in project.partitions if cut else []:
