@@ -37,6 +37,8 @@ from samplemix_dagster.schedules import build_schedules
 from samplemix_dagster.sensors import build_sensors
 from samplemix_dagster.staleness import build_look, observe
 
+DEVICE_POOL = "samplemix_device"
+
 
 def build_defs(
     project: Project | None = None,
@@ -46,6 +48,7 @@ def build_defs(
     group_prefix: str | None = None,
     with_report: bool = True,
     executor: dg.ExecutorDefinition | None = None,
+    pool: str | None = DEVICE_POOL,
 ) -> dg.Definitions:
     """Return the definitions of a project, to be served alone or merged with others.
 
@@ -58,6 +61,9 @@ def build_defs(
         with_report: Whether the dbt models are part of it.
         executor: How runs that the project's own jobs do not start are executed; that of the
             definitions around it when absent. Its own jobs run in one process.
+        pool: The concurrency pool of what runs a model: scoring, embedding, training a reference.
+            It has no prefix, since projects share the device. Its limit is the instance's; without
+            one nothing waits. None puts them into no pool.
 
     Raises:
         ConfigError: The configuration has an error, or a prefix cannot stand before a name.
@@ -66,7 +72,7 @@ def build_defs(
     if project is None:
         project = open_project(Path(config) if config else config_path())
     adopt_project(project)
-    assets = with_automation(_assets(project, names, with_report=with_report))
+    assets = with_automation(_assets(project, names, with_report=with_report, pool=pool))
     keys = [key for asset in assets for key in asset.keys]
     jobs = build_jobs(with_report=with_report, names=names)
     return dg.Definitions(
@@ -79,10 +85,12 @@ def build_defs(
     )
 
 
-def _assets(project: Project, names: Names, *, with_report: bool) -> list[dg.AssetsDefinition]:
+def _assets(
+    project: Project, names: Names, *, with_report: bool, pool: str | None
+) -> list[dg.AssetsDefinition]:
     steps = build_steps(project)
     looks = _looks(project, names)
-    assets = [step_asset(project, step, looks[step.asset], names) for step in steps]
+    assets = [step_asset(project, step, looks[step.asset], names, pool) for step in steps]
     if with_report:
         from samplemix_dagster.assets.report import build_report_assets
 

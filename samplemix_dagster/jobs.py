@@ -253,6 +253,9 @@ def take_part(
     except BaseException as error:
         _at_work.pop(context.run_id, None)
         run.error = None if isinstance(error, dg.Failure) else error
+        if isinstance(error, SampleMixError) and takes_only_settled(context.run.tags):
+            note_failures(project, [str(error)], ())  # nobody was there to read it
+            run.flow.look()
         if run.where == COMMAND and isinstance(error, (KeyboardInterrupt, Interrupted)):
             context.instance.report_run_canceling(context.run)  # else it would look like a failure
         if isinstance(error, SampleMixError):
@@ -328,10 +331,12 @@ def _end(context: dg.OpExecutionContext, run: JobRun) -> None:
     Raises:
         Failure: Something failed.
     """
-    report = run.flow.end(run.where)
+    report = run.flow.report
+    # Before the flow ends: its last look says on the mixtures' pages what failed.
+    note_failures(run.flow.project, report.failures, report.failed_assets)
+    run.flow.end(run.where)
     _at_work.pop(context.run_id, None)
     run.flow.project.refits = set()
-    note_failures(run.flow.project, report.failures, report.failed_assets)
     if not report.succeeded:
         kind = CAN_PASS_TAG if report.can_pass else LASTS_TAG
         context.instance.add_run_tags(context.run_id, {TOLD_TAG: "true", kind: "true"})

@@ -148,7 +148,8 @@ class Flow:
         """Call the failure hook, once for all that failed; let Dagster say what is current now."""
         if not self.report.succeeded:
             self._tell(where)
-        self._look()
+        if self.report.run_ids or self.report.failures:
+            self.look()
         return self.report
 
     def _tell(self, where: str) -> None:
@@ -159,11 +160,10 @@ class Flow:
         for problem in tell_failure(self.project, report.failures, ids, where):
             self.on_event(problem)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Note what is stale or was kept, so that the UI need not wait for its next look."""
-        if self.report.run_ids:
-            with contextlib.suppress(SampleMixError):  # what it would say, the run has said
-                look_and_note(self.project, self.instance, self.repository, self.names)
+        with contextlib.suppress(SampleMixError):  # what it would say, the run has said
+            look_and_note(self.project, self.instance, self.repository, self.names)
 
     def start_over(self, repairs: list[str], *, is_last: bool) -> None:
         """Forget what failed for damaged files, which are removed by now; it is tried again."""

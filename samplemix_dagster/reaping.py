@@ -1,8 +1,10 @@
 """Report runs as failed whose process is gone: Dagster would show them as running for ever."""
 
+import contextlib
 import os
 import platform
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -22,6 +24,7 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
+_REAP_SECONDS = 20.0
 _AGAIN_TAG = "dagster/parent_run_id"
 
 
@@ -36,8 +39,34 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             continue
         instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
         instance.report_run_failed(run, "The process of this run is gone.")
+        _give_back(instance, run.run_id)
         reaped.append(run.run_id)
     return reaped
+
+
+@contextlib.contextmanager
+def reaping_meanwhile(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Reap now and then while something runs: it may wait for what a dead run still holds."""
+    ended = threading.Event()
+
+    def reap() -> None:
+        while not ended.wait(_REAP_SECONDS):
+            reap_dead_runs(instance)
+
+    thread = threading.Thread(target=reap, name="samplemix-reaping", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _give_back(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Free the places in pools that a dead run holds; Dagster leaves them taken."""
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        storage.free_concurrency_slots_for_run(run_id)
 
 
 def _has_died(run: dg.DagsterRun) -> bool:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.standing import what_is_current
 from samplemix_dagster.engine.watching import in_words, look_at_all
 from samplemix_dagster.jobs import PUBLISH
 from samplemix_dagster.names import PLAIN, Names
@@ -19,6 +20,7 @@ from samplemix_dagster.run_tags import (
     WHY_CHARACTERS,
     WHY_TAG,
 )
+from samplemix_dagster.staleness import look_and_note
 from samplemix_dagster.storage.dbt_project import report_reason
 
 
@@ -51,7 +53,8 @@ def build_schedules(
         reap_dead_runs(context.instance)
         words = what_is_stale(opened, with_report=with_report)
         if not words:
-            return dg.SkipReason("Everything is current.")
+            look_and_note(opened, context.instance, context.repository_def, names, is_night=True)
+            return dg.SkipReason(what_is_current(opened))
         moment = context.scheduled_execution_time.isoformat()
         tags = {
             FILES_TAG: SETTLED,

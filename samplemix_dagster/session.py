@@ -19,12 +19,28 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.jobs import Choice
 from samplemix_dagster.launch import RunReport
+from samplemix_dagster.reaping import reaping_meanwhile
 from samplemix_dagster.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.storage.home import make_folder
 from samplemix_dagster.storage.patterns import WILD
 from samplemix_dagster.terminal import say
 
-_INSTANCE = """\
+_POOLS = """\
+  # One run at a time computes on the device, whoever started it; 2 where two fit.
+  pools:
+    default_limit: 1
+"""
+_RETRIES = """\
+run_retries:
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
+"""
+"""A run that was killed is started again; one that failed is not, since it would fail again."""
+
+
+def _settings(*, pools: str = _POOLS, retries: str = _RETRIES) -> str:
+    return f"""\
 telemetry:
   enabled: false
 nux:
@@ -32,22 +48,21 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
-run_retries:
-  enabled: true
-  max_retries: 2
-  retry_on_asset_or_op_failure: false
-python_logs:
+{pools}{retries}python_logs:
   python_log_level: INFO
 """
-"""A run that was killed is started again; one that failed is not, since it would fail again."""
+
+
+_EARLIER = (_settings(pools=""), _settings(pools="", retries=""))
+"""What earlier releases wrote. Where nobody has changed a letter, it is brought up to date."""
 
 
 def dagster_home(project: Project) -> Path:
     """Return the instance's folder, with its settings in place."""
     home = make_folder(project.home / "dagster")
     settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(_INSTANCE, encoding="utf-8")
+    if not settings.exists() or settings.read_text(encoding="utf-8") in _EARLIER:
+        settings.write_text(_settings(), encoding="utf-8")
     return home
 
 
@@ -75,6 +90,7 @@ def run_in_instance(project: Project, choice: Choice, *, verbose: bool) -> RunRe
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with (
         _instance(project) as instance,
+        reaping_meanwhile(instance),
         project.at_work(say),
         Bars() as bars,
     ):

@@ -35,6 +35,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.engine.repair import repair
 from samplemix_dagster.errors import DamagedError, SampleMixError, TransientError
+from samplemix_dagster.freshness import mixture_freshness
 from samplemix_dagster.names import PLAIN, Names
 from samplemix_dagster.partitions import source_partitions
 from samplemix_dagster.resources import ProjectResource, current_progress
@@ -149,9 +150,9 @@ def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
 
 
 def step_asset(
-    project: Project, step: Step, look: Look, names: Names = PLAIN
+    project: Project, step: Step, look: Look, names: Names = PLAIN, pool: str | None = None
 ) -> dg.AssetsDefinition:
-    """Return the asset of a step."""
+    """Return the asset of a step; one that uses the device waits for its turn in the pool."""
     key = names.key(step.asset)
 
     @dg.asset(
@@ -166,7 +167,9 @@ def step_asset(
         code_version=step.code_version,
         check_specs=checks.specs(step, key),
         metadata=definition_metadata(look, names),
+        freshness_policy=mixture_freshness(project) if step.group == "mixture" else None,
         output_required=True,
+        pool=pool if step.uses_device else None,
     )
     @names.hand_project
     def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:

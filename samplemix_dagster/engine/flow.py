@@ -56,6 +56,11 @@ class Step:
     uses_model: bool = field(default=False)
 
     @property
+    def uses_device(self) -> bool:
+        """Whether a model computes in it; a reference from elsewhere is only looked at."""
+        return self.uses_model and bool(self.deps)
+
+    @property
     def is_partitioned(self) -> bool:
         """Whether it runs by source."""
         return bool(self.stages)

@@ -1,5 +1,6 @@
 """What is current, what is stale and why, what failed last: for ``samplemix status``."""
 
+import datetime as dt
 import json
 from collections.abc import Collection
 from typing import Any
@@ -18,9 +19,15 @@ from samplemix_dagster.storage.home import make_folder
 _FILE = "last_run.json"
 
 
-class _LastRun(BaseModel):
-    failures: list[str]
-    assets: list[str]
+class LastRun(BaseModel):
+    """What failed in the last run."""
+
+    failures: list[str] = []
+    """A sentence each."""
+    assets: list[str] = []
+    """The assets that failed; none where a run ended before it came to one."""
+    at: str = ""
+    """When it ended, as an ISO time."""
 
 
 def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
@@ -28,7 +35,8 @@ def note_failures(project: Project, failures: list[str], assets: Collection[str]
     path = project.home / _FILE
     make_folder(path.parent)
     aside = path.with_suffix(".tmp")
-    value = {"failures": failures, "assets": sorted(assets)}
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    value = {"failures": failures, "assets": sorted(assets), "at": now}
     aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
     aside.replace(path)
 
@@ -38,8 +46,8 @@ def project_status(project: Project) -> dict[str, Any]:
     planner = Planner(project)
     plan = planner.plan()
     stale = {entry["asset"]: entry["why"] for entry in plan.by_asset()}
-    last = _last_run(project)
-    failed = {*last["assets"], *_refused(planner)}
+    last = last_run(project)
+    failed = {*last.assets, *_refused(planner)}
     assets = []
     for step in planner.steps:
         drift = None
@@ -60,7 +68,7 @@ def project_status(project: Project) -> dict[str, Any]:
         )
     return {
         "assets": assets,
-        "failures": last["failures"],
+        "failures": last.failures,
         "problems": plan.problems,
         "warnings": as_json(losses(planner.recipes)),
     }
@@ -86,9 +94,10 @@ def _refused(planner: Planner) -> list[str]:
     return found
 
 
-def _last_run(project: Project) -> dict[str, list[str]]:
+def last_run(project: Project) -> LastRun:
+    """Return what failed in the last run; nothing where that is not known."""
     try:
         value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
-        return _LastRun.model_validate(value).model_dump()
+        return LastRun.model_validate(value)
     except (OSError, ValueError, RecursionError):
-        return {"failures": [], "assets": []}  # what failed is seen again by the next run
+        return LastRun()  # what failed is seen again by the next run
