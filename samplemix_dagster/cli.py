@@ -8,7 +8,7 @@ things up stay quick. Errors are one sentence on stderr; ``--debug`` adds the tr
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -74,7 +74,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _leave(message: str, code: int, *, debug: bool) -> None:
+def _leave(message: str, code: int, *, debug: bool) -> NoReturn:
     if debug:
         import traceback
 

@@ -261,7 +261,7 @@ def reference_tokens(corpus_tokens: float) -> int:
     a parameter) stays near 3 % of the cost of scoring (2).
     """
     wanted = max(min(corpus_tokens / 5, 2e6), corpus_tokens / 100)
-    return max(20_000, round(min(wanted, 1e9), -4))
+    return max(20_000, int(round(min(wanted, 1e9), -4)))
 
 
 def config_text(found: tuple[FoundSource, ...]) -> str:

@@ -235,4 +235,6 @@ class Mirror:
         """Return what a check said last."""
         records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
         event = records[check].event if check in records else None
-        return event.dagster_event.asset_check_evaluation_data if event else None
+        if event is None or event.dagster_event is None:
+            return None
+        return event.dagster_event.asset_check_evaluation_data

@@ -90,7 +90,7 @@ def names_of(key_prefix: str | Sequence[str] | None, group_prefix: str | None = 
         ConfigError: A part is not of letters, digits and single ``_``, beginning with a letter.
     """
     given = key_prefix.split("/") if isinstance(key_prefix, str) else key_prefix
-    parts = tuple(given) if key_prefix else ()
+    parts = tuple(given or ())
     before = "_".join(parts) if group_prefix is None else group_prefix
     _check("key_prefix", parts)
     _check("group_prefix", [before] if before else [])

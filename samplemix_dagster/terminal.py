@@ -99,7 +99,7 @@ def _write(stream: IO[str], text: str) -> None:
     try:
         stream.write(text)
     except UnicodeEncodeError:  # a terminal that has fewer characters
-        encoding = stream.encoding or "ascii"
+        encoding = getattr(stream, "encoding", None) or "ascii"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 

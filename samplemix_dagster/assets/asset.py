@@ -98,7 +98,7 @@ def lineage_metadata(look: Look, names: Names) -> dict[str, Any]:
 
 def when_changed(
     upstream: Iterable[dg.AssetKey], observed: Iterable[dg.AssetKey] = ()
-) -> dg.AutomationCondition:
+) -> dg.AutomationCondition[dg.AssetKey]:
     """Run when the *data version* of a dependency changed, not when it was made again.
 
     It waits until everything upstream is done, however far: an asset that starts as soon as one of
@@ -112,11 +112,12 @@ def when_changed(
     """
     condition = dg.AutomationCondition
     looked_at = dg.AssetSelection.assets(*sorted(observed))
-    changed = (
+    news: dg.AutomationCondition[Any] = (
         condition.newly_missing()
         | condition.any_deps_match(condition.data_version_changed()).ignore(looked_at)
         | condition.code_version_changed()
-    ).since_last_handled()
+    )
+    changed = news.since_last_handled()
     unfinished = (
         changed
         | condition.in_progress()
@@ -172,7 +173,9 @@ def step_asset(
         pool=pool if step.uses_device else None,
     )
     @names.hand_project
-    def run(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    def run(  # with a type argument Dagster would take the result for several outputs
+        context: dg.AssetExecutionContext, project: ProjectResource
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened = begin(context, project)
         partition = context.partition_key if context.has_partition_key else ""
         task = Planner(opened).task(step, partition)

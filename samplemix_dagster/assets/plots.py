@@ -71,7 +71,8 @@ def plane_figure(
 
 def _coarse(values_BB: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.float64]:
     factor = values_BB.shape[0] // bins
-    return values_BB.reshape(bins, factor, bins, factor).sum(axis=(1, 3))
+    coarse: npt.NDArray[np.float64] = values_BB.reshape(bins, factor, bins, factor).sum((1, 3))
+    return coarse
 
 
 def _contour(axis: Any, mass_BB: npt.NDArray[np.float64], colour: str) -> None:

@@ -22,6 +22,7 @@ from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
 from samplemix_dagster.engine.maps import batches
 from samplemix_dagster.engine.metrics import load_metric
 from samplemix_dagster.engine.own_signals import OwnSignal
+from samplemix_dagster.engine.reading import read
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.scoring import (
     QualityParts,
@@ -30,7 +31,6 @@ from samplemix_dagster.engine.scoring import (
     document_hashes,
     floats,
     grams_of_table,
-    read,
     strings,
 )
 from samplemix_dagster.engine.shard_rows import read_documents
@@ -192,7 +192,8 @@ def _moved(recipes: Recipes, embeddings_NE: Any, groups: Groups, clusters: Any) 
     """Count the sample's documents whose cluster has another id than under the former fit."""
     from samplemix_dagster.core.diversity.clusters import ClusterModel, apply_clusters
 
-    folder = keys.fit_folder(stages.CLUSTER_FIT.name, recipes.former_fit(stages.CLUSTER_FIT))
+    former_version = str(recipes.former_fit(stages.CLUSTER_FIT))
+    folder = keys.fit_folder(stages.CLUSTER_FIT.name, former_version)
     model = ClusterModel.from_arrays(recipes.lake.read_arrays(f"{folder}/clusters.safetensors"))
     before = np.array(read_groups(recipes.lake, folder).ids)
     former = before[apply_clusters(embeddings_NE, model).cluster]

@@ -116,7 +116,7 @@ def build_steps(project: Project) -> list[Step]:
         _table("topic_distribution", 4, ("raw_shards", "topics"), stages.TOPICS),
     ]
     components = ["cluster_diversity", "ngram_ownership", "topic_distribution"]
-    signals = []
+    signals: list[str] = []
     for own in own_signals(config):
         own_steps = _own(own, project.root)
         (signals if own.coordinate == "quality" else components).append(own_steps[-1].asset)

@@ -78,4 +78,5 @@ def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     names = np.asarray(encoded.dictionary.to_numpy(zero_copy_only=False), dtype=np.str_)
     rank = np.empty(names.size, dtype=np.int64)
     rank[np.argsort(names)] = np.arange(names.size)
-    return rank[encoded.indices.to_numpy()]
+    ranks: npt.NDArray[np.int64] = rank[encoded.indices.to_numpy()]
+    return ranks

@@ -7,6 +7,7 @@ The lake notes what is damaged, and ``repair.py`` removes it.
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -58,15 +59,15 @@ class _LakeCheck:
         """Return how many files are what was written."""
         for key in self.keys:
             if key.endswith(".parquet") and key.startswith(keys.TABLES_OF_SHARDS):
-                self._try(lambda key=key: self._count(self.lake.check_table(key)))
+                self._try(partial(self._sound, self.lake.check_table, key))
             elif kind_of(key) is not None:
-                self._try(lambda key=key: self._count(self.lake.read_json(key)))
+                self._try(partial(self._sound, self.lake.read_json, key))
         for folder in self._folders("fits"):
-            self._try(lambda folder=folder: self._fit(folder))
+            self._try(partial(self._fit, folder))
         for folder in self._folders("mixtures"):
-            self._try(lambda folder=folder: self._version(folder))
+            self._try(partial(self._version, folder))
         for folder in self._folders("exports"):
-            self._try(lambda folder=folder: self._export(folder))
+            self._try(partial(self._export, folder))
         self._try(self._reports)
         self._try(self._models)
         self._try(self._lists)
@@ -80,7 +81,9 @@ class _LakeCheck:
         with contextlib.suppress(DamagedError, NotFittedError, InputError):
             look()
 
-    def _count(self, _read: object) -> None:
+    def _sound(self, read: Callable[[str], object], key: str) -> None:
+        """Read a file, and count it if it can be read."""
+        read(key)
         self.good += 1
 
     def _folders(self, head: str) -> list[str]:
@@ -145,9 +148,9 @@ class _LakeCheck:
         recipes = Recipes(self.project)
         every = [stage for step in build_steps(self.project) for stage in step.stages]
         for shard in self.project.readable_shards():
-            self._try(lambda shard=shard: self._documents(recipes, shard))
+            self._try(partial(self._documents, recipes, shard))
             for stage in every:
-                self._try(lambda shard=shard, stage=stage: self._rows(recipes, stage, shard))
+                self._try(partial(self._rows, recipes, stage, shard))
 
     def _documents(self, recipes: Recipes, shard: PlacedShard) -> None:
         key = recipes.feature_key(stages.DOCUMENTS, shard)
@@ -182,7 +185,7 @@ class _LakeCheck:
         for partition in self.project.partitions:
             key = manifest_key(partition)
             if is_unsealed(key, self.lake.read_json_as_is(key)):
-                self._try(lambda partition=partition: self._list(partition))
+                self._try(partial(self._list, partition))
 
     def _list(self, partition: str) -> None:
         files = self.project.files
@@ -222,7 +225,7 @@ class _LakeCheck:
         for step in build_steps(self.project):
             for stage in step.stages:
                 for source in self.project.config.corpus.sources:
-                    self._try(lambda stage=stage, source=source: self._note(recipes, stage, source))
+                    self._try(partial(self._note, recipes, stage, source))
 
     def _note(self, recipes: Recipes, stage: stages.Stage, source: str) -> None:
         key = keys.done_note(stage.name, source)

@@ -209,7 +209,7 @@ class _TextRun:
         lake = self.recipes.lake
         key = self.recipes.feature_key(stages.DOCUMENTS, shard)
         ids = lake.read_table(key, ["doc_id"]).column("doc_id")
-        num_computed = sum(part.num_rows for part in parts)
+        num_computed = int(sum(part.num_rows for part in parts))
         if self.stage is stages.PERPLEXITY:
             self.num_tokens += sum(
                 pc.sum(part.column("num_reference_tokens")).as_py() or 0 for part in parts

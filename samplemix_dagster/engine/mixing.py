@@ -179,8 +179,8 @@ class Draw:
         if shares is None:
             histogram = merge_histograms(by_source.values())
             bins = boundary_bins(histogram, budget)
-            found = self._boundary(dict.fromkeys(by_source, bins))
-            joined = join_activations(found.values())
+            at_boundary = self._boundary(dict.fromkeys(by_source, bins))
+            joined = join_activations(at_boundary.values())
             scale = settle(histogram, bins, joined, budget)
             design = design_scale(merge_weights(by_weight.values()), budget, cap)
             settled = dict.fromkeys(by_source, scale)
@@ -227,14 +227,11 @@ class Draw:
         """Return what the re-weighted histogram promises of the means, whatever the luck."""
         cap, budget = self.settings.max_copies, self.settings.budget_tokens
         sources = sorted(self.recipes.config.corpus.sources)
-        shares = None
+        parts = [(1.0, self.plane)]
         if self.settings.shares != "free":
             planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
             tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
-            shares = held_shares(self.settings.shares, tokens)
-        if shares is None:
-            parts = [(1.0, self.plane)]
-        else:
+            shares = held_shares(self.settings.shares, tokens) or {}
             parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
         means = {"mean_quality": 0.0, "mean_diversity": 0.0}
         for share, plane in parts:

@@ -7,6 +7,7 @@ and the lake stays as it is. Damage is found by what reads a file, and by ``lake
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.exporting import export_into_lake
@@ -29,7 +30,8 @@ MOST_REPAIRS = 3
 
 def repair(project: Project) -> list[str]:
     """Remove every file that was found damaged since the last call; say in words what was done."""
-    lake, sentences = project.lake, []
+    lake = project.lake
+    sentences: list[str] = []
     if not lake.damaged:
         return []
     every = list(dict.fromkeys(lake.damaged))
@@ -117,8 +119,8 @@ class _Wanted:
         self.is_known = True
         for step in build_steps(project):
             for stage in step.stages:
-                self._try(lambda stage=stage: self._tables(stage))
-            self._try(lambda step=step: self._folders(step))
+                self._try(partial(self._tables, stage))
+            self._try(partial(self._folders, step))
 
     def _try(self, look: Callable[[], None]) -> None:
         try:

@@ -4,7 +4,7 @@ A hash sample of the ledger decides which. Scores are compared with those that a
 gone (a shard, a model) is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def found_models(
     """Return reference, encoder and tokenizer as they are found today, by kind."""
     models = _VersionModels(project, manifest, lake)
     reference = models.config.quality.reference
-    looks = {
+    looks: dict[str, Callable[[], tuple[Path, str]]] = {
         "reference": lambda: (
             models.reference_folder(reference),
             models.reference_digest(reference),

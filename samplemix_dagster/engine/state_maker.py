@@ -5,6 +5,7 @@ never run: a state that needs them is *not computable*, and the error says what 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from samplemix_dagster import tables
@@ -106,7 +107,7 @@ class StateMaker:
             self._same_recipe(
                 stage.asset,
                 self.recipes.recipe(stage, source),
-                lambda source=source: self.recipes.todays_recipe(stage, source),
+                partial(self.recipes.todays_recipe, stage, source),
             )
         make = scoring.lazily(self._maker(stage), self.recipes)
         contract = stage.table

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config import Source
 from samplemix_dagster.config_around import Sensor
@@ -22,7 +22,6 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.files import Files
 from samplemix_dagster.storage.home import make_folder
-from samplemix_dagster.storage.lake import digest_file
 from samplemix_dagster.storage.manifest import (
     Manifest,
     Shard,
@@ -33,6 +32,7 @@ from samplemix_dagster.storage.manifest import (
     source_of,
     stamp_of,
 )
+from samplemix_dagster.storage.whole_files import digest_file
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -148,12 +148,8 @@ def compare(
                 sighting = Sighting(file=file, since=sighting.since, is_same=True)
         found[kind].append(path)
         seen[path] = sighting
-    return Finding(
-        partition=partition,
-        num_files=len(files),
-        sightings=seen,
-        **{name: tuple(sorted(paths)) for name, paths in found.items()},
-    )
+    lists: dict[str, Any] = {name: tuple(sorted(paths)) for name, paths in found.items()}
+    return Finding(partition=partition, num_files=len(files), sightings=seen, **lists)
 
 
 def _kind(

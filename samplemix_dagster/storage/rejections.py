@@ -25,10 +25,21 @@ _MASK = (1 << 64) - 1
 class Rejected(Protocol):
     """A rejected row, or equal ones that follow each other."""
 
-    row: int
-    reason: str
-    excerpt: str
-    num_rows: int
+    @property
+    def row(self) -> int:
+        """Where it stands, from 0."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is no document."""
+
+    @property
+    def excerpt(self) -> str:
+        """How it begins."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it stands for."""
 
 
 @dataclass(slots=True)
