@@ -40,6 +40,7 @@ lint: $(STAMP) ## check style, types, layers, SQL and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/shape.py
 	cd dbt && ../$(BIN)/sqlfluff lint models tests macros
 	$(BIN)/deptry .
 

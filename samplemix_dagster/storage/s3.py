@@ -7,7 +7,6 @@ for again from where it broke off (``s3_file.py``). What the objects mean is the
 
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +15,19 @@ from typing import Any
 
 from samplemix_dagster import config_around
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.storage.s3_errors import FAILURES, Kind, failure, is_absent, is_unchanged
+from samplemix_dagster.storage.s3_errors import (
+    FAILURES,
+    MIB,
+    Kind,
+    failure,
+    is_absent,
+    is_unchanged,
+)
 
 SCHEME = "s3://"
-MIB = 1 << 20
 _MULTIPART_BYTES = 64 * MIB
 _PART_BYTES = 16 * MIB
 _UPLOADS_AT_ONCE = 4
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 20.0
 # At this level these libraries write requests with their headers, and so credentials.
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 
@@ -81,11 +85,6 @@ def split_url(url: str) -> tuple[str, str]:
     if not url.startswith(SCHEME) or not bucket or any(c in bucket for c in "*?["):
         raise ConfigError(f"{url} names no bucket; write s3://bucket/prefix.")
     return bucket, key
-
-
-def pause(failures: int) -> float:
-    """Return the seconds to wait after a number of failures in a row: random, growing, bounded."""
-    return random.uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures))
 
 
 class Connection:

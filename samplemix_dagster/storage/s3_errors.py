@@ -4,6 +4,7 @@ No sentence holds a credential: what a server answers is shown with access keys 
 """
 
 import functools
+import random
 import re
 from dataclasses import dataclass
 
@@ -45,6 +46,14 @@ _WAYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile under `s3: profile` or in "
     "AWS_PROFILE, or run where a role gives them"
 )
+
+MIB = 1 << 20
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 20.0
+
+
+def pause(failures: int) -> float:
+    """Return the seconds to wait after a number of failures in a row: random, growing, bounded."""
+    return random.uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ ETag, so that no file is put together from two objects.
 """
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import IncompleteReadError
 
-from samplemix_dagster.storage.s3 import MIB, Bucket, pause
-from samplemix_dagster.storage.s3_errors import body_failures, failure
+from samplemix_dagster.storage.s3_errors import MIB, body_failures, failure, pause
+
+if TYPE_CHECKING:
+    from samplemix_dagster.storage.s3 import Bucket
 
 _BLOCK_BYTES = 1 << 16
 _LONGEST_RANGE = 64 * MIB
@@ -24,7 +26,7 @@ class S3File(io.RawIOBase):
     """Bytes of one object. Errors of S3 are the bucket's sentences, never an ``OSError``."""
 
     def __init__(
-        self, bucket: Bucket, key: str, *, size: int = 0, etag: str = "", response: Any = None
+        self, bucket: "Bucket", key: str, *, size: int = 0, etag: str = "", response: Any = None
     ) -> None:
         """Open an object.
 

@@ -28,8 +28,8 @@ from samplemix_dagster.init import describe
 from samplemix_dagster.storage.files import Files, matches
 from samplemix_dagster.storage.manifest import scan
 from samplemix_dagster.storage.rows import ReadRules
-from samplemix_dagster.storage.s3 import MIB, Bucket, Connection, pause, split_url
-from samplemix_dagster.storage.s3_errors import LAKE, SOURCE
+from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
+from samplemix_dagster.storage.s3_errors import LAKE, MIB, SOURCE, pause
 from samplemix_dagster.storage.s3_file import S3File
 from samplemix_dagster.storage.shards import Document, read_shard
 from tests import s3_faults
