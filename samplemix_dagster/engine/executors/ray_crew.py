@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -89,6 +90,8 @@ class Crew:
         """End every worker, and the cluster if it was started here."""
         import ray
 
+        if not ray.is_initialized():
+            return  # whatever is asked of Ray from here on would start another cluster
         for worker in self.workers:
             self.end(worker)
         if self.is_ours:
@@ -108,6 +111,8 @@ def crew_for(needs: Needs) -> Crew:
             _crews.pop().leave()
         if not _crews:
             _crews.append(Crew(needs))
+            atexit.unregister(stop_ray)
+            atexit.register(stop_ray)  # after Ray's own, so that it runs before that
         return _crews[0]
 
 
@@ -118,19 +123,16 @@ def stop_ray() -> None:
             _crews.pop().leave()
 
 
-atexit.register(stop_ray)
-
-
 def _connect(needs: Needs) -> bool:
     """Reach the cluster, or start one; return whether to leave it at the end.
 
     Raises:
         SampleMixError: It cannot be reached.
     """
-    # A cluster that is started here reports to nobody. The variable is read when Ray is imported.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    # A cluster that is started here reports to nobody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if ray.is_initialized():
         return False
     address = os.environ.get("RAY_ADDRESS", "local") if needs.address == "auto" else needs.address
@@ -139,9 +141,12 @@ def _connect(needs: Needs) -> bool:
         wanted = (needs.num_workers or 1) * needs.num_cpus
         more = {"num_cpus": max(_num_cores(), int(wanted)), "include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **more)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SampleMixError(f"the Ray cluster {address} cannot be reached: {error}") from error
+        raise SampleMixError(
+            f"the Ray cluster {address} cannot be reached: {error}. If it asks for a token, set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH in the environment."
+        ) from error
     _hush()
     return True
 
