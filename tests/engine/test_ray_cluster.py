@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from samplemix_dagster.engine.run import run_project
+from tests import s3_faults
 from tests.engine.changes import settings_changed
 from tests.engine.runs import ledgers, run
 from tests.projects import (
@@ -20,6 +21,7 @@ from tests.projects import (
     reference_folder,
     write_settings,
 )
+from tests.s3_projects import corpus_bucket, on_s3
 
 pytestmark = [
     needs_encoder,
@@ -106,6 +108,20 @@ def test_a_cluster_that_the_run_starts_gives_the_same_ledger(fresh: Path, finish
     run(fresh)
     stop_ray()
     assert ledgers(fresh) == ledgers(finished)
+
+
+def test_workers_read_shards_on_s3_themselves(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samplemix_dagster.engine.executors.ray_crew import stop_ray
+
+    s3_faults.use_credentials(monkeypatch)
+    with s3_faults.proxy_before(s3_faults.moto_server()) as proxy:
+        root = on_s3(tmp_path / "project", corpus_bucket(proxy.url), proxy.url)
+        use_ray(root, "local")
+        run_project(open_project(root))
+        stop_ray()
+        assert ledgers(root) == ledgers(finished)
 
 
 def test_processes_give_the_same_ledger(fresh: Path, finished: Path) -> None:
