@@ -137,7 +137,7 @@ def _end_as_configured(project: "Project", warned: "Sequence[Warned]") -> None:
     """
     for warning in warned:
         say(f"warning: {warning.sentence}")
-    lost = [warning for warning in warned if warning.kind != "check"]
+    lost = [warning for warning in warned if warning.kind not in {"check", "workers"}]
     if lost and project.config.corpus.warn == "fail":
         raise CheckFailedError(
             f"{len(lost)} warning{'' if len(lost) == 1 else 's'} of the corpus, and corpus.warn is "

@@ -3,6 +3,7 @@
 Nothing here changes a result, so none of it is part of a recipe or of a version.
 """
 
+import re
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -136,6 +137,27 @@ class Compute(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of models; part of every score's recipe."""
     workers: Literal["auto"] | int = "auto"
-    """Worker processes of one thread each; ``auto`` is one per core (one on a GPU)."""
-    executor: Literal["local"] = "local"
-    """How a map over shards runs."""
+    """Workers of one thread each; ``auto`` is one per core (one on a GPU), and on a cluster as many
+    as it has room for."""
+    executor: Literal["auto", "here", "processes", "ray"] = "auto"
+    """Who works on shards: this process, worker processes, a Ray cluster; ``auto`` is worker
+    processes, or this process where one worker is enough."""
+    address: str = "auto"
+    """The Ray cluster: ``ray://host:10001``, ``host:6379``, ``local`` for one that this run starts;
+    ``auto`` is what the variable ``RAY_ADDRESS`` names, else ``local``."""
+    num_cpus: float = Field(default=1.0, ge=0.0)
+    """Cores of the cluster that a worker holds."""
+    num_gpus: float = Field(default=1.0, gt=0.0)
+    """GPUs that a worker holds where the device is one."""
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        if not re.fullmatch(r"auto|local|ray://\S+|[^:/\s]+:\d+", address):
+            raise ValueError("a Ray cluster is `auto`, `local`, ray://host:10001 or host:6379")
+        return address
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _is_renamed(cls, executor: object) -> object:
+        return "auto" if executor == "local" else executor  # its name before there was a cluster

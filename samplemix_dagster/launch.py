@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from samplemix_dagster.assets.told import LOST
 from samplemix_dagster.checks import REJECTED_CHECK
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.flow import Step, build_steps
@@ -245,9 +246,14 @@ class Flow:
 
     def _warn(self, result: dg.ExecuteInProcessResult) -> None:
         for asset, words in _failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
-            warning = {"kind": "check", "where": asset, "words": words}
-            if warning not in self.report.warnings:
-                self.report.warnings.append(warning)
+            self._add_warning("check", asset, words)
+        for asset, words in _lost_workers(result, self.names):
+            self._add_warning("workers", asset, words)
+
+    def _add_warning(self, kind: str, asset: str, words: str) -> None:
+        warning = {"kind": kind, "where": asset, "words": words}
+        if warning not in self.report.warnings:
+            self.report.warnings.append(warning)
 
     def _note(self, task: Task, seconds: float) -> None:
         for entry in self.report.done:
@@ -316,6 +322,16 @@ def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
         value = materialization.metadata.get("seconds")
         found[materialization.asset_key] = float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
     return found
+
+
+def _lost_workers(result: dg.ExecuteInProcessResult, names: Names) -> Iterator[tuple[str, str]]:
+    """Yield (asset, sentence) for each that lost workers and made up for it."""
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        found = materialization.metadata.get(LOST)
+        if found is not None:
+            where = f" [{materialization.partition}]" if materialization.partition else ""
+            yield names.asset(materialization.asset_key) + where, str(found.value)
 
 
 def stop_if_interrupted(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> None:

@@ -183,8 +183,8 @@ def test_refuses_a_budget_that_is_no_positive_whole_number(written: str) -> None
         ),
         (
             with_lines("compute:", "  zzz: 3"),
-            "samplemix.yaml:7: compute.zzz: unknown key. Known here: device, dtype, executor, "
-            "workers.",
+            "samplemix.yaml:7: compute.zzz: unknown key. Known here: address, device, dtype, "
+            "executor, num_cpus, num_gpus, workers.",
         ),
     ],
     ids=["mixture", "source", "top", "clusters", "bootstrap", "nothing near"],

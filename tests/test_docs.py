@@ -69,7 +69,9 @@ def test_every_key_has_a_meaning(generator: ModuleType) -> None:
 
 def test_every_dependency_has_its_line() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"].values()
     stated = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    stated += [line for lines in extras for line in lines]
     names = {re.split(r"[<>=!~\[; ]", line)[0] for line in stated}
     page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)) == names

@@ -10,6 +10,7 @@ import dagster as dg
 
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.estimates import scoring_flops
+from samplemix_dagster.engine.executors.executor import lost_in_words
 from samplemix_dagster.engine.flow import Step
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.plan import Task
@@ -19,6 +20,8 @@ from samplemix_dagster.presentation import flops_in_words, many, took
 from samplemix_dagster.storage import keys
 from samplemix_dagster.tables import Table
 
+LOST = "workers_lost"
+"""Under which name a run tells that workers were lost, and made up for."""
 _SHARDS_SHOWN = 50
 _AMAZON_CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets/"
 
@@ -32,7 +35,8 @@ def headlines(outcome: Outcome) -> dict[str, Any]:
         f"{outcome.num_documents:,} in {shards:,} shard{'' if shards == 1 else 's'}; "
         f"{_computed(outcome)}, in {took(outcome.seconds)}"
     )
-    return {"documents": documents, "why": outcome.why}
+    lost = lost_in_words(outcome.facts)
+    return {"documents": documents, "why": outcome.why, **({LOST: lost} if lost else {})}
 
 
 def _computed(outcome: Outcome) -> str:

@@ -19,7 +19,6 @@ from samplemix_dagster.core.calibration import (
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.fits import NEUTRAL, FitWriter, sample_of, sample_rows
 from samplemix_dagster.engine.groups import Groups, carry_over, read_groups
-from samplemix_dagster.engine.maps import batches
 from samplemix_dagster.engine.metrics import load_metric
 from samplemix_dagster.engine.own_signals import OwnSignal
 from samplemix_dagster.engine.reading import read
@@ -34,6 +33,7 @@ from samplemix_dagster.engine.scoring import (
     strings,
 )
 from samplemix_dagster.engine.shard_rows import read_documents
+from samplemix_dagster.engine.shard_work import batches
 from samplemix_dagster.engine.tasks import embeddings_of_table
 from samplemix_dagster.errors import DegenerateSampleError
 from samplemix_dagster.storage import keys

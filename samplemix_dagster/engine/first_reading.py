@@ -7,19 +7,17 @@ once for all of them. What is computed from a chunk is in ``tasks.py``.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from samplemix_dagster import tables
-from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.carrying import record_recipe
+from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.maps import (
     Outcome,
     Progress,
     ShardOutcome,
-    batches,
     check_unchanged,
     data_version,
     missing_shards,
@@ -28,9 +26,16 @@ from samplemix_dagster.engine.maps import (
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.shard_rows import num_rejected, rules_as_read
+from samplemix_dagster.engine.shard_work import (
+    DETECT,
+    ShardReading,
+    ShardUnit,
+    batches,
+    place_of,
+    read_whole_shard,
+)
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Grams, Task, Words, work
-from samplemix_dagster.engine.workers import map_chunks
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.manifest import (
     Manifest,
@@ -38,14 +43,7 @@ from samplemix_dagster.storage.manifest import (
     manifest_key,
     source_of,
 )
-from samplemix_dagster.storage.rejections import Rejections
-from samplemix_dagster.storage.shards import (
-    Document,
-    Rejection,
-    metadata_json,
-    read_shard,
-    storable,
-)
+from samplemix_dagster.storage.rows import ReadRules
 
 
 def run_raw_shards(
@@ -90,7 +88,7 @@ def run_raw_shards(
         data_version=data_version(recipes, asset_stages, partition),
         seconds=time.perf_counter() - began,
         shards=tuple(outcomes),
-        facts={"skipped_folders": list(manifest.skipped)},
+        facts={"skipped_folders": list(manifest.skipped), **reader.executor.lost.facts},
     )
 
 
@@ -102,10 +100,6 @@ def _write_manifest(project: Project, manifest: Manifest) -> None:
     project.lake.keep_json(manifest_key(manifest.partition), manifest.to_json())
 
 
-UNDETERMINED = "und"
-"""The language of a document whose metadata names none."""
-
-
 class _FirstReading:
     """Reads shards and fills their documents, grams and words tables in one pass over the text."""
 
@@ -113,17 +107,16 @@ class _FirstReading:
         self.project = project
         self.recipes = recipes
         self.shards = shards
-        self.rows: dict[int, list[dict[str, Any]]] = {}
-        self.rejected: dict[int, Rejections] = {}
-        self.num_read: dict[int, int] = {}
-        """Rows that each shard has, as its reader counted them."""
+        self.executor = executor_of(project)
+        self.readings: dict[int, ShardReading] = {}
+        """What was found of each shard beside its texts."""
 
     def run(self, partition: str, progress: Progress) -> dict[str, int]:
         """Read every shard; return the number of documents by digest."""
         gathered: dict[int, list[ChunkResult]] = {}
         done, written = 0, 0
         counts: dict[str, int] = {}
-        for result in map_chunks(work, self._chunks(), self.project.num_workers):
+        for result in self._results():
             gathered.setdefault(result.shard, []).append(result)
             done += result.num_documents
             progress("raw_shards", partition, done, 0)
@@ -136,57 +129,48 @@ class _FirstReading:
             written += 1
         return counts
 
-    def _chunks(self) -> Iterator[Chunk]:
-        ngram = self.project.config.diversity.ngram
-        tasks: dict[str, Task] = {
-            "grams": Grams(order=ngram.order, sample_bits=self.recipes.gram_sample_bits),
-            "words": Words(),
-        }
-        is_detected = self.project.config.corpus.language == "detect"
+    def _results(self) -> Iterator[ChunkResult]:
+        if not self.executor.reads_shards:
+            yield from self.executor.map(work, self._chunks())
+            return
+        for read in self.executor.map(read_whole_shard, self._units()):
+            self.readings[read.result.shard] = read.reading
+            yield read.result
+
+    def _units(self) -> Iterator[ShardUnit]:
         for position, shard in enumerate(self.shards):
-            self.rows[position], self.rejected[position] = [], Rejections()
-            documents = self._documents(position, shard)
-            for ids, texts in batches(documents):
+            yield ShardUnit(
+                shard=position,
+                place=place_of(self.project, shard),
+                rules=self._rules(shard),
+                tasks=self._tasks(),
+                language=self.project.config.corpus.language,
+            )
+
+    def _chunks(self) -> Iterator[Chunk]:
+        language = self.project.config.corpus.language
+        for position, shard in enumerate(self.shards):
+            reading = self.readings[position] = ShardReading(language=language)
+            file = self.project.open_shard(shard.shard)
+            for ids, texts in batches(reading.documents(file, self._rules(shard))):
                 yield Chunk(
                     shard=position,
                     doc_ids=ids,
                     texts=texts,
-                    tasks=tasks,
-                    detect_language=is_detected,
+                    tasks=self._tasks(),
+                    detect_language=language == DETECT,
                 )
 
-    def _documents(self, position: int, shard: PlacedShard) -> Iterator[tuple[str, str]]:
-        file = self.project.open_shard(shard.shard)
-        rules = rules_as_read(self.recipes, shard.source, shard.digest)
-        rows = read_shard(file, replace(rules, given=shard.shard.values))
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration as end:
-                self.num_read[position] = end.value
-                return
-            if isinstance(row, Rejection):
-                self.rejected[position].add(row)
-                continue
-            identity = doc_id(row.text)
-            self.rows[position].append(
-                {
-                    "doc_id": identity,
-                    "row": row.row,
-                    "id": row.id,
-                    "num_bytes": len(row.text.encode()),
-                    "metadata": metadata_json(row.metadata),
-                    "language": self._named_language(row),
-                }
-            )
-            yield identity, row.text
+    def _tasks(self) -> dict[str, Task]:
+        ngram = self.project.config.diversity.ngram
+        return {
+            "grams": Grams(order=ngram.order, sample_bits=self.recipes.gram_sample_bits),
+            "words": Words(),
+        }
 
-    def _named_language(self, row: Document) -> str | None:
-        named = self.project.config.corpus.language
-        if named == "detect":
-            return None
-        value = row.metadata.get(named)
-        return storable(str(value)) if value else UNDETERMINED
+    def _rules(self, shard: PlacedShard) -> ReadRules:
+        rules = rules_as_read(self.recipes, shard.source, shard.digest)
+        return replace(rules, given=shard.shard.values)
 
     def _write(self, position: int, gathered: dict[int, list[ChunkResult]]) -> int:
         """Write the tables of one shard that was read to its end; return its documents.
@@ -197,8 +181,9 @@ class _FirstReading:
         """
         shard = self.shards[position]
         check_unchanged(self.project, shard)
-        rows, rejected = self.rows.pop(position), self.rejected.pop(position)
-        if len(rows) + rejected.num_rows != self.num_read.pop(position):
+        reading = self.readings.pop(position)
+        rows, rejected = reading.rows, reading.rejected
+        if len(rows) + rejected.num_rows != reading.num_read:
             raise CheckFailedError(
                 f"{shard.shard.path}: {len(rows)} documents and {rejected.num_rows} rejected rows "
                 "are not the rows that were read. This is a fault of the program; please report it."

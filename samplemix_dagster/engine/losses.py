@@ -31,7 +31,7 @@ class Warned:
 
     kind: str
     """``rejected``, ``no_document``, ``few_documents``, ``shard``, ``truncated``, ``unread``,
-    ``folder``, ``encoder`` or ``check``."""
+    ``folder``, ``encoder``, ``check`` or ``workers``."""
     where: str
     """The source, or the asset."""
     words: str

@@ -6,7 +6,7 @@ in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,20 +17,25 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.carrying import carried_rows, record_recipe
+from samplemix_dagster.engine.executors.choice import executor_of
+from samplemix_dagster.engine.executors.executor import Executor
 from samplemix_dagster.engine.own_signals import names_of_columns
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.reading import not_of_this_shard
 from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.shard_rows import read_documents
+from samplemix_dagster.engine.shard_rows import read_documents, rules_as_read
+from samplemix_dagster.engine.shard_work import (
+    ShardUnit,
+    batches,
+    on_worker,
+    place_of,
+    work_on_shard,
+)
 from samplemix_dagster.engine.stages import Stage
-from samplemix_dagster.engine.tasks import Chunk, Task, work
-from samplemix_dagster.engine.workers import map_chunks
+from samplemix_dagster.engine.tasks import Chunk, ChunkResult, Task, work
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import source_of
-
-_CHUNK_BYTES = 256_000
-_CHUNK_DOCUMENTS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,22 +117,6 @@ def check_unchanged(project: Project, shard: PlacedShard) -> None:
         raise InputError(f"{project.files.at(path)} changed while it was read; run again.")
 
 
-def batches(documents: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield (ids, texts) of about a quarter of a megabyte; always cut at the same places."""
-    ids: list[str] = []
-    texts: list[str] = []
-    size = 0
-    for identity, text in documents:
-        ids.append(identity)
-        texts.append(text)
-        size += len(text)
-        if size >= _CHUNK_BYTES or len(ids) >= _CHUNK_DOCUMENTS:
-            yield ids, texts
-            ids, texts, size = [], [], 0
-    if ids:
-        yield ids, texts
-
-
 # -- stages that read text ------------------------------------------------------------------------
 
 
@@ -150,9 +139,8 @@ def run_text_stage(
     computed: dict[str, int] = {}
     gathered: dict[int, list[pa.Table]] = {}
     done, written = 0, 0
-    # A GPU is shared badly: one process has it all.
-    is_on_cpu = getattr(task, "device", "cpu") == "cpu"
-    for result in map_chunks(work, run.chunks(), project.num_workers if is_on_cpu else 1):
+    executor = executor_of(project, getattr(task, "device", "cpu"))
+    for result in run.results(executor):
         gathered.setdefault(result.shard, []).append(result.tables[stage.name])
         done += result.num_documents
         progress(stage.asset, partition, done, total)
@@ -162,7 +150,8 @@ def run_text_stage(
     for position in range(written, len(pending)):
         computed[pending[position].digest] = run.write(position, gathered.pop(position, []))
     found = finish(recipes, stage, partition, why, computed, began)
-    return replace(found, facts={"tokens_computed": run.num_tokens}) if run.num_tokens else found
+    tokens = {"tokens_computed": run.num_tokens} if run.num_tokens else {}
+    return replace(found, facts={**tokens, **executor.lost.facts})
 
 
 class _TextRun:
@@ -179,8 +168,24 @@ class _TextRun:
         self.num_tokens = 0
         """Tokens of the documents that were computed, where the stage counts them."""
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the chunks of every shard, in order."""
+    def results(self, executor: Executor) -> Iterator[ChunkResult]:
+        """Yield what is made of every shard, in order: of its chunks, or of all of it at once."""
+        if executor.reads_shards:
+            return executor.map(work_on_shard, self._units())
+        return executor.map(work, self._chunks())
+
+    def _units(self) -> Iterator[ShardUnit]:
+        for position, shard, known in self._to_read():
+            yield ShardUnit(
+                shard=position,
+                place=place_of(self.recipes.project, shard),
+                rules=rules_as_read(self.recipes, shard.source, shard.digest),
+                tasks={self.stage.name: on_worker(self.task)},
+                known=frozenset(known),
+            )
+
+    def _to_read(self) -> Iterator[tuple[int, PlacedShard, set[str]]]:
+        """Yield each shard with a text to score, its position, and the ids that have rows."""
         for position, shard in enumerate(self.shards):
             carried = carried_rows(self.recipes, self.stage, shard)
             known: set[str] = set()
@@ -189,6 +194,10 @@ class _TextRun:
                 known = set(carried.column("doc_id").to_pylist())
                 if known.issuperset(self._document_ids(shard)):
                     continue  # nothing is to be read
+            yield position, shard, known
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for position, shard, known in self._to_read():
             wanted = (
                 (identity, document.text)
                 for document in read_documents(self.recipes, shard)

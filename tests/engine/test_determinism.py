@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.workers import stop_workers
+from samplemix_dagster.engine.executors.processes import stop_workers
 from tests.engine.changes import (
     add_a_shard,
     remove_a_shard,

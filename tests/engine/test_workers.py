@@ -4,12 +4,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from samplemix_dagster.engine.workers import map_chunks, stop_workers
+from samplemix_dagster.engine.executors.choice import on_this_machine
+from samplemix_dagster.engine.executors.executor import Result
+from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.errors import SampleMixError
+
+
+def map_chunks(
+    work: Callable[[int], Result], chunks: Iterable[int], num_workers: int
+) -> Iterator[Result]:
+    return on_this_machine(num_workers).map(work, chunks)
 
 
 def square(number: int) -> int:
