@@ -15,9 +15,11 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
     facts = outcome.facts
     has_console = project.config.s3.endpoint is None
     files = facts["files"]
+    added = facts.get("num_added_tokens", 0)
     return {
         "training_data": (
-            f"{facts['num_draws']:,} draws, {many(facts['num_tokens'])} tokens, "
+            f"{facts['num_draws']:,} draws, {many(facts['num_tokens'])} tokens"
+            f"{f' and {added:,} of EOS' if added else ''}, as {facts['format']} "
             f"in {len(files):,} file{'' if len(files) == 1 else 's'}"
         ),
         "folder": address_value(facts["folder"], has_console=has_console),
@@ -25,6 +27,7 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
         "mixture_version": facts["version"],
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
+        "eos_tokens": added,
     }
 
 
