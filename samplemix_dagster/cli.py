@@ -239,8 +239,11 @@ def _eos_words(manifest: dict[str, Any]) -> str:
         return ""
     if manifest["eos_id"] is None:
         return " The tokenizer names no EOS, so nothing stands between documents."
-    added = manifest["num_added_tokens"]
-    return f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
+    added, inside = manifest["num_added_tokens"], manifest["num_documents_holding_eos"]
+    words = f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
+    if inside:
+        words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
+    return words
 
 
 @app.command("gc")

@@ -28,6 +28,7 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
         "eos_tokens": added,
+        "documents_holding_eos": facts.get("num_documents_holding_eos", 0),
     }
 
 

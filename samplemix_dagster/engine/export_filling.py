@@ -30,13 +30,15 @@ from samplemix_dagster.storage.whole_files import digest_file
 _TOKENIZED_AT_ONCE = 128
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Encoder:
     """What makes of a document what its draws are written as."""
 
     tokenizer: Any
     vocabulary: Vocabulary | None
     """None where draws are written as text."""
+    num_holding_eos: int = 0
+    """Documents so far whose own text gave the id of EOS, so that a reader would end them early."""
 
     @classmethod
     def of(cls, recipes: Recipes, wanted: Wanted) -> "Encoder":
@@ -63,9 +65,10 @@ class Encoder:
         return [found.ids for found in encoded]
 
     def content(self, document: Document, ids: list[int]) -> dict[str, Any]:
-        """Return the columns of a draw that are its content."""
+        """Return the columns of a document's draws that are its content."""
         if self.vocabulary is None:
             return {"text": document.text}
+        self.num_holding_eos += self.vocabulary.eos_id in ids
         eos = [self.vocabulary.eos_id] * self.vocabulary.num_added
         laid = ids + eos if self.vocabulary.eos == "end" else eos + ids
         tokens = np.array(laid, dtype=np.uint32)

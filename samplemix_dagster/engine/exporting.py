@@ -173,15 +173,14 @@ def _write(
     finally:
         remove_folder(spilled)
     compare_with_ledger(project, mixture, found, counted)
-    return _manifest(mixture, wanted, plan, files, found, aside)
+    manifest = _manifest(mixture, wanted, files, aside)
+    return manifest | _of_ids(encoder, found)
 
 
 def _manifest(
     mixture: dict[str, Any],
     wanted: Wanted,
-    plan: FilePlan,
     files: list[ExportedFile],
-    found: Found,
     aside: Path,
 ) -> dict[str, Any]:
     manifest = {
@@ -198,11 +197,17 @@ def _manifest(
         manifest["others"] = [asdict(file) for file in others]
     if wanted.options:
         manifest["options"] = dict(wanted.options)
-    if plan.vocabulary is not None:
-        manifest |= {
-            "num_added_tokens": found.num_ids - found.num_tokens,
-            "eos_id": plan.vocabulary.eos_id,
-            "vocabulary_size": plan.vocabulary.size,
-            "tokenizer": plan.vocabulary.tokenizer,
-        }
     return {**manifest, "digest": joint_digest(manifest)}
+
+
+def _of_ids(encoder: Encoder, found: Found) -> dict[str, Any]:
+    """Return what the manifest of an export of ids says beside; nothing for one of texts."""
+    if encoder.vocabulary is None:
+        return {}
+    return {
+        "num_added_tokens": found.num_ids - found.num_tokens,
+        "num_documents_holding_eos": encoder.num_holding_eos,
+        "eos_id": encoder.vocabulary.eos_id,
+        "vocabulary_size": encoder.vocabulary.size,
+        "tokenizer": encoder.vocabulary.tokenizer,
+    }

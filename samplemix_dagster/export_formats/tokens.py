@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CONTENTS = "contents.json"
+_DRAWS_AT_ONCE = 256
 _BYTES = {"uint16": "<u2", "uint32": "<u4"}
 
 
@@ -78,9 +79,10 @@ class _Arrays(Writer):
         ids_name, ends_name = self.form.file_names(number)
         lengths: list[Any] = [np.zeros(0, np.int64)]
         with (self.folder / ids_name).open("wb") as file:
-            for chunk in draws.column("tokens").chunks:
-                lengths.append(np.diff(chunk.offsets.to_numpy()))
-                file.write(chunk.flatten().to_numpy().astype(_BYTES[self.dtype]).tobytes())
+            for batch in draws.select(["tokens"]).to_batches(max_chunksize=_DRAWS_AT_ONCE):
+                tokens = batch.column(0)
+                lengths.append(np.diff(tokens.offsets.to_numpy()))
+                file.write(tokens.flatten().to_numpy().astype(_BYTES[self.dtype]).tobytes())
         ends = np.cumsum(np.concatenate(lengths), dtype="<i8")
         np.save(self.folder / ends_name, ends, allow_pickle=False)
         self.files.append(

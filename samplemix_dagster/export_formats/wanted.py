@@ -82,6 +82,12 @@ class Wanted:
         return "-".join([self.name, *values, str(self.num_files)])
 
     @property
+    def words(self) -> str:
+        """What it is, for a sentence."""
+        values = ", ".join(f"{key}: {self.options[key]}" for key in self.form.options)
+        return f"{self.name} ({values})" if values else self.name
+
+    @property
     def has_places(self) -> bool:
         """Whether a file beside the others says where each draw lies."""
         return self.form.unit == "tokens"

@@ -196,6 +196,30 @@ def test_a_tokenizer_without_eos_adds_none_and_says_so(root: Path, tmp_path: Pat
     assert sum(map(len, documents(tmp_path / "x"))) == done["num_tokens"]
 
 
+def test_documents_whose_text_gives_the_id_of_eos_are_counted(root: Path, tmp_path: Path) -> None:
+    bare = plain_eos(root, tmp_path / "bare")
+    settings_changed("tokenizer", to={"model": str(bare)})(root)
+    write_shard(
+        root, "news", 7, [{"id": "odd", "text": f"{prose('odd')} <|odd|> {prose('odder')}"}]
+    )
+    settings_changed("mixtures", "default", "budget_tokens", to=40_000)(root)
+    run(root)
+    done = export(root, tmp_path / "x", "tokens")
+    holding = [ids for ids in documents(tmp_path / "x") if done["eos_id"] in ids[:-1]]
+    assert done["num_documents_holding_eos"] == 1
+    assert holding
+
+
+def plain_eos(root: Path, folder: Path) -> Path:
+    """Write a tokenizer whose EOS is an ordinary token, ``<|odd|>``."""
+    folder.mkdir()
+    tokenizer = load_tokenizer(Recipes(open_project(root)).tokenizer_folder)
+    tokenizer.add_tokens(["<|odd|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "<|odd|>"}')
+    return folder
+
+
 @pytest.mark.parametrize("eos", ["start", "none"])
 def test_another_place_of_eos_is_another_export(eos: str, finished: Path, tmp_path: Path) -> None:
     export(finished, tmp_path / "x", "tokens")

@@ -209,6 +209,16 @@ def test_ids_are_as_wide_as_the_vocabulary_needs(size: int, dtype: str, tmp_path
     assert np.dtype(contents["dtype"]) == np.dtype(dtype)
 
 
+def test_many_documents_lie_end_to_end(tmp_path: Path) -> None:
+    rows = [draw(f"text {number}" * (number % 3), number) for number in range(700)]
+    written(tmp_path, [(0, row) for row in rows], 1, "tokens")
+    back = found(tmp_path, 1, "tokens")
+    assert [one.digest for one in back] == [row["digest"] for row in rows]
+    assert [one.offset for one in back[1:]] == np.cumsum([len(r["text"]) for r in rows]).tolist()[
+        :-1
+    ]
+
+
 def test_documents_of_no_token_have_ends_too(tmp_path: Path) -> None:
     written(
         tmp_path,
