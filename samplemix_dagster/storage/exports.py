@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -46,6 +47,7 @@ PLACES_SCHEMA = pa.schema(
 """Where each draw lies, in the order of the export."""
 _SCHEMAS: dict[Unit, pa.Schema] = {"text": SCHEMA, "tokens": TOKENS_SCHEMA}
 _HEAVY = ("text", "tokens")
+_ID_BYTES = 4
 _SPILL_ROWS = 256
 _PLACES_ROWS = 1 << 16
 
@@ -76,13 +78,18 @@ class Spill:
     def __init__(self, folder: Path, num_files: int, unit: Unit = "text") -> None:
         self.folder = folder
         self._schema = _SCHEMAS[unit]
-        self._spilled = self._schema.append(pa.field("position", pa.int64(), nullable=False))
+        self._spilled = _as_spilled(self._schema)
         self._rows: list[list[dict[str, Any]]] = [[] for _ in range(num_files)]
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, file: int, row: dict[str, Any]) -> None:
-        """Set one draw aside; ``position`` is its place in the whole order."""
+        """Set one draw aside; ``position`` is its place in the whole order.
+
+        Its ``tokens``, if it has some, are an array of uint32.
+        """
+        if "tokens" in row:
+            row = {**row, "tokens": row["tokens"].tobytes()}
         rows = self._rows[file]
         rows.append(row)
         if len(rows) >= _SPILL_ROWS:
@@ -109,7 +116,12 @@ class Spill:
 
     def sorted_table(self, file: int) -> pa.Table:
         """Return one output file's draws in their order."""
-        return self._sorted(file, self._schema.names)
+        table = self._sorted(file, self._schema.names)
+        if "tokens" not in self._schema.names:
+            return table
+        chunks = [_as_lists(chunk) for chunk in table.column("tokens").chunks]
+        number, tokens = self._schema.get_field_index("tokens"), self._schema.field("tokens")
+        return table.set_column(number, tokens, pa.chunked_array(chunks, tokens.type))
 
     def rows(self, file: int) -> Iterator[dict[str, Any]]:
         """Yield one output file's draws in their order, without text and tokens."""
@@ -119,10 +131,28 @@ class Spill:
 
     def _sorted(self, file: int, names: list[str]) -> pa.Table:
         if file not in self._writers:
-            return self._schema.empty_table().select(names)
+            return self._spilled.empty_table().select(names)
         with pa.memory_map(self._path(file)) as mapped:
             table = pa.ipc.open_file(mapped).read_all().select([*names, "position"])
             return table.sort_by("position").drop_columns(["position"])
+
+
+def _as_spilled(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the place in the order, and ids as bytes: sorting lists costs much."""
+    fields = [
+        pa.field("tokens", pa.large_binary(), nullable=False) if one.name == "tokens" else one
+        for one in schema
+    ]
+    return pa.schema([*fields, pa.field("position", pa.int64(), nullable=False)])
+
+
+def _as_lists(chunk: pa.LargeBinaryArray) -> pa.LargeListArray:
+    """Return the bytes of ids as lists of ids, without a copy of them."""
+    _, offsets, content = chunk.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[chunk.offset :][: len(chunk) + 1] // _ID_BYTES
+    size = 0 if content is None else content.size // _ID_BYTES
+    ids = pa.Array.from_buffers(pa.uint32(), size, [None, content])
+    return pa.LargeListArray.from_arrays(pa.array(bounds), ids)
 
 
 def write_files(spill: Spill, folder: Path, form: Format, plan: FilePlan) -> list[ExportedFile]:
