@@ -69,9 +69,7 @@ class Encoder:
         if self.vocabulary is None:
             return {"text": document.text}
         self.num_holding_eos += self.vocabulary.eos_id in ids
-        eos = [self.vocabulary.eos_id] * self.vocabulary.num_added
-        laid = ids + eos if self.vocabulary.eos == "end" else eos + ids
-        tokens = np.array(laid, dtype=np.uint32)
+        tokens = np.array(self.vocabulary.laid(ids), dtype=np.uint32)
         return {"tokens": tokens, "digest": tokens_digest(tokens)}
 
 

@@ -38,6 +38,12 @@ class Vocabulary:
         """How many ids each document has beside those of its text."""
         return 0 if self.eos_id is None or self.eos == "none" else 1
 
+    def laid(self, ids: list[int]) -> list[int]:
+        """Return the ids of a document as they lie in a file, with EOS where it was asked for."""
+        if self.eos_id is None or self.eos == "none":
+            return ids
+        return [*ids, self.eos_id] if self.eos == "end" else [self.eos_id, *ids]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePlan:
