@@ -7,6 +7,7 @@ things up stay quick. Errors are one sentence on stderr; ``--debug`` adds the tr
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -233,7 +234,7 @@ def export(
         )
 
 
-def _eos_words(manifest: dict[str, Any]) -> str:
+def _eos_words(manifest: Mapping[str, Any]) -> str:
     """Say what EOS adds to an export of ids; nothing of one of texts."""
     if "eos_id" not in manifest:
         return ""

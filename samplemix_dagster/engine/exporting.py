@@ -6,13 +6,14 @@ export is called done.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.engine.export_filling import Encoder, check_tokenizer, fill
-from samplemix_dagster.engine.export_order import ordered_draws
-from samplemix_dagster.engine.export_reading import Found, compare_with_ledger, read_back
+from samplemix_dagster.engine.exports.filling import Encoder, check_tokenizer, fill
+from samplemix_dagster.engine.exports.order import ordered_draws
+from samplemix_dagster.engine.exports.reading import Found, compare_with_ledger, read_back
 from samplemix_dagster.engine.maps import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
@@ -151,7 +152,7 @@ def _export(
 
 def _write(
     project: Project,
-    mixture: dict[str, Any],
+    mixture: Mapping[str, Any],
     wanted: Wanted,
     aside: Path,
     progress: Progress,
@@ -174,11 +175,11 @@ def _write(
         remove_folder(spilled)
     compare_with_ledger(project, mixture, found, counted)
     manifest = _manifest(mixture, wanted, files, aside)
-    return manifest | _of_ids(encoder, found)
+    return {**manifest, **_of_ids(encoder, found)}
 
 
 def _manifest(
-    mixture: dict[str, Any],
+    mixture: Mapping[str, Any],
     wanted: Wanted,
     files: list[ExportedFile],
     aside: Path,
@@ -200,7 +201,7 @@ def _manifest(
     return {**manifest, "digest": joint_digest(manifest)}
 
 
-def _of_ids(encoder: Encoder, found: Found) -> dict[str, Any]:
+def _of_ids(encoder: Encoder, found: Found) -> Mapping[str, Any]:
     """Return what the manifest of an export of ids says beside; nothing for one of texts."""
     if encoder.vocabulary is None:
         return {}

@@ -5,7 +5,7 @@ where it ends, as an ordinary NumPy array of int64; ``contents.json`` says how t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Tokens(Format):
             yield from _read_part(folder, entry, contents["dtype"])
 
 
-def _read_part(folder: Path, entry: dict[str, Any], dtype: str) -> Iterator[ReadDraw]:
+def _read_part(folder: Path, entry: Mapping[str, Any], dtype: str) -> Iterator[ReadDraw]:
     import numpy as np
 
     from samplemix_dagster.core.hashing import tokens_digest
@@ -71,7 +71,7 @@ class _Arrays(Writer):
         self.folder = folder
         self.vocabulary = vocabulary
         self.dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
-        self.files: list[dict[str, Any]] = []
+        self.files: list[Mapping[str, Any]] = []
 
     def add(self, number: int, draws: "pa.Table") -> None:
         import numpy as np

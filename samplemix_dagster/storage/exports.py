@@ -6,7 +6,7 @@ drawn, and in which order, is decided elsewhere.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,11 @@ class Spill:
         self.folder = folder
         self._schema = _SCHEMAS[unit]
         self._spilled = _as_spilled(self._schema)
-        self._rows: list[list[dict[str, Any]]] = [[] for _ in range(num_files)]
+        self._rows: list[list[Mapping[str, Any]]] = [[] for _ in range(num_files)]
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, file: int, row: dict[str, Any]) -> None:
+    def add(self, file: int, row: Mapping[str, Any]) -> None:
         """Set one draw aside; ``position`` is its place in the whole order.
 
         Its ``tokens``, if it has some, are an array of uint32.
@@ -123,7 +123,7 @@ class Spill:
         number, tokens = self._schema.get_field_index("tokens"), self._schema.field("tokens")
         return table.set_column(number, tokens, pa.chunked_array(chunks, tokens.type))
 
-    def rows(self, file: int) -> Iterator[dict[str, Any]]:
+    def rows(self, file: int) -> Iterator[Mapping[str, Any]]:
         """Yield one output file's draws in their order, without text and tokens."""
         names = [name for name in self._schema.names if name not in _HEAVY]
         for batch in self._sorted(file, names).to_batches(max_chunksize=_SPILL_ROWS):
@@ -193,9 +193,9 @@ class Places:
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Mapping[str, Any]] = []
 
-    def add(self, row: dict[str, Any], found: ReadDraw) -> None:
+    def add(self, row: Mapping[str, Any], found: ReadDraw) -> None:
         """Note one draw."""
         place = {"file": found.file, "offset": found.offset, "num_ids": found.num_tokens}
         self._rows.append({**row, **place, "digest": found.digest})

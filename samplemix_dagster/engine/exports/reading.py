@@ -3,12 +3,12 @@
 import collections
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.engine.export_order import ledger_key
+from samplemix_dagster.engine.exports.order import ledger_key
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw
@@ -50,7 +50,7 @@ def _places(folder: Path, wanted: Wanted) -> contextlib.AbstractContextManager[P
     return writing_places(folder / PLACES) if wanted.has_places else contextlib.nullcontext()
 
 
-def _rows(spill: Spill, plan: FilePlan) -> Iterator[dict[str, Any]]:
+def _rows(spill: Spill, plan: FilePlan) -> Iterator[Mapping[str, Any]]:
     for number in range(plan.num_files):
         yield from spill.rows(number)
 
@@ -67,7 +67,7 @@ def _draws(folder: Path, wanted: Wanted, plan: FilePlan) -> Iterator[ReadDraw]:
         raise CheckFailedError(f"the export cannot be read back: {error}") from error
 
 
-def _compare_draw(row: dict[str, Any], draw: ReadDraw, plan: FilePlan) -> None:
+def _compare_draw(row: Mapping[str, Any], draw: ReadDraw, plan: FilePlan) -> None:
     """Compare a draw with what was set aside.
 
     Raises:
@@ -91,7 +91,7 @@ def _compare_draw(row: dict[str, Any], draw: ReadDraw, plan: FilePlan) -> None:
 
 
 def compare_with_ledger(
-    project: Project, mixture: dict[str, Any], found: Found, counted: int
+    project: Project, mixture: Mapping[str, Any], found: Found, counted: int
 ) -> None:
     """Compare what was read back with the ledger.
 

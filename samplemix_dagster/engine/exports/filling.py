@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster.core.hashing import doc_id, tokens_digest
-from samplemix_dagster.engine.export_order import Draws, ledger_key
+from samplemix_dagster.engine.exports.order import Draws, ledger_key
 from samplemix_dagster.engine.maps import Progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.recipes import Recipes
@@ -73,7 +73,7 @@ class Encoder:
         return {"tokens": tokens, "digest": tokens_digest(tokens)}
 
 
-def check_tokenizer(recipes: Recipes, mixture: dict[str, Any]) -> None:
+def check_tokenizer(recipes: Recipes, mixture: Mapping[str, Any]) -> None:
     """Refuse a version whose tokens were counted by a tokenizer that is no longer named.
 
     Raises:
@@ -89,7 +89,7 @@ def check_tokenizer(recipes: Recipes, mixture: dict[str, Any]) -> None:
 
 def fill(
     recipes: Recipes,
-    mixture: dict[str, Any],
+    mixture: Mapping[str, Any],
     draws: Draws,
     spill: Spill,
     encoder: Encoder,
@@ -172,7 +172,7 @@ def _put(
 
 
 def _shard_file(
-    project: Project, shard: dict[str, Any], placed: Mapping[tuple[str, str], Shard]
+    project: Project, shard: Mapping[str, Any], placed: Mapping[tuple[str, str], Shard]
 ) -> Openable:
     """Return where a shard's bytes are today.
 
