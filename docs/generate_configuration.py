@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from samplemix_dagster.config import MIXTURES, Config
@@ -88,6 +88,9 @@ def _type(field: FieldInfo) -> str:
         for name, sign in signs.items()
         if getattr(item, name, None) is not None
     ]
+    for item in field.metadata:
+        if isinstance(item, WithJsonSchema) and "enum" in (item.json_schema or {}):
+            words = " or ".join(f"`{value}`" for value in item.json_schema["enum"])
     patterns = [f"`{item.pattern}`" for item in field.metadata if getattr(item, "pattern", None)]
     return ", ".join([*patterns, *limits] if patterns else [words, *limits])
 

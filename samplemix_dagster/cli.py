@@ -7,8 +7,9 @@ things up stay quick. Errors are one sentence on stderr; ``--debug`` adds the tr
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -25,6 +26,7 @@ from samplemix_dagster.cli_options import (
 from samplemix_dagster.cli_plan import plan, status
 from samplemix_dagster.cli_run import run
 from samplemix_dagster.errors import ConfigError, InputError, SampleMixError
+from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
@@ -193,8 +195,14 @@ def export(
     to: Annotated[
         str, typer.Option("--to", help="Empty folder, or s3://bucket/prefix, to write to.")
     ],
-    form: Annotated[str, typer.Option("--format", help="jsonl.zst or parquet.")] = "jsonl.zst",
+    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = next(
+        iter(FORMATS)
+    ),
     files: Annotated[int, typer.Option(help="Files of near-equal size.", min=1)] = 4,
+    eos: Annotated[
+        str,
+        typer.Option(help="Where a document has the EOS id, in `tokens`: end, start or none."),
+    ] = "end",
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
@@ -202,7 +210,7 @@ def export(
     from samplemix_dagster.bars import Bars
     from samplemix_dagster.engine.exporting import export_version
     from samplemix_dagster.engine.versions import resolve_version
-    from samplemix_dagster.storage.exports import FORMATS
+    from samplemix_dagster.export_formats.wanted import Wanted
 
     if form not in FORMATS:
         raise ConfigError(f"--format is {' or '.join(FORMATS)}, not {form!r}.")
@@ -213,8 +221,7 @@ def export(
             project,
             mixture,
             version,
-            form=form,
-            num_files=files,
+            Wanted.of(form, files, {"eos": eos}),
             folder=to,
             progress=bars.update,
         )
@@ -223,8 +230,21 @@ def export(
     else:
         say(
             f"Wrote {manifest['num_draws']:,} draws, {manifest['num_tokens']:,} tokens, in "
-            f"{len(manifest['files'])} files to {to}; read back and counted."
+            f"{len(manifest['files'])} files to {to}; read back and counted.{_eos_words(manifest)}"
         )
+
+
+def _eos_words(manifest: Mapping[str, Any]) -> str:
+    """Say what EOS adds to an export of ids; nothing of one of texts."""
+    if "eos_id" not in manifest:
+        return ""
+    if manifest["eos_id"] is None:
+        return " The tokenizer names no EOS, so nothing stands between documents."
+    added, inside = manifest["num_added_tokens"], manifest["num_documents_holding_eos"]
+    words = f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
+    if inside:
+        words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
+    return words
 
 
 @app.command("gc")

@@ -3,23 +3,41 @@
 Nothing here changes a result, so none of it is part of a recipe or of a version.
 """
 
+import difflib
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from samplemix_dagster.config_base import Section, Size
 from samplemix_dagster.config_cron import check_cron
+from samplemix_dagster.export_formats.table import FORMATS
+
+
+def _is_format(name: str) -> str:
+    if name not in FORMATS:
+        close = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"there is no format {name!r}; there are {', '.join(FORMATS)}{hint}")
+    return name
+
+
+_FORMAT_NAMES = WithJsonSchema({"type": "string", "enum": list(FORMATS)})
 
 
 class Export(Section):
     """Files for trainers."""
 
-    format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
-    """File format."""
+    LATER: ClassVar[Mapping[str, Any]] = {"eos": "end"}
+
+    format: Annotated[str, AfterValidator(_is_format), _FORMAT_NAMES] = next(iter(FORMATS))
+    """File format: texts, or with ``tokens`` the ids of the budget's tokenizer."""
     files: int = Field(default=4, ge=1, le=100_000)
     """Files of near-equal size."""
+    eos: Literal["end", "start", "none"] = "end"
+    """Where each document has the tokenizer's EOS, if it has one; read by formats of ids alone."""
 
 
 class Schedule(Section):

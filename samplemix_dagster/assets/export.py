@@ -6,9 +6,14 @@ from samplemix_dagster.assets.asset import Look
 from samplemix_dagster.assets.told import address_value, table_value
 from samplemix_dagster.engine.maps import Outcome
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.presentation import many
 
 _COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")
+_OF_IDS = {
+    "num_added_tokens": "eos_tokens",
+    "num_documents_holding_eos": "documents_holding_eos",
+}
 
 
 def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
@@ -20,11 +25,13 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
             f"{facts['num_draws']:,} draws, {many(facts['num_tokens'])} tokens, "
             f"in {len(files):,} file{'' if len(files) == 1 else 's'}"
         ),
+        "format": Wanted.of_manifest(facts).words,
         "folder": address_value(facts["folder"], has_console=has_console),
         "files": table_value([{key: file[key] for key in _COLUMNS} for file in files]),
         "mixture_version": facts["version"],
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
+        **{shown: facts[name] for name, shown in _OF_IDS.items() if name in facts},
     }
 
 

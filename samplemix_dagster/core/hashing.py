@@ -24,6 +24,12 @@ def doc_id(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 
+def tokens_digest(ids: npt.NDArray[np.unsignedinteger[Any]]) -> str:
+    """Return the 128-bit BLAKE2b digest of token ids, whatever their width, as 32 hex digits."""
+    wide = np.ascontiguousarray(ids, dtype="<u4")
+    return hashlib.blake2b(wide.tobytes(), digest_size=16).hexdigest()
+
+
 def fingerprint(value: Mapping[str, Any] | Sequence[Any] | str | float | None) -> str:
     """Return the digest of a value's canonical JSON (sorted keys, no spaces), as 24 hex digits."""
     canonical = json.dumps(

@@ -23,7 +23,7 @@ from samplemix_dagster.engine.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.shard_rows import read_documents
 from samplemix_dagster.engine.stages import FitStage, Stage
-from samplemix_dagster.engine.version_files import is_exported
+from samplemix_dagster.engine.version_files import is_exported, wanted_export
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage import keys
 from samplemix_dagster.storage.manifest import read_manifest, source_of
@@ -380,7 +380,7 @@ class Planner:
             return None
         if not self.project.lake.names(keys.exports_folder(step.name)):
             return _FIRST
-        form = self.project.config.export.format
+        form = wanted_export(self.project).words
         return f"version {version[:8]} has not been exported as {form} yet"
 
 

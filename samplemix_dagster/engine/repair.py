@@ -20,6 +20,7 @@ from samplemix_dagster.engine.recipes import Recipes
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.engine.version_files import export_key
 from samplemix_dagster.errors import SampleMixError, UnreachableLakeError
+from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage import keys
 
 __all__ = ["MOST_REPAIRS", "check_lake", "repair", "retry_deferred"]
@@ -99,9 +100,8 @@ def _old_exports(damaged: list[str], wanted: "_Wanted") -> list[str]:
 def _export_again(project: Project, folder: str) -> str:
     """Write an export that was removed again, as it was; say whether it could be."""
     _, name, version, form = folder.split("/")
-    kind, _, num_files = form.rpartition("-")
     try:
-        export_into_lake(project, name, version, form=kind, num_files=int(num_files))
+        export_into_lake(project, name, version, Wanted.of_folder(form))
     except UnreachableLakeError:
         raise
     except (SampleMixError, NotFittedError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage import keys, shapes
 from samplemix_dagster.storage.lake import Lake
 
@@ -60,8 +61,13 @@ def check_ledger(lake: Lake, manifest: Mapping[str, Any]) -> int:
 
 def export_key(project: Project, name: str, version: str) -> str:
     """Return the lake folder of a version's export in the configured format."""
+    return f"exports/{name}/{version}/{wanted_export(project).folder}"
+
+
+def wanted_export(project: Project) -> Wanted:
+    """Return what the configuration asks an export to be."""
     settings = project.config.export
-    return f"exports/{name}/{version}/{settings.format}-{settings.files}"
+    return Wanted.of(settings.format, settings.files, settings.model_dump(mode="json"))
 
 
 def is_exported(project: Project, name: str, version: str) -> bool:
@@ -82,7 +88,7 @@ def is_exported(project: Project, name: str, version: str) -> bool:
 def size_problems(lake: Lake, key: str, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return which files of an export are missing or have another size, by name; one listing."""
     sizes, problems = lake.sizes(key), {}
-    for file in manifest["files"]:
+    for file in shapes.every_file(manifest):
         found = sizes.get(file["name"])
         if found is None:
             problems[file["name"]] = "is gone"
@@ -94,7 +100,7 @@ def size_problems(lake: Lake, key: str, manifest: Mapping[str, Any]) -> dict[str
 def export_problems(lake: Lake, key: str, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return what is wrong with the files of an export, by name; every byte is read."""
     problems = size_problems(lake, key, manifest)
-    for file in manifest["files"]:
+    for file in shapes.every_file(manifest):
         name = file["name"]
         if name not in problems and lake.digest(f"{key}/{name}") != file["digest"]:
             problems[name] = "has other bytes than when it was written"

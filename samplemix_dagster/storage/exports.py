@@ -5,31 +5,51 @@ spill file for each output file, and each output file is then sorted and written
 drawn, and in which order, is decided elsewhere.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Unit
 from samplemix_dagster.storage.whole_files import digest_file
 
-SCHEMA = pa.schema(
+_COMMON = (
+    pa.field("doc_id", pa.string(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("copy", pa.int32(), nullable=False),
+    pa.field("num_tokens", pa.int64(), nullable=False),
+    pa.field("id", pa.string()),
+)
+SCHEMA = pa.schema([*_COMMON, pa.field("text", pa.string(), nullable=False)])
+"""Columns of a draw that is exported as text; ``copy`` counts from 0."""
+TOKENS_SCHEMA = pa.schema(
     [
-        pa.field("doc_id", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("copy", pa.int32(), nullable=False),
-        pa.field("num_tokens", pa.int64(), nullable=False),
-        pa.field("id", pa.string()),
-        pa.field("text", pa.string(), nullable=False),
+        *_COMMON,
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("tokens", pa.large_list(pa.uint32()), nullable=False),
     ]
 )
-"""Columns of an exported draw; ``copy`` counts from 0."""
-_SPILLED = SCHEMA.append(pa.field("position", pa.int64(), nullable=False))
+"""Columns of a draw that is exported as ids, with what EOS adds; ``digest`` is of those ids."""
+PLACES_SCHEMA = pa.schema(
+    [
+        *_COMMON,
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("num_ids", pa.int64(), nullable=False),
+        pa.field("digest", pa.string(), nullable=False),
+    ]
+)
+"""Where each draw lies, in the order of the export."""
+_SCHEMAS: dict[Unit, pa.Schema] = {"text": SCHEMA, "tokens": TOKENS_SCHEMA}
+_HEAVY = ("text", "tokens")
+_ID_BYTES = 4
 _SPILL_ROWS = 256
-FORMATS = ("jsonl.zst", "parquet")
+_PLACES_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +63,33 @@ class ExportedFile:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A file beside those of the draws."""
+
+    name: str
+    num_bytes: int
+    digest: str
+
+
 class Spill:
     """Draws set aside by output file."""
 
-    def __init__(self, folder: Path, num_files: int) -> None:
+    def __init__(self, folder: Path, num_files: int, unit: Unit = "text") -> None:
         self.folder = folder
-        self._rows: list[list[dict[str, Any]]] = [[] for _ in range(num_files)]
+        self._schema = _SCHEMAS[unit]
+        self._spilled = _as_spilled(self._schema)
+        self._rows: list[list[Mapping[str, Any]]] = [[] for _ in range(num_files)]
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, file: int, row: dict[str, Any]) -> None:
-        """Set one draw aside; ``position`` is its place in the whole order."""
+    def add(self, file: int, row: Mapping[str, Any]) -> None:
+        """Set one draw aside; ``position`` is its place in the whole order.
+
+        Its ``tokens``, if it has some, are an array of uint32.
+        """
+        if "tokens" in row:
+            row = {**row, "tokens": row["tokens"].tobytes()}
         rows = self._rows[file]
         rows.append(row)
         if len(rows) >= _SPILL_ROWS:
@@ -63,8 +99,9 @@ class Spill:
         if not self._rows[file]:
             return
         if file not in self._writers:
-            self._writers[file] = pa.ipc.new_file(self._path(file), _SPILLED)
-        self._writers[file].write(pa.RecordBatch.from_pylist(self._rows[file], schema=_SPILLED))
+            self._writers[file] = pa.ipc.new_file(self._path(file), self._spilled)
+        batch = pa.RecordBatch.from_pylist(self._rows[file], schema=self._spilled)
+        self._writers[file].write(batch)
         self._rows[file] = []
 
     def _path(self, file: int) -> str:
@@ -79,34 +116,61 @@ class Spill:
 
     def sorted_table(self, file: int) -> pa.Table:
         """Return one output file's draws in their order."""
+        table = self._sorted(file, self._schema.names)
+        if "tokens" not in self._schema.names:
+            return table
+        chunks = [_as_lists(chunk) for chunk in table.column("tokens").chunks]
+        number, tokens = self._schema.get_field_index("tokens"), self._schema.field("tokens")
+        return table.set_column(number, tokens, pa.chunked_array(chunks, tokens.type))
+
+    def rows(self, file: int) -> Iterator[Mapping[str, Any]]:
+        """Yield one output file's draws in their order, without text and tokens."""
+        names = [name for name in self._schema.names if name not in _HEAVY]
+        for batch in self._sorted(file, names).to_batches(max_chunksize=_SPILL_ROWS):
+            yield from batch.to_pylist()
+
+    def _sorted(self, file: int, names: list[str]) -> pa.Table:
         if file not in self._writers:
-            return SCHEMA.empty_table()
+            return self._spilled.empty_table().select(names)
         with pa.memory_map(self._path(file)) as mapped:
-            table = pa.ipc.open_file(mapped).read_all().sort_by("position")
-        return table.drop_columns(["position"])
+            table = pa.ipc.open_file(mapped).read_all().select([*names, "position"])
+            return table.sort_by("position").drop_columns(["position"])
 
 
-def file_name(number: int, form: str) -> str:
-    """Return what an output file is called."""
-    return f"part-{number:05d}.{form}"
+def _as_spilled(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the place in the order, and ids as bytes: sorting lists costs much."""
+    fields = [
+        pa.field("tokens", pa.large_binary(), nullable=False) if one.name == "tokens" else one
+        for one in schema
+    ]
+    return pa.schema([*fields, pa.field("position", pa.int64(), nullable=False)])
 
 
-def write_files(spill: Spill, folder: Path, num_files: int, form: str) -> list[ExportedFile]:
-    """Write every output file; return what was written, with digests."""
+def _as_lists(chunk: pa.LargeBinaryArray) -> pa.LargeListArray:
+    """Return the bytes of ids as lists of ids, without a copy of them."""
+    _, offsets, content = chunk.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[chunk.offset :][: len(chunk) + 1] // _ID_BYTES
+    size = 0 if content is None else content.size // _ID_BYTES
+    ids = pa.Array.from_buffers(pa.uint32(), size, [None, content])
+    return pa.LargeListArray.from_arrays(pa.array(bounds), ids)
+
+
+def write_files(spill: Spill, folder: Path, form: Format, plan: FilePlan) -> list[ExportedFile]:
+    """Write every output file; return what was written of the draws, with digests."""
+    writer, counts = form.open(folder, plan), []
+    for number in range(plan.num_files):
+        table = spill.sorted_table(number)
+        writer.add(number, table)
+        counts.append((table.num_rows, sum(table.column("num_tokens").to_pylist())))
+    writer.close()
     written = []
-    for file in range(num_files):
-        table = spill.sorted_table(file)
-        path = folder / file_name(file, form)
-        if form == "parquet":
-            pq.write_table(table, path, compression="zstd")
-        else:
-            _write_jsonl(table, path)
-        tokens = table.column("num_tokens").to_pylist()
+    for number, (num_draws, num_tokens) in enumerate(counts):
+        path = folder / form.file_names(number)[0]
         written.append(
             ExportedFile(
                 name=path.name,
-                num_draws=table.num_rows,
-                num_tokens=sum(tokens),
+                num_draws=num_draws,
+                num_tokens=num_tokens,
                 num_bytes=path.stat().st_size,
                 digest=digest_file(path),
             )
@@ -114,29 +178,40 @@ def write_files(spill: Spill, folder: Path, num_files: int, form: str) -> list[E
     return written
 
 
-def _write_jsonl(table: pa.Table, path: Path) -> None:
-    with pa.CompressedOutputStream(str(path), "zstd") as stream:
-        for batch in table.to_batches(max_chunksize=_SPILL_ROWS):
-            lines = [json.dumps(row, ensure_ascii=False) for row in batch.to_pylist()]
-            stream.write(("\n".join(lines) + "\n").encode())
+def other_files(folder: Path, written: list[ExportedFile]) -> list[OtherFile]:
+    """Return every file of an export that is not one of its draws', with digests, by name."""
+    of_draws = {file.name for file in written}
+    return [
+        OtherFile(name=path.name, num_bytes=path.stat().st_size, digest=digest_file(path))
+        for path in sorted(folder.iterdir())
+        if path.name not in of_draws
+    ]
 
 
-def read_back(folder: Path, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield every draw of exported files, in order."""
-    for name in names:
-        path = folder / name
-        if name.endswith(".parquet"):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=_SPILL_ROWS):
-                    yield from batch.to_pylist()
-        else:
-            yield from _read_jsonl(path)
+class Places:
+    """Writes down where each draw lies."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._rows: list[Mapping[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any], found: ReadDraw) -> None:
+        """Note one draw."""
+        place = {"file": found.file, "offset": found.offset, "num_ids": found.num_tokens}
+        self._rows.append({**row, **place, "digest": found.digest})
+        if len(self._rows) >= _PLACES_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write out what is still in memory."""
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=PLACES_SCHEMA))
+        self._rows = []
 
 
-def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with pa.CompressedInputStream(str(path), "zstd") as stream:
-        pending = b""
-        while block := stream.read1(1 << 20):
-            *lines, pending = (pending + block).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
+@contextlib.contextmanager
+def writing_places(path: Path) -> Iterator[Places]:
+    """Yield what writes down where draws lie; the file is whole on leaving."""
+    with pq.ParquetWriter(path, PLACES_SCHEMA, compression="zstd") as writer:
+        places = Places(writer)
+        yield places
+        places.flush()

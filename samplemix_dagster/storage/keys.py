@@ -8,6 +8,7 @@ writers at work or killed. Nothing here looks at a file.
 import re
 
 from samplemix_dagster.config_base import NAME
+from samplemix_dagster.export_formats.wanted import is_export_file, is_export_folder
 
 MARKER = "samplemix-lake.json"
 """The file in a lake's root that says it is one: garbage is only collected where it stands."""
@@ -20,7 +21,6 @@ _RECIPE = "[0-9a-f]{24}"
 _DIGEST = "[0-9a-f]{32}"
 _LABEL = NAME.pattern  # of a source, a mixture, a reference, a metric
 _PARTITION = rf"{_LABEL}(?:-part-[0-9]{{2}})?"
-_PART = r"part-[0-9]{5,}\.(?:jsonl\.zst|parquet)"
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{12}|\.spill-.+")
 
 _FORMS = {
@@ -31,7 +31,8 @@ _FORMS = {
     r"\.(?:json|safetensors|parquet|txt|model|jinja))",
     "mixtures": rf"{_LABEL}/(?:current\.json|{_RECIPE}/(?:manifest(?:\.copy)?\.json"
     rf"|manifest\.damaged|ledger/{_LABEL}-{_DIGEST}\.parquet))",
-    "exports": rf"{_LABEL}/{_RECIPE}/(?:jsonl\.zst|parquet)-[0-9]+/(?:manifest\.json|{_PART})",
+    # Which folders and files there are in it is asked of the formats.
+    "exports": rf"{_LABEL}/{_RECIPE}/[^/]+/[^/]+",
     "shards": rf"{_PARTITION}/current\.json",
     "state": rf"[a-z]+(?:-{_LABEL})?/{_LABEL}\.json",
     "reports": r"(?:current\.json|[a-z0-9_]+\.parquet)",
@@ -46,7 +47,7 @@ _FOLDER = {
     "features": re.compile(rf"features/[^/]+/{_RECIPE}"),
     "fits": re.compile(rf"fits/[^/]+/{_RECIPE}(?:/[^/.][^/]*)*"),
     "mixtures": re.compile(rf"mixtures/[^/]+/{_RECIPE}(?:/ledger)?"),
-    "exports": re.compile(rf"exports/[^/]+/{_RECIPE}(?:/(?:jsonl\.zst|parquet)-[0-9]+)?"),
+    "exports": re.compile(rf"exports/[^/]+/{_RECIPE}(?:/[^/]+)?"),
 }
 _SECOND = {
     "documents": re.compile(_RECIPE),
@@ -69,7 +70,9 @@ _OF_THE_SYSTEM = re.compile(
 def is_ours(key: str) -> bool:
     """Whether a key has the form of a finished file of a lake."""
     head = key.partition("/")[0]
-    return key == MARKER or (head in _KEY and _KEY[head].fullmatch(key) is not None)
+    if head not in _KEY or _KEY[head].fullmatch(key) is None:
+        return key == MARKER
+    return head != "exports" or is_export_file(*key.split("/")[3:])
 
 
 def is_leftover(key: str) -> bool:
@@ -82,8 +85,10 @@ def is_leftover(key: str) -> bool:
 
 def is_folder_of_ours(key: str) -> bool:
     """Whether a folder has the form of one that a lake makes for a recipe or version, or aside."""
-    head = key.partition("/")[0]
-    return is_leftover(key) or (head in _FOLDER and _FOLDER[head].fullmatch(key) is not None)
+    head, *inner = key.split("/")
+    if head not in _FOLDER or _FOLDER[head].fullmatch(key) is None:
+        return is_leftover(key)
+    return head != "exports" or len(inner) < 3 or is_export_folder(inner[2])
 
 
 def is_in_the_way(name: str, *, is_folder: bool | None) -> bool:

@@ -39,6 +39,7 @@ __all__ = [
     "count_parameters",
     "digest_model",
     "digest_tokenizer",
+    "end_token_id",
     "load_encoder",
     "load_reference",
     "load_tokenizer",
@@ -199,6 +200,18 @@ def load_tokenizer(path: Path) -> "Tokenizer":
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def end_token_id(path: Path, tokenizer: "Tokenizer") -> int | None:
+    """Return the id of a tokenizer's EOS; None where its settings name none that it has.
+
+    Raises:
+        ModelError: The settings are no settings.
+    """
+    place = first_fold(path)
+    token = start_token_names(place.parent if place.is_file() else place)["eos_token"]
+    found = None if token is None else tokenizer.token_to_id(token)
+    return None if found is None else int(found)
 
 
 def load_encoder(folder: Path, device: str, dtype: str = "float32") -> Any:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.wanted import Wanted
 
 SEAL = "digest"
 """The key under which a file has its own digest."""
@@ -27,6 +29,12 @@ _Mark = Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
 _Name = Annotated[str, Field(pattern=r"^[^/]+$")]
 _Number = Annotated[str, Field(pattern=r"^-?\d+$")]
 _Count = Annotated[int, Field(ge=0)]
+
+
+def _is_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"{name!r} is no format of exports")
+    return name
 
 
 class _Closed(BaseModel):
@@ -102,13 +110,21 @@ class _ExportedFile(_Closed):
     digest: _Digest
 
 
+class _OtherFile(_Closed):
+    name: _Name
+    num_bytes: _Count
+    digest: _Digest
+
+
 class _Export(_Open):
     name: str
     version: str
-    format: Literal["jsonl.zst", "parquet"]
+    format: Annotated[str, AfterValidator(_is_format)]
     num_draws: _Count
     num_tokens: _Count
     files: list[_ExportedFile]
+    others: list[_OtherFile] = []
+    options: dict[str, str] = {}
     digest: str
 
 
@@ -184,8 +200,8 @@ def _export_problem(key: str, value: dict[str, Any]) -> str:
     _, name, version, folder, _ = key.split("/")
     if (value["name"], value["version"]) != (name, version):
         return f"it is that of {value['name']}@{value['version']}"
-    if folder != f"{value['format']}-{len(value['files'])}":
-        return f"it is that of {len(value['files'])} files of {value['format']}"
+    if folder != (own := Wanted.of_manifest(value).folder):
+        return f"it is that of {own}"
     return export_problem(value)
 
 
@@ -194,11 +210,20 @@ def export_problem(value: Mapping[str, Any]) -> str:
     for total in ("num_draws", "num_tokens"):
         if value[total] != sum(file[total] for file in value["files"]):
             return f"its files do not add up to its {total}"
-    digests = [file["digest"] for file in value["files"]]
-    joint = digests[0] if len(digests) == 1 else fingerprint(digests)
-    if value["digest"] != joint:
+    if value["digest"] != joint_digest(value):
         return "its digest is not that of its files"
     return _seal_problem(dict(value), CONTENT_SEAL)
+
+
+def joint_digest(export: Mapping[str, Any]) -> str:
+    """Return the digest of all files of an export, from those in its manifest."""
+    digests = [file["digest"] for file in every_file(export)]
+    return str(digests[0]) if len(digests) == 1 else fingerprint(digests)
+
+
+def every_file(export: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what an export's manifest says of each of its files."""
+    return [*export["files"], *export.get("others", [])]
 
 
 def _seal_problem(value: dict[str, Any], seal: str) -> str:

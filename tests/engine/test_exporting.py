@@ -5,12 +5,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.exporting import export_version
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.exports import FORMATS, read_back
+from samplemix_dagster.export_formats.format import FilePlan, ReadDraw
+from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.wanted import Wanted
 from tests.engine.changes import (
     count_with_another_tokenizer,
     raise_the_least_length,
@@ -25,20 +28,21 @@ from tests.projects import needs_encoder, open_project
 pytestmark = needs_encoder
 
 
+def read(folder: Path, files: int, form: str = "parquet") -> list[ReadDraw]:
+    """Return the draws that a format's own reader finds in an export's folder."""
+    return list(FORMATS[form].read_back(folder, FilePlan(num_files=files)))
+
+
 def export(
     root: Path, folder: Path, form: str = "parquet", files: int = 2, of: str | None = None
 ) -> dict[str, int]:
     """Export the default mixture's version; return how often each document stands in the files."""
-    done = export_version(
-        open_project(root),
-        "default",
-        of or version(root),
-        form=form,
-        num_files=files,
-        folder=folder,
-    )
-    names = [file["name"] for file in done["files"]]
-    return Counter(row["doc_id"] for row in read_back(folder, names))
+    wanted = Wanted.of(form, files, {"eos": "end"})
+    export_version(open_project(root), "default", of or version(root), wanted, folder=folder)
+    if wanted.has_places:
+        table = pq.read_table(folder / "draws.parquet", columns=["doc_id"])
+        return Counter(table.column("doc_id").to_pylist())
+    return Counter(draw.row["doc_id"] for draw in read(folder, files, form))
 
 
 def drawn(root: Path) -> dict[str, int]:
@@ -51,7 +55,8 @@ def test_the_files_hold_exactly_the_draws_of_the_ledger(
     form: str, files: int, finished: Path, tmp_path: Path
 ) -> None:
     assert export(finished, tmp_path / "x", form, files) == drawn(finished)
-    assert len(list((tmp_path / "x").glob(f"*.{form}"))) == files
+    ending = FORMATS[form].endings[0]
+    assert len(list((tmp_path / "x").glob(f"part-*{ending}"))) == files
 
 
 def test_every_row_is_the_text_of_its_document_with_its_place_in_the_corpus(
@@ -62,7 +67,7 @@ def test_every_row_is_the_text_of_its_document_with_its_place_in_the_corpus(
         (row["doc_id"], row["source"], row["num_tokens"], row["id"])
         for row in rows(finished, "select doc_id, source, num_tokens, id from documents")
     }
-    for row in read_back(tmp_path / "x", ["part-00000.parquet"]):
+    for row in (draw.row for draw in read(tmp_path / "x", 1)):
         assert doc_id(row["text"]) == row["doc_id"]
         assert (row["doc_id"], row["source"], row["num_tokens"], row["id"]) in known
 
@@ -72,7 +77,7 @@ def test_copies_of_a_document_are_numbered_from_0(root: Path, tmp_path: Path) ->
     run(root)
     export(root, tmp_path / "x", files=1)
     seen: dict[str, list[int]] = {}
-    for row in read_back(tmp_path / "x", ["part-00000.parquet"]):
+    for row in (draw.row for draw in read(tmp_path / "x", 1)):
         seen.setdefault(row["doc_id"], []).append(row["copy"])
     assert max(map(len, seen.values())) > 1
     assert all(sorted(numbers) == list(range(len(numbers))) for numbers in seen.values())
@@ -88,11 +93,15 @@ def test_files_have_near_equal_tokens(files: int, finished: Path, tmp_path: Path
     assert all(abs(count - sum(tokens) / files) <= longest["n"] for count in tokens)
 
 
-def test_two_exports_of_one_version_are_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_two_exports_of_one_version_are_the_same_bytes(
+    form: str, finished: Path, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
-        export(finished, tmp_path / name, "jsonl.zst", 3)
-    for number in range(3):
-        file = f"part-0000{number}.jsonl.zst"
+        export(finished, tmp_path / name, form, 3)
+    names = {path.name for path in (tmp_path / "one").iterdir()} - {"manifest.json"}
+    assert len(names) >= 3
+    for file in names:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
@@ -100,14 +109,13 @@ def test_the_order_does_not_depend_on_the_number_of_files(finished: Path, tmp_pa
     orders = []
     for files in (1, 4):
         export(finished, tmp_path / str(files), files=files)
-        names = [f"part-0000{number}.parquet" for number in range(files)]
-        orders.append([row["doc_id"] for row in read_back(tmp_path / str(files), names)])
+        orders.append([draw.row["doc_id"] for draw in read(tmp_path / str(files), files)])
     assert orders[0] == orders[1]
 
 
 def test_the_order_mixes_the_sources(finished: Path, tmp_path: Path) -> None:
     export(finished, tmp_path / "x", files=1)
-    sources = [row["source"] for row in read_back(tmp_path / "x", ["part-00000.parquet"])]
+    sources = [draw.row["source"] for draw in read(tmp_path / "x", 1)]
     changes = sum(one != other for one, other in itertools.pairwise(sources))
     assert changes > len(sources) / 3
 

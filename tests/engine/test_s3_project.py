@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.engine.status import project_status
 from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.export_formats.format import FilePlan
+from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.dbt_project import build_report, report_reason
-from samplemix_dagster.storage.exports import read_back
 from samplemix_dagster.storage.query import query
 from samplemix_dagster.storage.s3 import Bucket
 from tests import s3_faults
@@ -107,23 +109,28 @@ def test_the_looks_of_a_person_work(root: Path) -> None:
     assert (found["text"], found["scores"]["quality"]) == (here["text"], here["scores"]["quality"])
 
 
-def test_an_export_goes_to_s3_and_reads_back(root: Path, bucket: Bucket, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "added"), [("parquet", 0), ("tokens", 1)])
+def test_an_export_goes_to_s3_and_reads_back(
+    form: str, added: int, root: Path, bucket: Bucket, tmp_path: Path
+) -> None:
     project = open_project(root)
     version = str(project.lake.read_json("mixtures/flat/current.json")["version"])
-    url = bucket.url("out/flat")
-    options = {"form": "parquet", "num_files": 2, "folder": url}
-    manifest = export_version(project, "flat", version, **options)  # type: ignore[arg-type]
-    names = [file["name"] for file in manifest["files"]]
-    assert [entry.key for entry in bucket.below("out/flat/")] == sorted(
-        f"out/flat/{name}" for name in [*names, "manifest.json"]
+    url = bucket.url(f"out-{form}/flat")
+    wanted = Wanted.of(form, 2, {"eos": "end"})
+    manifest = export_version(project, "flat", version, wanted, folder=url)
+    names = [file["name"] for file in [*manifest["files"], *manifest.get("others", [])]]
+    assert [entry.key for entry in bucket.below(f"out-{form}/flat/")] == sorted(
+        f"out-{form}/flat/{name}" for name in [*names, "manifest.json"]
     )
     for name in names:
-        bucket.fetch(f"out/flat/{name}", tmp_path / name)
-    found = list(read_back(tmp_path, names))
-    assert sum(row["num_tokens"] for row in found) == manifest["num_tokens"]
-    assert export_version(project, "flat", version, **options) == manifest  # type: ignore[arg-type]
+        bucket.fetch(f"out-{form}/flat/{name}", tmp_path / name)
+    found = [
+        draw.num_tokens - added for draw in wanted.form.read_back(tmp_path, FilePlan(num_files=2))
+    ]
+    assert sum(found) == manifest["num_tokens"]
+    assert export_version(project, "flat", version, wanted, folder=url) == manifest
     with pytest.raises(InputError, match="holds another export"):
-        export_version(project, "flat", version, **{**options, "num_files": 3})  # type: ignore[arg-type]
+        export_version(project, "flat", version, replace(wanted, num_files=3), folder=url)
 
 
 def test_the_export_of_a_run_stands_in_the_lake(root: Path, bucket: Bucket) -> None:

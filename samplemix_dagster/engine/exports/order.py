@@ -3,6 +3,7 @@
 How the order is made is ``core.mixture.order``'s; how draws become files is in ``exporting.py``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +29,13 @@ class Draws:
     file: npt.NDArray[np.int64]
 
 
-def ledger_key(mixture: dict[str, Any], shard: dict[str, Any]) -> str:
+def ledger_key(mixture: Mapping[str, Any], shard: Mapping[str, Any]) -> str:
     """Return where the ledger of a shard of a version lies."""
     folder = keys.version_folder(mixture["name"], mixture["version"])
     return f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
 
 
-def ordered_draws(recipes: Recipes, mixture: dict[str, Any], num_files: int) -> Draws:
+def ordered_draws(recipes: Recipes, mixture: Mapping[str, Any], num_files: int) -> Draws:
     """Return every draw with its place in the order and its file."""
     lake = recipes.lake
     columns: dict[str, list[Any]] = {

@@ -1,0 +1,1 @@
+"""Formats of exports: one module a format, and a line for each in ``table.py``."""

@@ -1,0 +1,30 @@
+"""Every format of exports, a line each. Whatever else must know of one asks here."""
+
+from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.export_formats.format import Format
+from samplemix_dagster.export_formats.lines import JsonLines
+from samplemix_dagster.export_formats.parquet import Parquet
+from samplemix_dagster.export_formats.tokens import Tokens
+
+FORMATS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        JsonLines("zst"),
+        JsonLines("gz"),
+        JsonLines(),
+        Parquet(),
+        Tokens(),
+    )
+}
+"""By the name in ``samplemix.yaml``; the first is the default."""
+
+
+def format_of(name: str) -> Format:
+    """Return the named format.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in FORMATS:
+        raise ConfigError(f"there is no format {name!r} of exports; there are {', '.join(FORMATS)}")
+    return FORMATS[name]

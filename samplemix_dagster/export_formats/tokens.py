@@ -1,0 +1,109 @@
+"""Flat arrays of token ids, which ``numpy.memmap`` reads, and the ends of documents in them.
+
+``part-00000.bin`` has nothing but ids, little endian; ``part-00000.ends.npy`` has for each document
+where it ends, as an ordinary NumPy array of int64; ``contents.json`` says how to read them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Vocabulary, Writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CONTENTS = "contents.json"
+_DRAWS_AT_ONCE = 256
+_BYTES = {"uint16": "<u2", "uint32": "<u4"}
+
+
+class Tokens(Format):
+    """``tokens``: raw arrays, for trainers that map them into memory."""
+
+    name = "tokens"
+    unit = "tokens"
+    endings = (".bin", ".ends.npy")
+    others = (_CONTENTS,)
+    options = MappingProxyType({"eos": ("end", "start", "none")})
+
+    def open(self, folder: Path, plan: FilePlan) -> Writer:
+        """Return a writer of arrays."""
+        if plan.vocabulary is None:
+            raise ValueError("a format of ids needs a vocabulary")
+        return _Arrays(self, folder, plan.vocabulary)
+
+    def read_back(self, folder: Path, plan: FilePlan) -> Iterator[ReadDraw]:
+        """Yield the ids between two ends; how wide they are is read from the contents."""
+        contents = json.loads((folder / _CONTENTS).read_text(encoding="utf-8"))
+        if len(contents["files"]) != plan.num_files:
+            raise ValueError(f"{_CONTENTS} names {len(contents['files'])} files")
+        for entry in contents["files"]:
+            yield from _read_part(folder, entry, contents["dtype"])
+
+
+def _read_part(folder: Path, entry: Mapping[str, Any], dtype: str) -> Iterator[ReadDraw]:
+    import numpy as np
+
+    from samplemix_dagster.core.hashing import tokens_digest
+
+    path = folder / entry["file"]
+    # A file of no bytes cannot be mapped.
+    is_empty = path.stat().st_size == 0
+    ids = np.empty(0, _BYTES[dtype]) if is_empty else np.memmap(path, _BYTES[dtype], mode="r")
+    ends = np.load(folder / entry["ends"], mmap_mode=None if is_empty else "r")
+    if (ends[-1] if ends.size else 0) != ids.size:
+        raise ValueError(f"{entry['file']} has {ids.size:,} ids, and its documents end elsewhere")
+    start = 0
+    for end in ends:
+        found = ids[start : int(end)]
+        yield ReadDraw(
+            file=entry["file"], offset=start, num_tokens=found.size, digest=tokens_digest(found)
+        )
+        start = int(end)
+
+
+class _Arrays(Writer):
+    def __init__(self, form: Tokens, folder: Path, vocabulary: Vocabulary) -> None:
+        self.form = form
+        self.folder = folder
+        self.vocabulary = vocabulary
+        self.dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
+        self.files: list[Mapping[str, Any]] = []
+
+    def add(self, number: int, draws: "pa.Table") -> None:
+        import numpy as np
+
+        ids_name, ends_name = self.form.file_names(number)
+        lengths: list[Any] = [np.zeros(0, np.int64)]
+        with (self.folder / ids_name).open("wb") as file:
+            for batch in draws.select(["tokens"]).to_batches(max_chunksize=_DRAWS_AT_ONCE):
+                tokens = batch.column(0)
+                lengths.append(np.diff(tokens.offsets.to_numpy()))
+                file.write(tokens.flatten().to_numpy().astype(_BYTES[self.dtype]).tobytes())
+        ends = np.cumsum(np.concatenate(lengths), dtype="<i8")
+        np.save(self.folder / ends_name, ends, allow_pickle=False)
+        self.files.append(
+            {
+                "file": ids_name,
+                "ends": ends_name,
+                "num_documents": int(ends.size),
+                "num_ids": int(ends[-1]) if ends.size else 0,
+            }
+        )
+
+    def close(self) -> None:
+        contents = {
+            "schema": 1,
+            "dtype": self.dtype,
+            "byte_order": "little",
+            "vocabulary_size": self.vocabulary.size,
+            "tokenizer": self.vocabulary.tokenizer,
+            "eos": self.vocabulary.eos,
+            "eos_id": self.vocabulary.eos_id,
+            "files": self.files,
+        }
+        text = json.dumps(contents, indent=1) + "\n"
+        (self.folder / _CONTENTS).write_text(text, encoding="utf-8")
