@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 import zstandard
 from pyarrow import ipc
 
-from samplemix_dagster.storage.rows import ReadRules
-from samplemix_dagster.storage.shards import REASONS, Rejection, metadata_json, read_shard
+from samplemix_dagster.storage.corpus.rows import ReadRules
+from samplemix_dagster.storage.corpus.shards import REASONS, Rejection, metadata_json, read_shard
 
 TEXT = "A plain text about rivers, mills and old stone bridges near the sea, number"
 RULES = ReadRules(

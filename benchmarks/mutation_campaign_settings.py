@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.config_file import parse_config
+from samplemix_dagster.config.reading import parse_config
 from samplemix_dagster.core.quality.bootstrap import (
     BootstrapRecipe,
     train_reference,
@@ -27,8 +27,8 @@ from samplemix_dagster.core.quality.bootstrap import (
 )
 from samplemix_dagster.core.quality.token_loss import text_losses
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.storage.model_checks import check_reference, is_panic
-from samplemix_dagster.storage.models import load_reference, save_reference
+from samplemix_dagster.storage.models.checks import check_reference, is_panic
+from samplemix_dagster.storage.models.load import load_reference, save_reference
 
 YAML = """\
 corpus:

@@ -18,11 +18,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.flow import build_steps
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.storage.query import query
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.storage.ask.query import query
 
 DOMAINS = ("wikipedia", "book", "ocr", "web_noisy")
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from samplemix_dagster.assets import (
+from samplemix_dagster.engine.addresses.own_signals import own_signals
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.wiring.assets import (
     beta,
     diversity,
     export,
@@ -19,23 +22,20 @@ from samplemix_dagster.assets import (
     shards,
     signals,
 )
-from samplemix_dagster.assets.asset import Look, step_asset, with_automation
-from samplemix_dagster.assets.inputs import inputs_assets
-from samplemix_dagster.engine.flow import build_steps
-from samplemix_dagster.engine.own_signals import own_signals
-from samplemix_dagster.engine.project import Project
-from samplemix_dagster.jobs import build_jobs
-from samplemix_dagster.names import Names, names_of
-from samplemix_dagster.resources import (
+from samplemix_dagster.wiring.assets.asset import Look, step_asset, with_automation
+from samplemix_dagster.wiring.assets.inputs import inputs_assets
+from samplemix_dagster.wiring.automation.schedules import build_schedules
+from samplemix_dagster.wiring.automation.sensors import build_sensors
+from samplemix_dagster.wiring.automation.staleness import build_look, observe
+from samplemix_dagster.wiring.names import Names, names_of
+from samplemix_dagster.wiring.running.jobs import build_jobs
+from samplemix_dagster.wiring.running.resources import (
     ProjectResource,
     ProjectS3,
     adopt_project,
     config_path,
     open_project,
 )
-from samplemix_dagster.schedules import build_schedules
-from samplemix_dagster.sensors import build_sensors
-from samplemix_dagster.staleness import build_look, observe
 
 DEVICE_POOL = "samplemix_device"
 
@@ -92,7 +92,7 @@ def _assets(
     looks = _looks(project, names)
     assets = [step_asset(project, step, looks[step.asset], names, pool) for step in steps]
     if with_report:
-        from samplemix_dagster.assets.report import build_report_assets
+        from samplemix_dagster.wiring.assets.report import build_report_assets
 
         assets.append(build_report_assets(project, names))
     return assets

@@ -16,14 +16,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samplemix_dagster.engine.estimates import estimated
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.repair import check_lake, repair
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.status import project_status
-from samplemix_dagster.engine.verifying import verify
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.storage.query import query
+from samplemix_dagster.runs.plan.estimates import estimated
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.status import project_status
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.projects import open_project
 
 LAKE = ".samplemix/lake"

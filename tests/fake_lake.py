@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.manifest import Manifest, Shard, manifest_key
+from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, manifest_key
+from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.tables import Table
 
 Row = dict[str, Any]

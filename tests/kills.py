@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
 from tests.engine.runs import ledgers
 from tests.projects import open_project
 
@@ -27,7 +27,7 @@ _PLAIN = """
 import json, sys
 from pathlib import Path
 from tests.projects import open_project
-from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.runs.upkeep.run import run_project
 done = run_project(open_project(Path(sys.argv[1])))
 stages = [{"asset": one.asset, "num_documents": one.num_computed} for one in done]
 print(json.dumps({"stages": stages}))

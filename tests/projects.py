@@ -140,7 +140,7 @@ def make_reference(folder: Path, name: str = "reference") -> None:
         train_reference,
         train_tokenizer,
     )
-    from samplemix_dagster.storage.models import save_reference
+    from samplemix_dagster.storage.models.load import save_reference
 
     texts = [prose(f"{name}-{n}", ("en", "de")[n % 2]) for n in range(40)]
     tokenizer = train_tokenizer(texts, 400)
@@ -221,7 +221,7 @@ def reference_folder(name: str = "reference") -> Path:
 @functools.cache
 def finished_project() -> Path:
     """Return a project that has been run once in this process. Tests copy it; nobody changes it."""
-    from samplemix_dagster.engine.run import run_project
+    from samplemix_dagster.runs.upkeep.run import run_project
 
     root = make_project(_scratch() / "finished", reference_folder())
     run_project(open_project(root))

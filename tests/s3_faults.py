@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.config_around import S3
-from samplemix_dagster.storage.s3 import Connection
+from samplemix_dagster.config.around import S3
+from samplemix_dagster.storage.s3.bucket import Connection
 
 ACCESS_KEY = "test:tester"
 SECRET_KEY = "testing-3f1c"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from samplemix_dagster.storage.s3 import Bucket
-from samplemix_dagster.storage.s3_errors import SOURCE
+from samplemix_dagster.storage.s3.bucket import Bucket
+from samplemix_dagster.storage.s3.errors import SOURCE
 from tests import s3_faults
 from tests.projects import finished_project, read_settings, reference_folder, write_settings
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.config_around import Query
+from samplemix_dagster.config.around import Query
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.storage.query import query
+from samplemix_dagster.storage.ask.query import query
 from tests.fake_lake import make_fake_lake
 
 FORMS = (

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.config import (
+from samplemix_dagster.config.reading import load_config, parse_config
+from samplemix_dagster.config.sections import (
     MAX_PARTITIONS,
     Band,
     Config,
     Corpus,
 )
-from samplemix_dagster.config_base import parse_size
-from samplemix_dagster.config_file import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.section import parse_size
 
 # The example of the design, word for word.
 CONTRACT = """\

@@ -8,10 +8,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from samplemix_dagster.config import Config
+from samplemix_dagster.config.sections import Config
 from samplemix_dagster.core.diversity.metric import is_fitted, score_batch
-from samplemix_dagster.storage.shards import REASONS
-from samplemix_dagster.storage.views import VIEWS
+from samplemix_dagster.storage.ask.views import VIEWS
+from samplemix_dagster.storage.corpus.shards import REASONS
 from samplemix_dagster.tables import LEDGER, scores_table
 
 ROOT = Path(__file__).parent.parent

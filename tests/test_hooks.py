@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.config import Config
-from samplemix_dagster.engine import hooks
-from samplemix_dagster.engine.hooks import tell_failure, tell_new_version
+from samplemix_dagster.config.sections import Config
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.publishing import Publication
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.runs.upkeep import hooks
+from samplemix_dagster.runs.upkeep.hooks import tell_failure, tell_new_version
+from samplemix_dagster.stages.mixture.publishing import Publication
 from tests.projects import base_settings, write_settings
 
 SECRET = "s3cr3t-t0ken"

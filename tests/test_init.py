@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from samplemix_dagster.config_around import S3
-from samplemix_dagster.config_file import load_config
+from samplemix_dagster.cli.start.init import Found, FoundSource, describe, write_config
+from samplemix_dagster.config.around import S3
+from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.errors import InputError, SampleMixError
-from samplemix_dagster.init import Found, FoundSource, describe, write_config
-from samplemix_dagster.storage.files import Files
-from samplemix_dagster.storage.s3 import Connection
+from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.s3.bucket import Connection
 
 ROW = json.dumps({"text": "Some words that stand here in one row."}) + "\n"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.engine.explain import explain_row
-from samplemix_dagster.engine.first_reading import run_raw_shards
-from samplemix_dagster.init import describe, write_config
-from samplemix_dagster.storage.query import query
-from samplemix_dagster.storage.view_tables import check_tables
+from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.ask.view_tables import check_tables
+from samplemix_dagster.trace.explain import explain_row
 from tests.projects import (
     base_settings,
     jsonl,

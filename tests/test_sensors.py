@@ -9,17 +9,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from samplemix_dagster import sensors
-from samplemix_dagster.assets import asset
-from samplemix_dagster.assets.asset import begin, retries
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine import watching
+from samplemix_dagster.engine.places import watching
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.run import run_project
 from samplemix_dagster.errors import ConfigError, TransientError
-from samplemix_dagster.jobs import PUBLISH, READ_SHARDS, build_jobs
-from samplemix_dagster.resources import ProjectResource, ProjectS3
-from samplemix_dagster.run_tags import (
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.wiring.assets import asset
+from samplemix_dagster.wiring.assets.asset import begin, retries
+from samplemix_dagster.wiring.automation import sensors
+from samplemix_dagster.wiring.automation.schedules import what_is_stale
+from samplemix_dagster.wiring.automation.sensors import tick
+from samplemix_dagster.wiring.running.jobs import PUBLISH, READ_SHARDS, build_jobs
+from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
+from samplemix_dagster.wiring.running.run_tags import (
     ATTEMPT_TAG,
     CAN_PASS_TAG,
     FILES_TAG,
@@ -30,8 +32,6 @@ from samplemix_dagster.run_tags import (
     old_name,
     process_tags,
 )
-from samplemix_dagster.schedules import what_is_stale
-from samplemix_dagster.sensors import tick
 from tests.engine.changes import add_a_shard, rewrite_one_document
 from tests.projects import (
     copy_project,

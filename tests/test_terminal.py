@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.bars import Bars, pace, progress_words, short
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.presentation import duration, share, size
-from samplemix_dagster.printed_table import chosen_format, table_text
-from samplemix_dagster.storage.tabular import write_csv, write_tabular
-from samplemix_dagster.terminal import own_stderr, plain, plain_line, print_lines, say, to_json
+from samplemix_dagster.show.bars import Bars, pace, progress_words, short
+from samplemix_dagster.show.presentation import duration, share, size
+from samplemix_dagster.show.printed_table import chosen_format, table_text
+from samplemix_dagster.show.terminal import own_stderr, plain, plain_line, print_lines, say, to_json
+from samplemix_dagster.storage.ask.tabular import write_csv, write_tabular
 
 HARMFUL = "\x1b]0;owned\x07 \x1b[2J \x9b31m \u202e \r \x08 \x7f"
 
@@ -192,8 +192,8 @@ def test_where_there_is_no_terminal_a_line_comes_every_half_minute(
 
 def test_a_run_goes_on_when_nobody_reads_what_it_says() -> None:
     program = (
-        "from samplemix_dagster.bars import Bars\n"
-        "from samplemix_dagster.terminal import say\n"
+        "from samplemix_dagster.show.bars import Bars\n"
+        "from samplemix_dagster.show.terminal import say\n"
         "with Bars() as bars:\n"
         "    for _ in range(20000):\n"
         "        bars.note('a line that nobody reads')\n"

@@ -16,7 +16,7 @@ import grimp
 ROOT = Path(__file__).parents[1]
 PACKAGE = "samplemix_dagster"
 CEILINGS = Path(__file__).with_name("shape.json")
-_KEYS = ROOT / PACKAGE / "storage" / "keys.py"
+_KEYS = ROOT / PACKAGE / "storage" / "lake" / "keys.py"
 _KEY_OF_THE_LAKE = re.compile(
     r"""["'](?:documents|features|fits|mixtures|exports|state|reports|machines)/"""
 )

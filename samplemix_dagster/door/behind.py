@@ -28,7 +28,7 @@ from samplemix_dagster.door.middleware import Application, Door
 from samplemix_dagster.door.own_pages import OwnPages, lineage_pages
 from samplemix_dagster.door.requests import Pass
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.terminal import say
+from samplemix_dagster.show.terminal import say
 
 _MODULE = "samplemix_dagster.definitions"
 _LEVEL = "warning"

@@ -19,7 +19,7 @@ from types import FrameType
 
 from samplemix_dagster.door.requests import Pass
 from samplemix_dagster.errors import ConfigError, SampleMixError
-from samplemix_dagster.terminal import say
+from samplemix_dagster.show.terminal import say
 
 HOST = "127.0.0.1"
 READY = b"ready\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samplemix_dagster.door.middleware import Application, Receive, Scope, Send
 from samplemix_dagster.errors import ConfigError, SampleMixError
-from samplemix_dagster.presentation import LINEAGE_PAGE, lineage_address
+from samplemix_dagster.show.presentation import LINEAGE_PAGE, lineage_address
 
 _HEADERS = (
     (b"content-type", b"text/html; charset=utf-8"),
@@ -72,10 +72,10 @@ def lineage_pages(config: Path) -> Callable[[str], Answer]:
 
 
 def _lineage(config: Path, name: str, version: str = "") -> str:
-    from samplemix_dagster.engine.lineage import lineage
     from samplemix_dagster.engine.project import Project
-    from samplemix_dagster.engine.versions import list_versions, resolve_version
     from samplemix_dagster.pages.lineage import lineage_page
+    from samplemix_dagster.trace.lineage import lineage
+    from samplemix_dagster.trace.versions import list_versions, resolve_version
 
     if not name:
         raise ConfigError(

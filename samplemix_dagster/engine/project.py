@@ -12,23 +12,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.config import Config, Source
-from samplemix_dagster.config_file import load_config
-from samplemix_dagster.engine.claims import RUN, claimed, shared
-from samplemix_dagster.engine.lake_place import (
+from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.sections import Config, Source
+from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.places.claims import RUN, claimed, shared
+from samplemix_dagster.engine.places.lake_place import (
     GuardedFiles,
     mark,
     refuse_place,
     refuse_target,
 )
-from samplemix_dagster.engine.memory import give_memory_back
-from samplemix_dagster.engine.readers import Looks
-from samplemix_dagster.engine.watching import look_at, markers_among
+from samplemix_dagster.engine.places.watching import look_at, markers_among
+from samplemix_dagster.engine.shards.readers import Looks
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.files import is_utf8
-from samplemix_dagster.storage.home import HOME
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.manifest import (
+from samplemix_dagster.storage.corpus.files import is_utf8
+from samplemix_dagster.storage.corpus.home import HOME
+from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
     Shard,
     partition_keys,
@@ -36,9 +35,16 @@ from samplemix_dagster.storage.manifest import (
     scan,
     source_of,
 )
-from samplemix_dagster.storage.rows import Openable, ReadRules
-from samplemix_dagster.storage.s3 import SCHEME, ClientFactory, Connection, make_client, split_url
-from samplemix_dagster.storage.s3_lake import s3_lake
+from samplemix_dagster.storage.corpus.rows import Openable, ReadRules
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.s3_lake import s3_lake
+from samplemix_dagster.storage.s3.bucket import (
+    SCHEME,
+    ClientFactory,
+    Connection,
+    make_client,
+    split_url,
+)
 
 __all__ = ["HOME", "RUN", "PlacedShard", "Project"]
 

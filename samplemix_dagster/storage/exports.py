@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Unit
-from samplemix_dagster.storage.whole_files import digest_file
+from samplemix_dagster.storage.lake.whole_files import digest_file
 
 _COMMON = (
     pa.field("doc_id", pa.string(), nullable=False),

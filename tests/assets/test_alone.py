@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.names import names_of
+from samplemix_dagster.wiring.names import names_of
 from tests.engine.changes import add_a_shard, nothing, turn_a_dial
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 

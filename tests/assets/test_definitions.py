@@ -13,14 +13,14 @@ import pytest
 
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.flow import GROUPS, build_steps
-from samplemix_dagster.engine.maps import data_version
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.names import PLAIN
-from samplemix_dagster.reaping import reap_dead_runs
-from samplemix_dagster.run_tags import (
+from samplemix_dagster.engine.shards.maps import data_version
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.flow import GROUPS, build_steps
+from samplemix_dagster.wiring.names import PLAIN
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.run_tags import (
     BOOT_TAG,
     CONTAINER_TAG,
     MACHINE_TAG,

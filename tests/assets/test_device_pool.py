@@ -10,12 +10,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from samplemix_dagster import reaping
+from samplemix_dagster.cli.session import _EARLIER, _settings, dagster_home
 from samplemix_dagster.definitions import DEVICE_POOL, build_defs
-from samplemix_dagster.engine.flow import build_steps
-from samplemix_dagster.reaping import reap_dead_runs, reaping_meanwhile
-from samplemix_dagster.run_tags import PID_TAG, process_tags
-from samplemix_dagster.session import _EARLIER, _settings, dagster_home
+from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.wiring.running import reaping
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs, reaping_meanwhile
+from samplemix_dagster.wiring.running.run_tags import PID_TAG, process_tags
 from tests.engine.changes import settings_changed
 from tests.engine.runs import run_stale
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

@@ -12,11 +12,11 @@ from dagster._core.definitions.freshness import FreshnessState, TimeWindowFreshn
 from dagster._core.definitions.freshness_evaluator import TimeWindowFreshnessPolicyEvaluator
 from dagster._core.loader import LoadingContextForTest
 
-from samplemix_dagster import mirror, staleness
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.freshness import longest_wait, mixture_freshness
-from samplemix_dagster.names import PLAIN
-from samplemix_dagster.staleness import look_and_note
+from samplemix_dagster.wiring.automation import mirror, staleness
+from samplemix_dagster.wiring.automation.freshness import longest_wait, mixture_freshness
+from samplemix_dagster.wiring.automation.staleness import look_and_note
+from samplemix_dagster.wiring.names import PLAIN
 from tests.engine.changes import settings_changed, turn_a_dial
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 

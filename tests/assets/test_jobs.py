@@ -12,17 +12,23 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_ty
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster._utils.tags import is_valid_tag_key
 
-from samplemix_dagster import run_tags
-from samplemix_dagster.command_run import publish_here
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door import behind
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.jobs import Choice
-from samplemix_dagster.launch import Flow, RunReport
-from samplemix_dagster.reaping import reap_dead_runs
-from samplemix_dagster.run_tags import ASKED_BY_TAG, LASTS_TAG, LOCATION, PART_OF_TAG, TOLD_TAG
+from samplemix_dagster.trace.verify.verifying import verify
+from samplemix_dagster.trace.versions import list_versions
+from samplemix_dagster.wiring.running import run_tags
+from samplemix_dagster.wiring.running.command_run import publish_here
+from samplemix_dagster.wiring.running.jobs import Choice
+from samplemix_dagster.wiring.running.launch import Flow, RunReport
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.run_tags import (
+    ASKED_BY_TAG,
+    LASTS_TAG,
+    LOCATION,
+    PART_OF_TAG,
+    TOLD_TAG,
+)
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import version
 from tests.engine.test_publishing import lose_a_document

@@ -12,11 +12,11 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
+from samplemix_dagster.cli.session import _instance
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine import watching
-from samplemix_dagster.names import PLAIN
-from samplemix_dagster.run_tags import ASKED_BY_TAG, WHY_TAG
-from samplemix_dagster.session import _instance
+from samplemix_dagster.engine.places import watching
+from samplemix_dagster.wiring.names import PLAIN
+from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, WHY_TAG
 from tests.engine.changes import add_a_shard, settings_changed
 from tests.engine.runs import ledgers, manifest, rows, version
 from tests.engine.test_publishing import lose_a_document

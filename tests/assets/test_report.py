@@ -7,20 +7,20 @@ import dagster as dg
 import pytest
 import yaml
 
-from samplemix_dagster.assets.report import (
-    build_report_assets,
-    nearest,
-    report_is_current,
-    report_keys,
-)
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.resources import ProjectResource, ProjectS3
-from samplemix_dagster.storage.dbt_project import (
+from samplemix_dagster.storage.ask.dbt_project import (
     dbt_folder,
     report_models,
     report_path,
     report_reason,
 )
+from samplemix_dagster.wiring.assets.report import (
+    build_report_assets,
+    nearest,
+    report_is_current,
+    report_keys,
+)
+from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
 from tests.fake_lake import MIXTURES, FakeLake, break_ledger, make_fake_lake, write_mixture
 
 SUBSET = ["mixture_totals", "rejections_by_reason"]

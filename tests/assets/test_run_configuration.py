@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.names import names_of
+from samplemix_dagster.wiring.names import names_of
 from tests.engine.test_lake_place import write
 from tests.projects import open_project
 

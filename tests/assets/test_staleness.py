@@ -11,13 +11,13 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from samplemix_dagster import staleness
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.flow import build_steps
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.names import PLAIN
-from samplemix_dagster.resources import ProjectResource, ProjectS3
-from samplemix_dagster.staleness import Seen, look_and_note
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.wiring.automation import staleness
+from samplemix_dagster.wiring.automation.staleness import Seen, look_and_note
+from samplemix_dagster.wiring.names import PLAIN
+from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
 from tests.engine.changes import CHANGES, add_a_shard, settings_changed, turn_a_dial
 from tests.engine.runs import run_stale, version
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

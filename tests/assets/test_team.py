@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from samplemix_dagster.assets.mixture import inputs_markdown
+from samplemix_dagster.cli.session import run_in_instance
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.mixture_manifest import read_traced
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.jobs import Choice
-from samplemix_dagster.names import Belongings, names_of
-from samplemix_dagster.session import run_in_instance
+from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.wiring.assets.mixture import inputs_markdown
+from samplemix_dagster.wiring.names import Belongings, names_of
+from samplemix_dagster.wiring.running.jobs import Choice
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import run_stale, version
 from tests.engine.test_publishing import lose_a_document

@@ -3,19 +3,20 @@
 import dagster as dg
 import pytest
 
-from samplemix_dagster import checks, tables
-from samplemix_dagster.assets.columns import (
+from samplemix_dagster import tables
+from samplemix_dagster.engine.shards.maps import Outcome, ShardOutcome
+from samplemix_dagster.pages.look import page, wide
+from samplemix_dagster.show.presentation import flops_in_words, many, took
+from samplemix_dagster.wiring import checks
+from samplemix_dagster.wiring.assets.columns import (
     column_lineage,
     origins_of_diversity,
     origins_of_ledger,
     origins_of_scores,
 )
-from samplemix_dagster.assets.mixture import headline_words, links_value
-from samplemix_dagster.assets.pictures import SHOWN_IN_PLACE
-from samplemix_dagster.assets.told import address_value, headlines, plumbing
-from samplemix_dagster.engine.maps import Outcome, ShardOutcome
-from samplemix_dagster.pages.look import page, wide
-from samplemix_dagster.presentation import flops_in_words, many, took
+from samplemix_dagster.wiring.assets.mixture import headline_words, links_value
+from samplemix_dagster.wiring.assets.pictures import SHOWN_IN_PLACE
+from samplemix_dagster.wiring.assets.told import address_value, headlines, plumbing
 
 
 def outcome(partition: str | None = "web", computed: int = 3) -> Outcome:

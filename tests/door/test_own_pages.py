@@ -7,7 +7,7 @@ import pytest
 
 from samplemix_dagster.door import own_pages
 from samplemix_dagster.door.own_pages import lineage_pages
-from samplemix_dagster.engine.versions import list_versions
+from samplemix_dagster.trace.versions import list_versions
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import version
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
@@ -36,7 +36,7 @@ def test_without_a_version_it_is_the_current_one(root: Path) -> None:
 
 
 def test_other_versions_of_the_mixture_are_links(tmp_path: Path, root: Path) -> None:
-    from samplemix_dagster.engine.run import run_project
+    from samplemix_dagster.runs.upkeep.run import run_project
 
     copied = copy_project(root, tmp_path / "project")
     before = version(copied)

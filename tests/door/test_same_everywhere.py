@@ -14,9 +14,9 @@ import pytest
 import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.run_tags import ASKED_BY_TAG
-from samplemix_dagster.session import dagster_home
+from samplemix_dagster.cli.session import dagster_home
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG
 from tests.door.open_ui import Ui, open_ui
 from tests.door.test_ui_process import launch
 from tests.engine.changes import settings_changed

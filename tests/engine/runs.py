@@ -7,15 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.engine.flow import Step
-from samplemix_dagster.engine.maps import Outcome
-from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.launch import Flow, RunReport
-from samplemix_dagster.names import PLAIN, Names
-from samplemix_dagster.reaping import reap_dead_runs
-from samplemix_dagster.storage.query import query
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.flow import Step
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.wiring.names import PLAIN, Names
+from samplemix_dagster.wiring.running.launch import Flow, RunReport
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from tests.engine.changes import CHANGES
 from tests.projects import copy_project, finished_project, open_project
 

@@ -8,16 +8,16 @@ import pytest
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.first_reading import run_raw_shards
-from samplemix_dagster.engine.maps import Outcome
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.errors import (
     ConfigError,
     InfeasibleMixtureError,
     InputError,
     ModelError,
 )
+from samplemix_dagster.runs.upkeep.run import run_project
 from tests.engine.changes import settings_changed
 from tests.engine.runs import copies, manifest, rows, run, run_changed
 from tests.projects import (

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from samplemix_dagster.engine.explain import explain_document
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.trace.explain import explain_document
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import copies, manifest, run, version
 from tests.projects import (
     copy_project,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine import stages, tasks
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.shards import tasks
 from tests.engine.changes import (
     add_a_shard,
     count_with_another_tokenizer,

@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from samplemix_dagster.engine.claims import RUN, claimed, shared
-from samplemix_dagster.engine.garbage import collect_garbage
+from samplemix_dagster.engine.places.claims import RUN, claimed, shared
 from samplemix_dagster.errors import LakeError, SampleMixError
-from samplemix_dagster.resources import ProjectResource, ProjectS3
+from samplemix_dagster.runs.upkeep.garbage import collect_garbage
+from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
 from tests.engine.changes import settings_changed
 from tests.engine.runs import ledgers, run
 from tests.engine.test_lake_place import write
@@ -22,7 +22,7 @@ from tests.projects import needs_encoder, open_project
 HOLD = """
 import sys, time
 from pathlib import Path
-from samplemix_dagster.engine.claims import shared
+from samplemix_dagster.engine.places.claims import shared
 with shared(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -30,7 +30,7 @@ with shared(Path(sys.argv[1])):
 COLLECT = """
 import sys, time
 from pathlib import Path
-from samplemix_dagster.engine.garbage import collect_garbage
+from samplemix_dagster.runs.upkeep.garbage import collect_garbage
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import SampleMixError
 done = refused = 0

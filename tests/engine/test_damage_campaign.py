@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.repair import check_lake, repair
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.damage import Campaign, Trial
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, run, version

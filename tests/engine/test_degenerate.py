@@ -13,9 +13,9 @@ from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.core.calibration import group_histograms, neutral_calibration, robust_z
 from samplemix_dagster.core.diversity.topics import apply_topics, one_topic
 from samplemix_dagster.core.mixture.dials import Dials
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.engine.versions import current_manifest
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.trace.verify.verifying import verify
+from samplemix_dagster.trace.versions import current_manifest
 from tests.projects import base_settings, make_reference, needs_encoder, open_project, prose
 
 TEMPLATE = [

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.estimates import (
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.runs.plan.estimates import (
     estimated,
     note_measurement,
     scoring_flops,
     seconds_for,
 )
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.run import run_project
 from tests.engine.changes import add_a_shard
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 

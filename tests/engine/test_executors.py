@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config_around import Compute
+from samplemix_dagster.config.around import Compute
 from samplemix_dagster.engine.executors.executor import Executor
 from samplemix_dagster.engine.executors.here import Here
 from samplemix_dagster.engine.executors.processes import Processes, stop_workers

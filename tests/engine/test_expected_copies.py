@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.repair import check_lake, repair
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, manifest, rows, run, version
 from tests.projects import (

@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine.exporting import export_version
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.repair import check_lake, repair
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.export_formats import lines
 from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted, is_export_file, is_export_folder
-from samplemix_dagster.storage.keys import is_folder_of_ours, is_ours
-from samplemix_dagster.storage.models import end_token_id, load_tokenizer
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.stages.export.exporting import export_version
+from samplemix_dagster.storage.lake.keys import is_folder_of_ours, is_ours
+from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
 from tests.engine.changes import settings_changed
 from tests.engine.runs import manifest, run, version
 from tests.projects import needs_encoder, open_project, prose, write_shard

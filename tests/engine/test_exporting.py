@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine.exporting import export_version
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.stages.export.exporting import export_version
 from tests.engine.changes import (
     count_with_another_tokenizer,
     raise_the_least_length,

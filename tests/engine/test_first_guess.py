@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config import Bootstrap
+from samplemix_dagster.cli.start.init import reference_tokens
+from samplemix_dagster.config.sections import Bootstrap
 from samplemix_dagster.core.quality.bootstrap import (
     BootstrapRecipe,
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.engine import first_guess
-from samplemix_dagster.engine.estimates import estimated, note_measurement
-from samplemix_dagster.engine.first_guess import FirstGuess, Machine, bootstrap_parameters
-from samplemix_dagster.engine.maps import Outcome
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.init import reference_tokens
-from samplemix_dagster.presentation import about, in_all
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.runs.plan import first_guess
+from samplemix_dagster.runs.plan.estimates import estimated, note_measurement
+from samplemix_dagster.runs.plan.first_guess import FirstGuess, Machine, bootstrap_parameters
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.show.presentation import about, in_all
 from tests.projects import make_project, make_reference, needs_encoder, open_project, prose
 
 MACHINE = Machine(text_bytes_per_second=1e6, operations_per_second=1e10, num_workers=2)

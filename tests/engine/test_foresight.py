@@ -10,12 +10,12 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.config import Mixture
-from samplemix_dagster.config_cron import check_cron
-from samplemix_dagster.config_file import parse_config
-from samplemix_dagster.engine.foresight import Capacity, over_budget, refusals
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.config.cron import check_cron
+from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.sections import Mixture
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.runs.plan.foresight import Capacity, over_budget, refusals
+from samplemix_dagster.runs.plan.plan import Planner
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
 CORPUS = Capacity(tokens={"book": 1000, "web": 3000}, words="the corpus has 4,000 tokens")

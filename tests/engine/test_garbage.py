@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.engine.garbage import collect_garbage, find_garbage
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.storage.keys import is_ours
+from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.storage.lake.keys import is_ours
+from samplemix_dagster.trace.verify.verifying import verify
+from samplemix_dagster.trace.versions import list_versions
 from tests.engine.changes import CHANGES, settings_changed, turn_a_dial
 from tests.engine.runs import ledgers, run, version
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config_file import load_config
-from samplemix_dagster.engine.garbage import collect_garbage
+from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.storage.keys import MARKER
+from samplemix_dagster.runs.upkeep.garbage import collect_garbage
+from samplemix_dagster.storage.lake.keys import MARKER
 from tests.engine.test_lake_place import write
 
 RECIPE, DIGEST = "a" * 24, "b" * 32

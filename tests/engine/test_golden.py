@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.garbage import find_garbage
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.engine.versions import list_versions
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.garbage import find_garbage
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.trace.verify.verifying import verify
+from samplemix_dagster.trace.versions import list_versions
 from tests.golden.kept import FORM_2, make_again, unpack
 from tests.golden.record import CONTRACTS, differences, record
 from tests.projects import needs_encoder, open_project

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine import hash_sample
-from samplemix_dagster.engine.hash_sample import HashSample, sample_luck
+from samplemix_dagster.engine.fitting import hash_sample
+from samplemix_dagster.engine.fitting.hash_sample import HashSample, sample_luck
 
 Row = tuple[str, str, str, int, int]
 

@@ -8,7 +8,7 @@ import yaml
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.keys import MARKER
+from samplemix_dagster.storage.lake.keys import MARKER
 
 ROW = '{"id": "1", "text": "a text that is long enough to be a document"}\n'
 

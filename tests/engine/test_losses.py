@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from samplemix_dagster.engine.first_reading import run_raw_shards
-from samplemix_dagster.engine.losses import Warned, losses
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.storage.table_files import RECIPE
+from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.runs.upkeep.losses import Warned, losses
+from samplemix_dagster.storage.lake.table_files import RECIPE
 from tests.projects import jsonl, needs_encoder, packed, prose
 
 GOOD = 30

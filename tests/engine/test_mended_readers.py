@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.shard_rows import num_rejected, read_documents
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.storage.rows import readers_by_look, readers_by_name, with_versions
+from samplemix_dagster.engine.shards.shard_rows import num_rejected, read_documents
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.storage.corpus.rows import readers_by_look, readers_by_name, with_versions
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import Run, rows, run_changed, version
 from tests.projects import SHARD_DOCUMENTS, finished_project, needs_encoder, open_project
 from tests.storage.test_shards import PAIR, rules_of
@@ -57,7 +57,7 @@ def test_a_version_from_before_verifies(mended: Run) -> None:
 def test_texts_that_an_older_reader_gave_are_not_called_broken(
     mended: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samplemix_dagster.engine import rescoring
+    from samplemix_dagster.trace.verify import rescoring
 
     monkeypatch.setattr(rescoring, "is_read_otherwise", lambda *_: True)
     monkeypatch.setattr(rescoring, "read_shard", lambda *_: iter(()))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.plan import Planner
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.runs.plan.plan import Planner
 from tests.engine.changes import rewrite_one_document
 from tests.engine.runs import ledgers, rows, run
 from tests.projects import needs_encoder, open_project, prose, read_settings, write_settings

@@ -7,20 +7,20 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from samplemix_dagster.engine import mixing
-from samplemix_dagster.engine.exporting import current_version
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.publishing import (
+from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.status import project_status
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.export.exporting import current_version
+from samplemix_dagster.stages.mixture import mixing
+from samplemix_dagster.stages.mixture.publishing import (
     broken_verdicts,
     publish_mixture,
     refuse_mixture,
     refused,
 )
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.status import project_status
-from samplemix_dagster.engine.version_files import is_exported
-from samplemix_dagster.engine.versions import list_versions
-from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.stages.mixture.version_files import is_exported
+from samplemix_dagster.trace.versions import list_versions
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import version
 from tests.projects import needs_encoder, open_project

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from samplemix_dagster.config_base import Section
-from samplemix_dagster.engine import pinned
-from samplemix_dagster.engine.difference import difference
-from samplemix_dagster.engine.recipe_graph import RecipeGraph
-from samplemix_dagster.engine.verifying import verify
-from samplemix_dagster.engine.versions import list_versions
+from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
+from samplemix_dagster.section import Section
+from samplemix_dagster.trace import pinned
+from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.trace.verify.verifying import verify
+from samplemix_dagster.trace.versions import list_versions
 from tests.engine.runs import manifest, run, version
 from tests.golden.kept import FORM_2, unpack
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

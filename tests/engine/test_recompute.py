@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.runs.plan.plan import Planner
 from tests.engine.changes import CHANGES, rewrite_one_document, settings_changed
 from tests.engine.runs import Run, copies, ledgers, manifest, rows, run, version
 from tests.projects import (
@@ -55,7 +55,7 @@ SECOND_RUN = """
 import json, sys
 from tests.projects import open_project
 from pathlib import Path
-from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.runs.upkeep.run import run_project
 outcomes = run_project(open_project(Path(sys.argv[1])))
 heavy = {"torch", "transformers", "sentence_transformers", "umap", "hdbscan", "sklearn", "numba"}
 print(json.dumps([len(outcomes), sorted(heavy & set(sys.modules))]))

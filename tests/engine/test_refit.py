@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.groups import Groups, read_groups
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.run import run_project
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.fitting.groups import Groups, read_groups
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.run import run_project
 from tests.engine.changes import add_a_shard, settings_changed
 from tests.engine.runs import copies, run
 from tests.projects import (

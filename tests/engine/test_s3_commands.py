@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster import cli
-from samplemix_dagster.engine.difference import difference
-from samplemix_dagster.engine.garbage import collect_garbage, find_garbage
-from samplemix_dagster.engine.repair import check_lake, repair
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.cli import app as cli
 from samplemix_dagster.errors import DamagedError, SampleMixError
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.s3 import Bucket
+from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.s3.bucket import Bucket
+from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.trace.verify.verifying import verify
 from tests import s3_faults
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, manifest, run, version

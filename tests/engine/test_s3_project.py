@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.engine.explain import explain_document
-from samplemix_dagster.engine.exporting import export_version
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.status import project_status
-from samplemix_dagster.engine.versions import list_versions
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.export_formats.format import FilePlan
 from samplemix_dagster.export_formats.wanted import Wanted
-from samplemix_dagster.storage.dbt_project import build_report, report_reason
-from samplemix_dagster.storage.query import query
-from samplemix_dagster.storage.s3 import Bucket
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.status import project_status
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.export.exporting import export_version
+from samplemix_dagster.storage.ask.dbt_project import build_report, report_reason
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.s3.bucket import Bucket
+from samplemix_dagster.trace.explain import explain_document
+from samplemix_dagster.trace.versions import list_versions
 from tests import s3_faults
 from tests.engine.runs import ledgers, rows
 from tests.projects import (

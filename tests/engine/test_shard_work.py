@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config_around import S3, Compute
+from samplemix_dagster.config.around import S3, Compute
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.executors.executor import Executor, Lost, lost_in_words
 from samplemix_dagster.engine.executors.here import Here
 from samplemix_dagster.engine.executors.processes import Processes
-from samplemix_dagster.engine.maps import missing_shards
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.recipes import Recipes
-from samplemix_dagster.engine.shard_rows import read_documents, rules_as_read
-from samplemix_dagster.engine.shard_work import (
+from samplemix_dagster.engine.shards.maps import missing_shards
+from samplemix_dagster.engine.shards.shard_rows import read_documents, rules_as_read
+from samplemix_dagster.engine.shards.shard_work import (
     ShardPlace,
     ShardUnit,
     batches,
@@ -23,11 +23,11 @@ from samplemix_dagster.engine.shard_work import (
     read_whole_shard,
     work_on_shard,
 )
+from samplemix_dagster.engine.shards.tasks import Chunk, Losses, Words, work
 from samplemix_dagster.engine.stages import WORDS
-from samplemix_dagster.engine.tasks import Chunk, Losses, Words, work
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.files import Files
-from samplemix_dagster.storage.s3 import Connection
+from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import open_project
 
 LOSSES = Losses(

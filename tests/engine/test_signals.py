@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samplemix_dagster.config_file import parse_config
-from samplemix_dagster.engine.difference import difference
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.config.reading import parse_config
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import manifest, rows, run, version
 from tests.projects import (
     copy_project,

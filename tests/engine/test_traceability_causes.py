@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.difference import difference
-from samplemix_dagster.engine.difference_words import CAUSES
-from samplemix_dagster.engine.explain import explain_document
-from samplemix_dagster.engine.lineage import lineage
-from samplemix_dagster.engine.measures import COUNTS, MEANS
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.verifying import verify
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.trace.difference.difference_words import CAUSES
+from samplemix_dagster.trace.difference.measures import COUNTS, MEANS
+from samplemix_dagster.trace.explain import explain_document
+from samplemix_dagster.trace.lineage import lineage
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import (
     add_a_shard,
     remove_a_shard,

@@ -11,10 +11,10 @@ import duckdb
 import jsonschema
 import pytest
 
-from samplemix_dagster.assets.mixture import inputs_markdown
-from samplemix_dagster.engine.flow import build_steps
-from samplemix_dagster.engine.mixture_manifest import MixtureManifest, manifest_schema
-from samplemix_dagster.engine.versions import changed_inputs
+from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.stages.mixture.mixture_manifest import MixtureManifest, manifest_schema
+from samplemix_dagster.trace.versions import changed_inputs
+from samplemix_dagster.wiring.assets.mixture import inputs_markdown
 from tests.engine.changes import CHANGES
 from tests.engine.runs import Run, manifest, rows
 from tests.projects import needs_encoder, open_project

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.explain import explain_document, explain_row, explanation_lines
-from samplemix_dagster.engine.lineage import lineage, lineage_lines
-from samplemix_dagster.engine.mixture_manifest import sealed
-from samplemix_dagster.engine.verifying import verify
 from samplemix_dagster.errors import CheckFailedError, ConfigError
-from samplemix_dagster.storage import table_files
-from samplemix_dagster.storage.shards import REASONS
+from samplemix_dagster.stages.mixture.mixture_manifest import sealed
+from samplemix_dagster.storage.corpus.shards import REASONS
+from samplemix_dagster.storage.lake import table_files
+from samplemix_dagster.trace.explain import explain_document, explain_row, explanation_lines
+from samplemix_dagster.trace.lineage import lineage, lineage_lines
+from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import CHANGES
 from tests.engine.runs import Run, manifest, rows, run, version
 from tests.projects import needs_encoder, open_project

@@ -7,10 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from samplemix_dagster.engine import watching
-from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.run import run_project
-from samplemix_dagster.engine.watching import (
+from samplemix_dagster.engine.places import watching
+from samplemix_dagster.engine.places.watching import (
     GONE,
     File,
     Finding,
@@ -23,8 +21,10 @@ from samplemix_dagster.engine.watching import (
     two_looks,
     wait_until_settled,
 )
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.manifest import Shard, read_manifest
+from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.storage.corpus.manifest import Shard, read_manifest
 from tests.engine.changes import add_a_shard, remove_a_shard, rewrite_one_document
 from tests.projects import (
     needs_encoder,

@@ -12,13 +12,13 @@ from typing import Any
 from typer.testing import CliRunner
 
 from samplemix_dagster.cli import app
-from samplemix_dagster.config_file import load_config
+from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.difference import difference
-from samplemix_dagster.engine.versions import list_versions
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.query import query
-from samplemix_dagster.storage.views import VIEWS
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.ask.views import VIEWS
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.trace.versions import list_versions
 from tests.golden.kept import FORM_2, unpack
 from tests.projects import open_project
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.storage.shards import Document, Rejection, read_shard
+from samplemix_dagster.storage.corpus.shards import Document, Rejection, read_shard
 from tests.storage.test_shards import DOC, outcomes, read, rules_of
 
 A, B, C = (f"A plain text of some length, number {n}." for n in "123")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config_around import S3
+from samplemix_dagster.config.around import S3
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.files import Files, Listing
-from samplemix_dagster.storage.manifest import unread_words
-from samplemix_dagster.storage.s3 import Bucket, Connection
-from samplemix_dagster.storage.s3_errors import SOURCE
+from samplemix_dagster.storage.corpus.files import Files, Listing
+from samplemix_dagster.storage.corpus.manifest import unread_words
+from samplemix_dagster.storage.s3.bucket import Bucket, Connection
+from samplemix_dagster.storage.s3.errors import SOURCE
 from tests import s3_faults
 
 BROKEN = "a link to what is not there"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import ipc
 
 from benchmarks.mutation_campaign import is_accounted, mutated, originals
-from samplemix_dagster.storage.shards import Document, Rejection
+from samplemix_dagster.storage.corpus.shards import Document, Rejection
 from tests.storage.test_shards import DOC, TEXT, outcomes, read, rules_of
 
 TABLE = pa.table({"text": [TEXT, None, TEXT + " Two."], "id": [1, 2, 3], "url": ["a", "b", "c"]})

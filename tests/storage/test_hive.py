@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import yaml
 
-from samplemix_dagster.engine.first_reading import run_raw_shards
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.engine.places.shard_places import digested_shards, shard_places
+from samplemix_dagster.engine.places.watching import look_at
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shard_places import digested_shards, shard_places
-from samplemix_dagster.engine.watching import look_at
-from samplemix_dagster.init import describe, write_config
-from samplemix_dagster.storage.hive import keys_of, named_digest, values_of
-from samplemix_dagster.storage.manifest import Shard
-from samplemix_dagster.storage.query import query
-from samplemix_dagster.storage.whole_files import digest_file
+from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.corpus.hive import keys_of, named_digest, values_of
+from samplemix_dagster.storage.corpus.manifest import Shard
+from samplemix_dagster.storage.lake.whole_files import digest_file
 from tests.projects import jsonl, prose
 
 ROOT = Path("/project")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.claims import claimed
-from samplemix_dagster.engine.lake_place import in_the_way, refuse_place
+from samplemix_dagster.cli.session import dagster_home
+from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.engine.places.claims import claimed
+from samplemix_dagster.engine.places.lake_place import in_the_way, refuse_place
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.status import note_failures
-from samplemix_dagster.init import describe, write_config
-from samplemix_dagster.session import dagster_home
-from samplemix_dagster.storage.home import make_folder
-from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.runs.plan.status import note_failures
+from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.lake.lake import Lake
 
 CONFIG = "corpus: {sources: {a: {path: data}}}\nmixtures: {default: {budget_tokens: 1k}}\n"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.storage.shards import Document, Rejection, read_shard
+from samplemix_dagster.storage.corpus.shards import Document, Rejection, read_shard
 from tests.storage.test_shards import DOC, PAIR, TEXT, outcomes, read, rules_of
 
 ROWS = [{"text": f"{TEXT} {n}", "url": f"u{n}"} for n in range(5)]

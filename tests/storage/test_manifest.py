@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.config import Source
-from samplemix_dagster.config_around import S3
+from samplemix_dagster.config.around import S3
+from samplemix_dagster.config.sections import Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.files import Files
-from samplemix_dagster.storage.lake import Lake, digest_file
-from samplemix_dagster.storage.manifest import (
+from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
     manifest_key,
     partition_keys,
@@ -20,7 +19,8 @@ from samplemix_dagster.storage.manifest import (
     scan,
     source_of,
 )
-from samplemix_dagster.storage.s3 import Connection
+from samplemix_dagster.storage.lake.lake import Lake, digest_file
+from samplemix_dagster.storage.s3.bucket import Connection
 
 ALL = Source(path="data/*.jsonl")
 

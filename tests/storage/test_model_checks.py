@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
-from samplemix_dagster.engine.foresight import notes, refusals
-from samplemix_dagster.engine.plan import Planner
-from samplemix_dagster.engine.tasks import Chunk, CountTokens, work
+from samplemix_dagster.engine.shards.tasks import Chunk, CountTokens, work
 from samplemix_dagster.errors import ModelError, SampleMixError
-from samplemix_dagster.storage.model_checks import (
+from samplemix_dagster.runs.plan.foresight import notes, refusals
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.storage.models.checks import (
     as_model_errors,
     check_encoder,
     check_reference,
     check_tokenizer,
     encoder_limit,
 )
-from samplemix_dagster.storage.model_files import digest_tokenizer, resolve_model
-from samplemix_dagster.storage.models import load_reference
+from samplemix_dagster.storage.models.files import digest_tokenizer, resolve_model
+from samplemix_dagster.storage.models.load import load_reference
 from tests.projects import ENCODER, make_project, make_reference, needs_encoder, open_project
 
 

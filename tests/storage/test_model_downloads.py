@@ -7,7 +7,7 @@ import huggingface_hub
 import pytest
 
 from samplemix_dagster.errors import ModelError, TransientError
-from samplemix_dagster.storage.model_files import resolve_model
+from samplemix_dagster.storage.models.files import resolve_model
 
 
 class HubError(Exception):

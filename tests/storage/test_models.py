@@ -20,7 +20,7 @@ from samplemix_dagster.core.quality.bootstrap import (
 )
 from samplemix_dagster.core.quality.token_loss import text_losses
 from samplemix_dagster.errors import ConfigError, ModelError
-from samplemix_dagster.storage.models import (
+from samplemix_dagster.storage.models.load import (
     LoadedReference,
     count_parameters,
     digest_model,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from samplemix_dagster.storage.corpus.shards import Rejection
 from samplemix_dagster.storage.formats import streams
-from samplemix_dagster.storage.shards import Rejection
 from tests.storage.test_shards import DOC, PAIR, outcomes, read
 
 Pack = Callable[[bytes], bytes]

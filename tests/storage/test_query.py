@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.config_around import Query
+from samplemix_dagster.config.around import Query
 from samplemix_dagster.errors import ConfigError, SampleMixError
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.query import query, reading_statement
-from samplemix_dagster.storage.views import VIEWS
+from samplemix_dagster.storage.ask.query import query, reading_statement
+from samplemix_dagster.storage.ask.views import VIEWS
+from samplemix_dagster.storage.lake.lake import Lake
 from tests.fake_lake import NUM_OCCURRENCES, FakeLake, make_fake_lake
 from tests.sql_writes import campaign, make_ground
 
@@ -242,8 +242,8 @@ def test_a_query_that_takes_too_much_memory_is_stopped(sql: str, fake: FakeLake)
 def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
     make_fake_lake(tmp_path)
     code = (
-        "import sys, pathlib; from samplemix_dagster.storage.lake import Lake\n"
-        "from samplemix_dagster.storage.query import query\n"
+        "import sys, pathlib; from samplemix_dagster.storage.lake.lake import Lake\n"
+        "from samplemix_dagster.storage.ask.query import query\n"
         f"print('asks', flush=True); query(Lake(pathlib.Path({str(tmp_path)!r})), {ENDLESS!r})"
     )
     with subprocess.Popen(

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.errors import CheckFailedError
-from samplemix_dagster.storage import rows as rows_module
+from samplemix_dagster.storage.corpus import rows as rows_module
+from samplemix_dagster.storage.corpus.rejections import MOST_FIRST, MOST_SAMPLED, Rejections
+from samplemix_dagster.storage.corpus.shards import Document, Rejection, read_shard
 from samplemix_dagster.storage.formats.base import Row, Rows
-from samplemix_dagster.storage.rejections import MOST_FIRST, MOST_SAMPLED, Rejections
-from samplemix_dagster.storage.shards import Document, Rejection, read_shard
 from tests.storage.test_shards import read, rules_of
 
 

@@ -10,17 +10,17 @@ import pytest
 import yaml
 from fsspec.implementations.memory import MemoryFileSystem
 
-from samplemix_dagster.config_around import S3
-from samplemix_dagster.engine.first_reading import run_raw_shards
-from samplemix_dagster.engine.plan import Planner
+from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.config.around import S3
+from samplemix_dagster.engine.places.watching import look_at
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.watching import look_at
+from samplemix_dagster.engine.shards.first_reading import run_raw_shards
 from samplemix_dagster.errors import InputError, UnreachableInputError
-from samplemix_dagster.init import describe, write_config
-from samplemix_dagster.storage.files import Files
-from samplemix_dagster.storage.query import query
-from samplemix_dagster.storage.remote import RemotePath
-from samplemix_dagster.storage.s3 import Connection
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.corpus.remote import RemotePath
+from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import jsonl, packed, parquet, prose
 
 ROWS = [{"id": str(number), "text": prose(f"remote-{number}")} for number in range(12)]

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.config import Corpus, Source
-from samplemix_dagster.config_around import S3
+from samplemix_dagster.cli.start.init import describe
+from samplemix_dagster.config.around import S3
+from samplemix_dagster.config.sections import Corpus, Source
 from samplemix_dagster.errors import (
     ConfigError,
     InputError,
@@ -24,14 +25,13 @@ from samplemix_dagster.errors import (
     TransientError,
     UnreachableInputError,
 )
-from samplemix_dagster.init import describe
-from samplemix_dagster.storage.files import Files, matches
-from samplemix_dagster.storage.manifest import scan
-from samplemix_dagster.storage.rows import ReadRules
-from samplemix_dagster.storage.s3 import Bucket, Connection, split_url
-from samplemix_dagster.storage.s3_errors import LAKE, MIB, SOURCE, pause
-from samplemix_dagster.storage.s3_file import S3File
-from samplemix_dagster.storage.shards import Document, read_shard
+from samplemix_dagster.storage.corpus.files import Files, matches
+from samplemix_dagster.storage.corpus.manifest import scan
+from samplemix_dagster.storage.corpus.rows import ReadRules
+from samplemix_dagster.storage.corpus.shards import Document, read_shard
+from samplemix_dagster.storage.s3.bucket import Bucket, Connection, split_url
+from samplemix_dagster.storage.s3.errors import LAKE, MIB, SOURCE, pause
+from samplemix_dagster.storage.s3.object_file import S3File
 from tests import s3_faults
 from tests.projects import jsonl, packed, parquet
 from tests.s3_faults import Fault, Proxy

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from samplemix_dagster.errors import DamagedError, LakeError, TransientError
-from samplemix_dagster.storage.lake import Lake
-from samplemix_dagster.storage.s3 import Bucket
-from samplemix_dagster.storage.s3_errors import LAKE
-from samplemix_dagster.storage.s3_lake import S3Lake, s3_lake
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.s3_lake import S3Lake, s3_lake
+from samplemix_dagster.storage.s3.bucket import Bucket
+from samplemix_dagster.storage.s3.errors import LAKE
 from samplemix_dagster.tables import Column, Table
 from tests import s3_faults
 from tests.s3_faults import Fault, Proxy

@@ -9,7 +9,7 @@ import pytest
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import DamagedError
-from samplemix_dagster.storage.lake import Lake
+from samplemix_dagster.storage.lake.lake import Lake
 
 RECIPE = {"stage": "tokens", "stage_version": 1}
 FOLDER = f"features/tokens/{fingerprint(RECIPE)}"

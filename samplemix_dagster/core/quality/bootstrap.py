@@ -1,8 +1,8 @@
 """Train a small reference on the spot: a byte-level tokenizer and a small Llama, for one epoch.
 
 Which texts to train on, and how many, decides what quality means and is the caller's; saving the
-result is ``storage/models.py``. No clock runs here: the caller measures. The recipe and the folds,
-which need no torch, are in ``core/quality/bootstrap_recipe.py`` and offered here too.
+result is ``storage/models/load.py``. No clock runs here: the caller measures. The recipe and the
+folds, which need no torch, are in ``core/quality/bootstrap_recipe.py`` and offered here too.
 
 The order of the texts has no effect: it is a hash of each text. The same texts, recipe, number of
 threads and machine give the same weights, bit for bit.

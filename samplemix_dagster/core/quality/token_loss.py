@@ -1,7 +1,8 @@
 """The loss of each text under a causal language model: the number that quality is made of.
 
 Any Hugging Face ``AutoModelForCausalLM`` will do, on the device and in the dtype that it stands in.
-Loading models is ``storage/models.py``; turning losses into quality is ``core/calibration.py``.
+Loading models is ``storage/models/load.py``; turning losses into quality,
+``core/calibration.py``.
 
 Texts are cut into windows that fit the context; all windows of a call are sorted by length and run
 in right-padded micro-batches without an attention mask. Under a causal model padding on the right

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from samplemix_dagster.config_around import Compute
+from samplemix_dagster.config.around import Compute
 from samplemix_dagster.engine.executors.executor import Lost, Result, Unit
 from samplemix_dagster.engine.executors.ray_crew import Crew, Needs, Worker, crew_for
 from samplemix_dagster.errors import ConfigError, SampleMixError

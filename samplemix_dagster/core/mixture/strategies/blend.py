@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from samplemix_dagster.config_base import Section
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import NUM_BINS, Plane
 from samplemix_dagster.core.mixture.dials import BinWeights, bin_centres, log_mean_weight
@@ -21,6 +20,7 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
     Floats,
     ScoreColumns,
 )
+from samplemix_dagster.section import Section
 
 
 class BlendOptions(Section):

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from samplemix_dagster.config_base import Section
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane
 from samplemix_dagster.core.mixture.dials import BinWeights, bin_centres
 from samplemix_dagster.core.mixture.strategies.strategy import Floats, ScoreColumns
+from samplemix_dagster.section import Section
 
 
 class ProportionalOptions(Section):

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.config_base import Section
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, portable_exp
 from samplemix_dagster.core.mixture.dials import BinWeights
+from samplemix_dagster.section import Section
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from samplemix_dagster.config_base import Section
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, portable_log, squeeze
 from samplemix_dagster.core.limits import MAX_DIAL
@@ -22,6 +21,7 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
     Floats,
     ScoreColumns,
 )
+from samplemix_dagster.section import Section
 
 
 class Balance(Section):

@@ -1,1 +1,0 @@
-"""One module per stage: read, call, write, report."""

@@ -1,0 +1,5 @@
+"""``python -m samplemix_dagster.cli``."""
+
+from samplemix_dagster.cli.app import main
+
+main()

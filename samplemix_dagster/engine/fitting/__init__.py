@@ -1,0 +1,1 @@
+"""A fit to the whole corpus."""

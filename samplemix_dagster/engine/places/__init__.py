@@ -1,0 +1,1 @@
+"""Where sources and the lake lie, and who is at work."""

@@ -1,0 +1,1 @@
+"""A stage over the shards of a partition."""

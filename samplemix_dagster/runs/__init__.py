@@ -1,0 +1,1 @@
+"""Bringing a project up to date."""

@@ -1,0 +1,142 @@
+"""How long and how many operations a plan will take, from what earlier runs measured.
+
+Each asset keeps its newest measurements (documents, seconds) beside the lake, never in it: no
+result depends on them. From these the time of a run is a start-up and a time for each document. An
+asset that has never run has no estimate, but a guess where one is asked for (``first_guess.py``).
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.runs.plan.first_guess import FirstGuess
+from samplemix_dagster.runs.plan.plan import Plan, Task
+from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.lake import keys
+
+_BYTES_PER_TOKEN = 4
+_FILE = "rates.json"
+_KEPT = 20
+
+Measured = tuple[float, float]
+"""Documents, seconds."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False, strict=True)
+
+    runs: list[list[float]]
+    tokens_per_document: float = 0.0
+
+
+_MEASURED = TypeAdapter(dict[str, _Entry])
+
+
+def note_measurement(project: Project, outcome: Outcome) -> None:
+    """Remember how long an asset took for how many documents; only the newest are kept."""
+    noted = _noted(project)
+    entry = noted.setdefault(outcome.asset, {"runs": []})
+    entry["runs"] = [*entry["runs"], [outcome.num_computed, round(outcome.seconds, 4)]][-_KEPT:]
+    tokens = outcome.facts.get("tokens_computed")
+    if tokens and outcome.num_computed:
+        entry["tokens_per_document"] = round(tokens / outcome.num_computed, 2)
+    path = project.home / _FILE
+    make_folder(path.parent)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
+    aside.replace(path)
+
+
+def _noted(project: Project) -> dict[str, Any]:
+    try:
+        value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
+        found = _MEASURED.validate_python(value)
+    except (OSError, ValueError, RecursionError):
+        return {}  # they are measured again
+    is_paired = all(len(run) == 2 for entry in found.values() for run in entry.runs)
+    return dict(value) if is_paired else {}
+
+
+def seconds_for(measured: Sequence[Measured], num_documents: int) -> float | None:
+    """Return the seconds that ``start-up + each x documents`` gives; None without a measurement.
+
+    The two numbers, neither below 0, have the least squares of the *relative* errors, so that a
+    short run tells of the start-up as much as a long one tells of the rate.
+    """
+    runs = [(documents, seconds) for documents, seconds in measured if seconds > 0]
+    if not runs:
+        return None
+    from scipy.optimize import nnls
+
+    documents, seconds = np.array(runs, dtype=np.float64).T
+    start_up, each = nnls(
+        np.stack([1.0 / seconds, documents / seconds], axis=1), np.ones(len(runs))
+    )[0]
+    return float(start_up + each * num_documents)
+
+
+def foreseen(project: Project, task: Task) -> dict[str, float | None]:
+    """Return the seconds and FLOPs that a task should take: None where nothing is known."""
+    entry = _noted(project).get(task.step.asset, {"runs": []})
+    seconds = seconds_for(entry["runs"], task.num_documents)
+    flops = None
+    if task.step.asset == "perplexity":
+        tokens = entry.get("tokens_per_document", 0.0) * task.num_documents
+        flops = scoring_flops(project, tokens or task.num_bytes / _BYTES_PER_TOKEN)
+    return {"seconds": None if seconds is None else round(seconds, 2), "flops": flops}
+
+
+def estimated(project: Project, plan: Plan, *, guesses: bool = False) -> list[dict[str, Any]]:
+    """Return the plan's assets with seconds and FLOPs: None where nothing is known.
+
+    FLOPs of scoring are 2 x parameters x tokens (Kaplan et al. 2001.08361, section 2.1), with the
+    tokens a document had so far, and four bytes a token before any were counted.
+
+    Args:
+        project: The project.
+        plan: What is to run.
+        guesses: Try this machine for two seconds and guess the time of what was never measured;
+            ``is_guess`` says of which assets.
+    """
+    found: dict[str, dict[str, list[float | None]]] = {}
+    guessed: set[str] = set()
+    guess: FirstGuess | None = None
+    for task in plan.tasks:
+        expected = foreseen(project, task)
+        if guesses and expected["seconds"] is None:
+            guess = guess or FirstGuess(project)
+            expected["seconds"] = guess.seconds(task)
+            guessed.add(task.step.asset)
+        for kind, value in expected.items():
+            found.setdefault(task.step.asset, {}).setdefault(kind, []).append(value)
+    return [
+        {
+            **entry,
+            **{kind: _sum(values) for kind, values in found[entry["asset"]].items()},
+            "is_guess": entry["asset"] in guessed,
+        }
+        for entry in plan.by_asset()
+    ]
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known), 2) if len(known) == len(values) else None
+
+
+def scoring_flops(project: Project, num_tokens: float) -> float | None:
+    """Return the FLOPs of scoring so many tokens with the current reference; None without one."""
+    name = project.config.quality.reference
+    current = project.lake.read_json(keys.current_fit(f"reference-{name}"))
+    if current is None:
+        return None
+    stated = project.lake.read_json(
+        keys.fit_note(keys.fit_folder(f"reference-{name}", current["version"]))
+    )
+    parameters = ((stated or {}).get("facts") or {}).get("num_parameters")
+    return None if parameters is None else 2.0 * parameters * num_tokens

@@ -1,0 +1,394 @@
+"""What is stale, and why: every step's addresses compared with what stands in the lake.
+
+Nothing is run and nothing is written here. A step downstream of a fit that is to be made cannot
+know its address yet; it is then planned for every shard, which is what will happen unless the fit
+comes out the same. Reasons are found by comparing recipes with those of the last run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from samplemix_dagster.config.sections import Refit
+from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
+from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_change
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.carrying import carried_keys, differs_in_reading
+from samplemix_dagster.engine.shards.maps import missing_shards
+from samplemix_dagster.engine.shards.shard_rows import read_documents
+from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.stages.flow import Step, build_steps
+from samplemix_dagster.stages.mixture.publishing import refused
+from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
+from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
+from samplemix_dagster.storage.lake import keys
+
+_FIRST = "first run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One step that is to run: for one partition, or for the corpus (partition empty)."""
+
+    step: Step
+    partition: str
+    num_shards: int
+    num_documents: int
+    num_bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is to run, in order; ``problems`` name sources that cannot be read."""
+
+    tasks: tuple[Task, ...]
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is current."""
+        return not self.tasks and not self.problems
+
+    def by_asset(self) -> list[dict[str, Any]]:
+        """Return the plan as JSON values: one for each asset, in order."""
+        found: dict[str, dict[str, Any]] = {}
+        for task in self.tasks:
+            entry = found.setdefault(
+                task.step.asset,
+                {
+                    "stage": task.step.group,
+                    "asset": task.step.asset,
+                    "num_shards": 0,
+                    "num_documents": 0,
+                    "num_bytes": 0,
+                    "partitions": [],
+                    "why": [],
+                },
+            )
+            entry["num_shards"] += task.num_shards
+            entry["num_documents"] += task.num_documents
+            entry["num_bytes"] += task.num_bytes
+            if task.partition:
+                entry["partitions"].append(task.partition)
+            if task.why not in entry["why"]:
+                entry["why"].append(task.why)
+        return [{**entry, "why": "; ".join(entry["why"])} for entry in found.values()]
+
+
+_MOST_COUNTED = 1 << 18
+_counted: dict[str, int] = {}
+"""Documents of shards by the address of their table: what is read, and how, is in it."""
+
+
+class Planner:
+    """Compares addresses with the lake, step by step."""
+
+    def __init__(
+        self, project: Project, steps: list[Step] | None = None, *, counts: bool = True
+    ) -> None:
+        """Take a project as it is.
+
+        Args:
+            project: The project.
+            steps: Its steps, where they are known already.
+            counts: Whether to count documents, for which text of new shards is read.
+        """
+        self.project = project
+        self.counts = counts
+        self.recipes = Recipes(project)
+        self.steps = steps if steps is not None else build_steps(project)
+        self._ids: dict[tuple[str, str], list[str]] = {}
+
+    @cached_property
+    def problems(self) -> dict[str, str]:
+        """Partitions whose shards cannot be listed, with the reason."""
+        found = {}
+        for partition in self.project.partitions:
+            try:
+                self.project.scan(partition)
+            except InputError as error:
+                found[partition] = str(error)
+        return found
+
+    def plan(self, wanted: Iterable[str] | None = None) -> Plan:
+        """Return what is to run.
+
+        Args:
+            wanted: Assets to look at; all of them when absent.
+        """
+        with self.project.lake.snapshot():
+            return self._plan(wanted)
+
+    def _plan(self, wanted: Iterable[str] | None) -> Plan:
+        chosen = {step.asset for step in self.steps} if wanted is None else set(wanted)
+        # An export is stale when its mixture is, so that is looked at too.
+        exported = {s.name for s in self.steps if s.group == "export" and s.asset in chosen}
+        looked_at = chosen | {f"mixture/{name}" for name in exported}
+        steps = [step for step in self.steps if step.asset in looked_at]
+        if any(step.phase > 1 and step.asset in chosen for step in steps):
+            self._look_ahead()
+        tasks: list[Task] = []
+        stale: set[str] = set()
+        for step in steps:
+            found = self._tasks(step, stale)
+            if found:
+                stale.add(step.asset)
+            if step.asset in chosen:
+                tasks += found
+        return Plan(tasks=tuple(tasks), problems=self.problems)
+
+    def _look_ahead(self) -> None:
+        """Take the sample that the corpus will have, so that a refit by drift is foreseen."""
+        if self.problems or not isinstance(self.project.config.diversity.refit, Refit):
+            return
+        try:
+            self.recipes.fit(stages.CORPUS)
+        except NotFittedError:
+            if any(self.recipes.current_fit(fit) for fit in stages.FROZEN):
+                ids = [
+                    identity
+                    for s in self.project.all_shards()
+                    for identity in self._document_ids(s)
+                ]
+                self.recipes.expect_sample(ids)
+
+    def _tasks(self, step: Step, stale: set[str]) -> list[Task]:
+        if step.is_partitioned:
+            good = [name for name in self.project.partitions if name not in self.problems]
+            found = [self._partition_task(step, name) for name in good]
+            return [task for task in found if task is not None]
+        is_found = step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name)
+        if self.problems and not is_found:
+            return []  # nothing is fitted to a corpus that cannot be listed whole
+        why = self._fit_reason(step, stale)
+        if why is None:
+            return []
+        return [_corpus_task(step, why)]
+
+    def task(self, step: Step, partition: str) -> Task:
+        """Return what a step would do now; a current one runs because somebody asked."""
+        found = None
+        if step.is_partitioned:
+            found = self._partition_task(step, partition)
+        elif why := self._fit_reason(step, set()):
+            found = _corpus_task(step, why)
+        return found or _corpus_task(step, "on request: everything was current", partition)
+
+    # -- per-shard steps --------------------------------------------------------------------------
+
+    def _partition_task(self, step: Step, partition: str) -> Task | None:
+        pending, reasons = self._pending(step, partition)
+        if not reasons:
+            return None
+        counted = pending.values() if self.counts else ()
+        num_documents = sum(self._num_documents(step.stages[0], shard) for shard in counted)
+        return Task(
+            step=step,
+            partition=partition,
+            num_shards=len(pending),
+            num_documents=num_documents,
+            num_bytes=sum(shard.shard.size for shard in pending.values()),
+            why="; ".join(dict.fromkeys(reasons)),
+        )
+
+    def _pending(self, step: Step, partition: str) -> tuple[dict[str, PlacedShard], list[str]]:
+        pending: dict[str, PlacedShard] = {}
+        reasons: list[str] = []
+        for stage in step.stages:
+            try:
+                missing = missing_shards(self.recipes, stage, partition)
+            except NotFittedError as error:
+                missing = self.project.shards(partition)
+                if missing:
+                    reasons.append(self._unknown_reason(error))
+            else:
+                if missing:
+                    reasons.append(self._reason(stage, partition, missing))
+            pending.update({shard.digest: shard for shard in missing})
+        if step.asset == "raw_shards" and not pending and (why := self._list_reason(partition)):
+            reasons.append(why)
+        lost = [s for s in step.stages if not reasons and self._has_lost_state(s, partition)]
+        if lost:
+            reasons.append(f"what it noted of {', '.join(s.name for s in lost)} is gone")
+        return pending, reasons
+
+    def _list_reason(self, partition: str) -> str:
+        """Say why a partition's list of shards is to be written; empty when it is current."""
+        known = read_manifest(self.project.lake, partition)
+        if known is None:
+            return "its list of shards is gone"
+        is_same = known.to_json() == self.project.scan(partition).to_json()
+        return "" if is_same else "a shard was renamed, moved or removed"
+
+    def _has_lost_state(self, stage: Stage, partition: str) -> bool:
+        """Whether tables are there, and not the note by which views find them."""
+        file = f"{source_of(partition)}.json"
+        is_noted = file in self.project.lake.names(keys.notes_folder(stage.name))
+        return bool(self.project.shards(partition)) and not is_noted
+
+    def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
+        """Count the documents of a shard that the stage has to compute."""
+        try:
+            carried = carried_keys(self.recipes, stage, shard)
+        except NotFittedError:
+            carried = []
+        if not carried:
+            return self._count_documents(shard)
+        known: set[str] = set()
+        for key in carried:
+            known.update(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
+        return sum(identity not in known for identity in self._document_ids(shard))
+
+    def _count_documents(self, shard: PlacedShard) -> int:
+        """Count the documents of a shard: once in a process, since a new one's text is read."""
+        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        if key not in _counted:
+            if len(_counted) >= _MOST_COUNTED:
+                _counted.clear()
+            if self.project.lake.exists(key):
+                _counted[key] = self.project.lake.num_rows(key)
+            else:
+                _counted[key] = sum(1 for _ in read_documents(self.recipes, shard))
+        return _counted[key]
+
+    def _document_ids(self, shard: PlacedShard) -> list[str]:
+        mark = (shard.source, shard.digest)
+        if mark not in self._ids:
+            key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+            if self.project.lake.exists(key):
+                column = self.project.lake.read_table(key, ["doc_id"]).column("doc_id")
+                self._ids[mark] = column.to_pylist()
+            else:
+                self._ids[mark] = [
+                    doc_id(document.text) for document in read_documents(self.recipes, shard)
+                ]
+        return self._ids[mark]
+
+    def _reason(self, stage: Stage, partition: str, missing: list[PlacedShard]) -> str:
+        known = read_manifest(self.project.lake, partition)
+        last = last_recipe(self.project, stage, missing[0].source)
+        if known is None or last is None:
+            return _FIRST
+        recipe = self.recipes.recipe(stage, missing[0].source)
+        if fingerprint(recipe) != fingerprint(last):
+            return self._mended_words(last, recipe, missing[0].source) or recipe_change(
+                last, recipe
+            )
+        # Later stages look after the first reading has noted the shard, so it is no news to them.
+        is_first = stage.asset == "raw_shards"
+        before = {shard.digest for shard in known.shards} if is_first else set()
+        changed = sum(1 for shard in missing if shard.shard.previous is not None)
+        new = sum(1 for s in missing if s.shard.previous is None and s.digest not in before)
+        rest = len(missing) - changed - new
+        parts = [
+            _count(new, "new shard"),
+            _count(changed, "changed shard"),
+            _count(rest, "shard", "whose table is gone"),
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def _mended_words(self, last: dict[str, Any], recipe: dict[str, Any], source: str) -> str:
+        """Say that a source is read by other readers than before, where that is the difference."""
+        text = fingerprint(self.project.rules(source).text_recipe())
+        if not differs_in_reading(last, recipe) or last["text"] != text:
+            return ""
+        return f"read anew by mended readers: {', '.join(self.project.readers(source))}"
+
+    def _unknown_reason(self, error: NotFittedError) -> str:
+        return f"after {stages.fit_asset(error.fit)}"
+
+    # -- fits -------------------------------------------------------------------------------------
+
+    def _fit_reason(self, step: Step, stale: set[str]) -> str | None:
+        """Return why a step over the whole corpus is to run; None when it is current."""
+        if step.fit is None:
+            return self._export_reason(step, stale)
+        if step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name):
+            return self._named_reference_reason(step)
+        try:
+            version = self.recipes.wanted_fit(step.fit, step.name)
+        except NotFittedError as error:
+            return f"after {stages.fit_asset(error.fit)}"
+        if step.fit is stages.MIXTURE:
+            folder, marker = keys.versions_folder(step.name), "manifest.json"
+        else:
+            folder, marker = (
+                keys.fits_folder(self.recipes.fit_name(step.fit, step.name)),
+                "fit.json",
+            )
+        current = self.project.lake.read_json(f"{folder}/current.json", {})
+        # It is read, not only looked for: a damaged one is found here, and made again.
+        is_there = self.project.lake.read_json(f"{folder}/{version}/{marker}") is not None
+        if step.fit is stages.MIXTURE and (why := refused(self.project, step.name, version)):
+            return f"again: {why}"
+        if is_there and current.get("version") == version:
+            return None
+        if not current:
+            return "which version is in use is no longer noted" if is_there else _FIRST
+        return self._changed_fit_reason(step, step.fit, current)
+
+    def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:
+        recipe = self.recipes.fit_recipe(fit, step.name)
+        before = current.get("recipe")
+        if fit is stages.MIXTURE:
+            key = keys.manifest(step.name, current["version"])
+            before = (self.project.lake.read_json(key) or {}).get("recipe")
+        if before and fingerprint(before) != fingerprint(recipe):
+            return recipe_change(before, recipe)
+        if self.recipes.refit_asset(fit, step.name) in self.project.refits:
+            return "refit: asked for"
+        drift = self.recipes.drift(current) if fit.is_frozen else None
+        if drift is not None and self.config_refits_by_drift:
+            return f"refit: {drift:.1%} of the corpus changed since it was fitted"
+        return "the set of shards changed"
+
+    @property
+    def config_refits_by_drift(self) -> bool:
+        """Whether fits are made again when the corpus has drifted."""
+        return not isinstance(self.project.config.diversity.refit, str)
+
+    def _named_reference_reason(self, step: Step) -> str | None:
+        digest = self.recipes.reference_digest(step.name)
+        current = self.recipes.current_fit(stages.REFERENCE, step.name)
+        before = (current.get("recipe") or {}).get("model")
+        if before == digest:
+            return None if self._is_there(step) else "what was noted of it is gone"
+        return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
+
+    def _is_there(self, step: Step) -> bool:
+        """Whether the version of a named reference is in the lake, and noted to be in use."""
+        version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
+        folder = keys.fits_folder(self.recipes.fit_name(stages.REFERENCE, step.name))
+        files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
+        return all(self.project.lake.read_json(file) is not None for file in files)
+
+    def _export_reason(self, step: Step, stale: set[str]) -> str | None:
+        mixture = f"mixture/{step.name}"
+        if mixture in stale:
+            return f"after {mixture}"
+        current = self.project.lake.read_json(keys.current_version(step.name))
+        if not current:
+            return f"after {mixture}"
+        version = str(current["version"])
+        if is_exported(self.project, step.name, version):
+            return None
+        if not self.project.lake.names(keys.exports_folder(step.name)):
+            return _FIRST
+        form = wanted_export(self.project).words
+        return f"version {version[:8]} has not been exported as {form} yet"
+
+
+def _corpus_task(step: Step, why: str, partition: str = "") -> Task:
+    return Task(step=step, partition=partition, num_shards=0, num_documents=0, num_bytes=0, why=why)
+
+
+def _count(number: int, noun: str, rest: str = "") -> str:
+    if number == 0:
+        return ""
+    return f"{number} {noun}{'s' if number > 1 else ''} {rest}".strip()

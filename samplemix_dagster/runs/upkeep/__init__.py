@@ -1,0 +1,1 @@
+"""Running it, mending it, cleaning up, telling."""

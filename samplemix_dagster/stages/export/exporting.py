@@ -1,0 +1,218 @@
+"""Export a mixture version: order its draws, write them, read them back, count.
+
+The ledger says what is drawn; here it becomes files. Every text is counted again in the budget's
+tokenizer while it is written, and the files are read back and compared with the ledger before the
+export is called done.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.provenance import provenance
+from samplemix_dagster.engine.shards.maps import Outcome, Progress, no_progress
+from samplemix_dagster.errors import InputError, LakeError
+from samplemix_dagster.export_formats.format import FilePlan
+from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
+from samplemix_dagster.stages.export.filling import Encoder, check_tokenizer, fill
+from samplemix_dagster.stages.export.order import ordered_draws
+from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
+from samplemix_dagster.stages.mixture.version_files import (
+    check_ledger,
+    require_export,
+    wanted_export,
+)
+from samplemix_dagster.storage.exports import ExportedFile, Spill, other_files, write_files
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.shapes import CONTENT_SEAL, content_digest, joint_digest
+from samplemix_dagster.storage.lake.whole_files import remove_folder
+from samplemix_dagster.storage.s3.bucket import SCHEME
+
+
+def run_export(
+    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+) -> Outcome:
+    """Export a mixture's current version into the lake, in the configured format."""
+    began = time.perf_counter()
+    version = current_version(project, name)
+    wanted = wanted_export(project)
+    key = _key(name, version, wanted)
+    manifest = _export(
+        project,
+        name,
+        version,
+        wanted,
+        target=(project.lake, key),
+        run_id=run_id,
+        progress=progress,
+    )
+    return Outcome(
+        asset=f"export/{name}",
+        partition=None,
+        why=why,
+        data_version=manifest["digest"],
+        seconds=time.perf_counter() - began,
+        facts={**manifest, "folder": project.lake.place(key)},
+    )
+
+
+def export_into_lake(project: Project, name: str, version: str, wanted: Wanted) -> dict[str, Any]:
+    """Export any version into its folder of the lake, unless it stands there."""
+    return _export(
+        project,
+        name,
+        version,
+        wanted,
+        target=(project.lake, _key(name, version, wanted)),
+        run_id=None,
+        progress=no_progress,
+    )
+
+
+def _key(name: str, version: str, wanted: Wanted) -> str:
+    return f"exports/{name}/{version}/{wanted.folder}"
+
+
+def current_version(project: Project, name: str) -> str:
+    """Return a mixture's current version.
+
+    Raises:
+        InputError: It has never been made.
+    """
+    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    if current is None:
+        raise InputError(f"mixture {name!r} has not been made; `samplemix run` makes it.")
+    return str(current["version"])
+
+
+def export_version(
+    project: Project,
+    name: str,
+    version: str,
+    wanted: Wanted,
+    *,
+    folder: Path | str,
+    run_id: str | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write a version's draws to a folder or below an ``s3://`` URL, unless that is already done.
+
+    Raises:
+        InputError: A shard has gone or changed since, or the folder holds something else.
+        CheckFailedError: What was read back is not what the ledger says.
+    """
+    lake, key = project.export_target(str(folder))
+    manifest = lake.read_json(f"{key}/{MANIFEST}")
+    if manifest is not None:
+        manifest = require_export(lake, key, manifest, str(folder))
+        if (manifest["version"], Wanted.of_manifest(manifest)) != (version, wanted):
+            raise InputError(f"{folder} holds another export; choose an empty folder with --to.")
+        return manifest
+    # On S3, files without a manifest can be those of an upload that broke off.
+    is_half_sent = isinstance(folder, str) and folder.startswith(SCHEME)
+    own = wanted.file_names() if is_half_sent else set()
+    if lake.names(key) - own:
+        raise InputError(f"{folder} is not empty; choose an empty folder with --to.")
+    return _export(
+        project,
+        name,
+        version,
+        wanted,
+        target=(lake, key),
+        run_id=run_id,
+        progress=progress,
+    )
+
+
+def _export(
+    project: Project,
+    name: str,
+    version: str,
+    wanted: Wanted,
+    *,
+    target: tuple[Lake, str],
+    run_id: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    lake, key = target
+    manifest = lake.read_json(f"{key}/{MANIFEST}")
+    if manifest is not None:
+        return dict(manifest)
+    mixture = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    if mixture is None:
+        raise LakeError(f"{name}@{version[:12]} is gone from the lake: it cannot be exported.")
+    check_ledger(project.lake, mixture)
+    with lake.fill_folder(key, MANIFEST) as aside:
+        manifest = _write(project, mixture, wanted, aside, progress)
+        manifest |= provenance(project.root, run_id)
+        manifest[CONTENT_SEAL] = content_digest(manifest, CONTENT_SEAL)
+        Lake(aside).replace_json(MANIFEST, manifest)
+    return manifest
+
+
+def _write(
+    project: Project,
+    mixture: Mapping[str, Any],
+    wanted: Wanted,
+    aside: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    recipes = Recipes(project)
+    check_tokenizer(recipes, mixture)
+    encoder = Encoder.of(recipes, wanted)
+    plan = FilePlan(
+        num_files=wanted.num_files, options=wanted.options, vocabulary=encoder.vocabulary
+    )
+    spilled = aside.parent / f".spill-{aside.name}"
+    try:
+        spill = Spill(spilled, wanted.num_files, wanted.form.unit)
+        draws = ordered_draws(recipes, mixture, wanted.num_files)
+        counted = fill(recipes, mixture, draws, spill, encoder, progress)
+        spill.close()
+        files = write_files(spill, aside, wanted.form, plan)
+        found = read_back(aside, wanted, plan, spill)
+    finally:
+        remove_folder(spilled)
+    compare_with_ledger(project, mixture, found, counted)
+    manifest = _manifest(mixture, wanted, files, aside)
+    return {**manifest, **_of_ids(encoder, found)}
+
+
+def _manifest(
+    mixture: Mapping[str, Any],
+    wanted: Wanted,
+    files: list[ExportedFile],
+    aside: Path,
+) -> dict[str, Any]:
+    manifest = {
+        "schema": 1,
+        "name": mixture["name"],
+        "version": mixture["version"],
+        "format": wanted.name,
+        "num_draws": sum(file.num_draws for file in files),
+        "num_tokens": sum(file.num_tokens for file in files),
+        "files": [asdict(file) for file in files],
+    }
+    # A format of texts with nothing beside has the manifest that it always had.
+    if others := other_files(aside, files):
+        manifest["others"] = [asdict(file) for file in others]
+    if wanted.options:
+        manifest["options"] = dict(wanted.options)
+    return {**manifest, "digest": joint_digest(manifest)}
+
+
+def _of_ids(encoder: Encoder, found: Found) -> Mapping[str, Any]:
+    """Return what the manifest of an export of ids says beside; nothing for one of texts."""
+    if encoder.vocabulary is None:
+        return {}
+    return {
+        "num_added_tokens": found.num_ids - found.num_tokens,
+        "num_documents_holding_eos": encoder.num_holding_eos,
+        "eos_id": encoder.vocabulary.eos_id,
+        "vocabulary_size": encoder.vocabulary.size,
+        "tokenizer": encoder.vocabulary.tokenizer,
+    }

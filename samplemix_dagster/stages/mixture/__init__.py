@@ -1,0 +1,1 @@
+"""A mixture: its draw, its ledger, its version."""

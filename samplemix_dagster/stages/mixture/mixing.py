@@ -1,0 +1,383 @@
+"""Draw a mixture: weights, the exact scale, a ledger of every document, a manifest.
+
+Three passes over the scores, memory flat in the corpus: count activations, collect those at the
+boundary, write the ledger. All numbers are ``core.mixture``'s; the manifest says where they came
+from. A version that stands in the lake is not drawn again.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import id_words, uniforms
+from samplemix_dagster.core.mixture.activation import (
+    ActivationHistogram,
+    Activations,
+    activation_histogram,
+    boundary_activations,
+    boundary_bins,
+    join_activations,
+    merge_histograms,
+)
+from samplemix_dagster.core.mixture.dials import promise
+from samplemix_dagster.core.mixture.expectation import (
+    WeightHistogram,
+    design_scale,
+    expected_copies,
+    merge_weights,
+    weight_histogram,
+)
+from samplemix_dagster.core.mixture.report import (
+    merge_tallies,
+    report_of,
+    tally_of,
+)
+from samplemix_dagster.core.mixture.settle import Scale, copies, estimated_scale, settle
+from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
+from samplemix_dagster.core.mixture.strategies.strategy import (
+    ScoreColumns,
+    Strategy,
+    weights_from_logs,
+)
+from samplemix_dagster.core.mixture.strategies.table import make_strategy
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.provenance import provenance
+from samplemix_dagster.engine.shards.maps import Outcome, Progress, no_progress
+from samplemix_dagster.errors import CheckFailedError
+from samplemix_dagster.stages.beta import counted_shards, load_law, load_plane
+from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
+from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
+from samplemix_dagster.stages.mixture.publishing import refused
+from samplemix_dagster.stages.mixture.version_files import mend_manifest
+from samplemix_dagster.stages.scoring import floats
+from samplemix_dagster.storage.corpus.manifest import ledger_file
+from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.lake import Lake
+
+_SCORE_COLUMNS = (
+    "doc_id",
+    "num_tokens",
+    "quality",
+    "diversity",
+    "language",
+    "cluster",
+    "topic",
+    "ngram_overlap",
+    "ngram_ownership",
+)
+_MOST_KEPT_DOCUMENTS = 1_000_000
+"""Documents that are kept in memory from pass to pass, some 200 bytes each; more are read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One shard's documents, ready to be drawn from; a duplicate has weight 0."""
+
+    shard: PlacedShard
+    table: pa.Table
+    is_duplicate: npt.NDArray[np.bool_]
+    tokens: npt.NDArray[np.int64]
+    own_weights: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    words_N2: npt.NDArray[np.uint64]
+    luck: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scales:
+    """Both scales of each source."""
+
+    settled: dict[str, Scale]
+    """At which the draws are the budget, to within one document; without one: no share."""
+    design: dict[str, float]
+    """At which the expected tokens are the budget, or the source's share of it."""
+
+
+class Draw:
+    """One mixture in the making."""
+
+    def __init__(self, recipes: Recipes, name: str) -> None:
+        self.recipes = recipes
+        self.name = name
+        self.settings = recipes.config.mixtures[name]
+        self.plane = load_plane(recipes)
+        self.strategy: Strategy = make_strategy(
+            self.settings.strategy, self.plane, load_law(recipes), self.settings.options
+        )
+        self.version = int(recipes.fit_recipe(stages.MIXTURE, name)["stage_version"])
+        """The version of the draw: what the ledger's expected copies are."""
+        self._kept: list[_Part] | None = None
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield every shard with its documents' weights and luck; a small corpus is read once."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[_Part] = []
+        num_documents = 0
+        for part in self._read_parts():
+            num_documents += part.table.num_rows
+            if num_documents <= _MOST_KEPT_DOCUMENTS:
+                kept.append(part)
+            else:
+                kept.clear()
+            yield part
+        if num_documents <= _MOST_KEPT_DOCUMENTS:
+            self._kept = kept
+
+    def _read_parts(self) -> Iterator[_Part]:
+        for shard, table, is_duplicate in counted_shards(self.recipes, *_SCORE_COLUMNS):
+            tokens = table.column("num_tokens").to_numpy()
+            columns = ScoreColumns(
+                quality=floats(table, "quality"),
+                diversity=floats(table, "diversity"),
+                num_tokens=tokens,
+                source=np.full(table.num_rows, shard.source),
+            )
+            own = weights_from_logs(self.strategy.log_weights(columns))
+            ids = table.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
+            words_N2 = id_words(ids)
+            yield _Part(
+                shard=shard,
+                table=table,
+                is_duplicate=is_duplicate,
+                tokens=tokens,
+                own_weights=own,
+                weights=np.where(is_duplicate, 0.0, own),
+                words_N2=words_N2,
+                luck=uniforms(words_N2, self.settings.seed, "draw"),
+            )
+
+    def scales(self) -> "Scales":
+        """Return the scales of each source; with free shares they are the same for all.
+
+        Raises:
+            InfeasibleMixtureError: No such mixture exists; the message says which is nearest.
+        """
+        cap, budget = self.settings.max_copies, self.settings.budget_tokens
+        by_source: dict[str, ActivationHistogram] = {}
+        by_weight: dict[str, WeightHistogram] = {}
+        corpus_tokens: dict[str, int] = dict.fromkeys(self.recipes.config.corpus.sources, 0)
+        for part in self.parts():
+            source = part.shard.source
+            found = activation_histogram(part.weights, part.luck, part.tokens, cap)
+            before = by_source.get(source)
+            by_source[source] = merge_histograms([before, found] if before else [found])
+            weighed = weight_histogram(part.weights, part.tokens)
+            known = [by_weight[source]] if source in by_weight else []
+            by_weight[source] = merge_weights([*known, weighed])
+            corpus_tokens[source] += int(part.tokens[~part.is_duplicate].sum())
+        shares = held_shares(self.settings.shares, corpus_tokens)
+        if shares is None:
+            histogram = merge_histograms(by_source.values())
+            bins = boundary_bins(histogram, budget)
+            at_boundary = self._boundary(dict.fromkeys(by_source, bins))
+            joined = join_activations(at_boundary.values())
+            scale = settle(histogram, bins, joined, budget)
+            design = design_scale(merge_weights(by_weight.values()), budget, cap)
+            settled = dict.fromkeys(by_source, scale)
+            return Scales(settled=settled, design=dict.fromkeys(by_source, design))
+        budgets = source_budgets(budget, shares, by_source)
+        activations = self._boundary({name: held.bins for name, held in budgets.items()})
+        return Scales(
+            settled=settle_sources(budgets, by_source, activations),
+            design={
+                name: design_scale(by_weight[name], float(shares[name] * budget), cap)
+                for name in by_source
+            },
+        )
+
+    def _boundary(self, bins: dict[str, Any]) -> dict[str, Activations]:
+        found: dict[str, list[Activations]] = {name: [] for name in bins}
+        for part in self.parts():
+            if part.shard.source in bins:
+                found[part.shard.source].append(
+                    boundary_activations(
+                        part.weights,
+                        part.luck,
+                        part.tokens,
+                        part.words_N2,
+                        max_copies=self.settings.max_copies,
+                        bins=bins[part.shard.source],
+                    )
+                )
+        return {name: join_activations(parts) for name, parts in found.items()}
+
+    def drawn(self, part: _Part, scales: "Scales") -> tuple[Any, Any]:
+        """Return a shard's copies and expected copies; without a scale its source draws nothing."""
+        source, cap = part.shard.source, self.settings.max_copies
+        scale = scales.settled.get(source)
+        if scale is None:
+            zeros = np.zeros(len(part.tokens))
+            return zeros.astype(np.int32), zeros
+        drawn = copies(part.weights, part.luck, part.words_N2, scale, cap)
+        is_older = self.version == stages.REALISED_SCALE
+        expects_at = scale.value if is_older else scales.design[source]
+        return drawn, expected_copies(part.weights, expects_at, cap)
+
+    def promised(self) -> dict[str, float]:
+        """Return what the re-weighted histogram promises of the means, whatever the luck."""
+        cap, budget = self.settings.max_copies, self.settings.budget_tokens
+        sources = sorted(self.recipes.config.corpus.sources)
+        parts = [(1.0, self.plane)]
+        if self.settings.shares != "free":
+            planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
+            tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
+            shares = held_shares(self.settings.shares, tokens) or {}
+            parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
+        means = {"mean_quality": 0.0, "mean_diversity": 0.0}
+        for share, plane in parts:
+            weights = self.strategy.on_plane(plane)
+            scale = estimated_scale(plane, weights, max(1, round(share * budget)), cap)
+            found = promise(plane, weights, scale=scale, max_copies=cap)
+            means["mean_quality"] += share * found.mean_quality
+            means["mean_diversity"] += share * found.mean_diversity
+        return {name: round(value, 5) for name, value in means.items()}
+
+    def _filled(self, sources: list[str]) -> list[str]:
+        folder = f"{self.recipes.fit_key(stages.BETA)}/planes"
+        there = self.recipes.lake.names(folder)
+        return [name for name in sources if f"{name}.safetensors" in there]
+
+
+def run_mixture(
+    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+) -> Outcome:
+    """Draw a mixture unless its version is there; ``publishing.py`` makes it the current one.
+
+    A version that was refused when it was to be published is drawn again.
+
+    Raises:
+        InfeasibleMixtureError: No such mixture exists.
+        CheckFailedError: The ledger does not add up.
+    """
+    began = time.perf_counter()
+    recipes = Recipes(project)
+    version = recipes.mixture_version(name)
+    folder = keys.version_folder(name, version)
+    if refused(project, name, version) is not None:
+        project.lake.remove_folder(folder)
+    if not project.lake.exists(keys.manifest_in(folder)):
+        mend_manifest(project.lake, folder)
+    if not project.lake.exists(keys.manifest_in(folder)):
+        with project.lake.fill_folder(folder, keys.MANIFEST) as aside:
+            manifest = _draw(Draw(recipes, name), Lake(aside), version, run_id, progress)
+            for file in (keys.MANIFEST_COPY, keys.MANIFEST):
+                Lake(aside).replace_json(file, manifest)
+    manifest = project.lake.read_json(keys.manifest_in(folder))
+    return Outcome(
+        asset=f"mixture/{name}",
+        partition=None,
+        why=why,
+        data_version=version,
+        seconds=time.perf_counter() - began,
+        facts=manifest["report"],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnLedger:
+    """What a draw gave."""
+
+    scales: dict[str, float]
+    """The settled scale of each source."""
+    design_scales: dict[str, float] | None
+    """The scale of each source at which copies are expected; None for an older draw."""
+    digests: dict[str, str]
+    """Digest of each ledger file."""
+    report: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        design = {} if self.design_scales is None else {"design_scales": self.design_scales}
+        return {"scales": self.scales, **design, "ledger": self.digests, "report": self.report}
+
+
+def _draw(
+    draw: Draw, lake: Lake, version: str, run_id: str | None, progress: Progress
+) -> dict[str, Any]:
+    drawn = draw_ledger(draw, lake, version, progress)
+    return sealed(
+        {
+            "schema": SCHEMA,
+            "name": draw.name,
+            "version": version,
+            **traced(draw.recipes, draw.name),
+            **drawn.to_json(),
+            **provenance(draw.recipes.project.root, run_id),
+        }
+    )
+
+
+def draw_ledger(
+    draw: Draw, lake: Lake, version: str, progress: Progress = no_progress
+) -> DrawnLedger:
+    """Draw every shard into ``ledger/`` of a lake.
+
+    Raises:
+        InfeasibleMixtureError: No such mixture exists.
+        CheckFailedError: The corpus has no shard, or the budget is exceeded.
+    """
+    recipes, settings = draw.recipes, draw.settings
+    recipe = {"stage": "mixture", "version": version}
+    scales = draw.scales()
+    tally, digests = None, {}
+    total = len(recipes.project.all_shards())
+    for number, part in enumerate(draw.parts()):
+        drawn, expected = draw.drawn(part, scales)
+        own = ~part.is_duplicate
+        key = ledger_file(part.shard.source, part.shard.digest)
+        lake.write_table(key, _ledger(part, drawn, expected), tables.LEDGER, recipe)
+        digests[key] = lake.digest(key)
+        found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
+        tally = found if tally is None else merge_tallies([tally, found])
+        progress(f"mixture/{draw.name}", "", number + 1, total)
+    if tally is None:
+        raise CheckFailedError("the mixture has no shard")
+    report = mixture_report(recipes, settings, report_of(tally), draw.promised())
+    _check(report, settings.budget_tokens)
+    return DrawnLedger(
+        scales={name: scale.value for name, scale in sorted(scales.settled.items())},
+        design_scales=(
+            None
+            if draw.version == stages.REALISED_SCALE
+            else {name: scales.design[name] for name in sorted(scales.settled)}
+        ),
+        digests=digests,
+        report=report,
+    )
+
+
+def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
+    reason = np.where(part.is_duplicate, "duplicate", "not_drawn")
+    return tables.LEDGER.make(
+        doc_id=part.table.column("doc_id"),
+        row=part.table.column("row"),
+        num_tokens=part.tokens,
+        quality=part.table.column("quality"),
+        diversity=part.table.column("diversity"),
+        weight=part.own_weights,
+        expected_copies=expected,
+        copies=drawn,
+        reason=pa.array(reason, pa.string(), mask=np.asarray(drawn > 0)),
+    )
+
+
+def _check(report: dict[str, Any], budget: int) -> None:
+    """Refuse a draw that breaks its promise.
+
+    Raises:
+        CheckFailedError: The budget is exceeded.
+    """
+    if report["realised_tokens"] > budget:
+        raise CheckFailedError(
+            f"the mixture drew {report['realised_tokens']:,} tokens of a budget of {budget:,}"
+        )

@@ -1,0 +1,333 @@
+"""DuckDB's views on the lake: the tables that a person asks, made from what is current.
+
+Views are SQL over the lake's Parquet files; there is no database file. The same statements serve
+``samplemix query`` and dbt. Which tables are current is read from the manifests and the state that
+each stage leaves when it has finished, not from the configuration: what was computed last can be
+asked about even while the configuration has moved on.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from samplemix_dagster.storage.corpus.manifest import Manifest, ledger_file, source_of
+from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.lake import Lake
+
+VIEWS: dict[str, str] = {
+    "documents": "One row per document occurrence: where it stands, what is known of it.",
+    "scores": "One row per document occurrence, with every score.",
+    "rejections": "One row per row of a shard that is no document, or for many of one reason.",
+    "duplicates": "One row per occurrence of a text that stands earlier in the corpus too.",
+    "ledger": "One row per document of each mixture's current version, drawn or not.",
+    "mixtures": "One row per mixture version.",
+    "clusters": "One row per cluster, with its name.",
+    "topics": "One row per topic, with its name.",
+}
+"""The views, and the grain of each."""
+
+_DOCUMENT_COLUMNS = (
+    "doc_id varchar, row bigint, id varchar, language varchar, num_bytes bigint, metadata varchar"
+)
+_REJECTION_COLUMNS = "row bigint, reason varchar, excerpt varchar, num_rows bigint"
+_SCORE_COLUMNS = (
+    "doc_id varchar, row bigint, language varchar, num_tokens bigint, bits_per_byte double, "
+    "perplexity double, quality double, cluster integer, topic integer, diversity double"
+)
+_DUPLICATE_COLUMNS = "doc_id varchar, source varchar, shard varchar, row bigint"
+_LEDGER_COLUMNS = (
+    "doc_id varchar, row bigint, num_tokens bigint, quality double, diversity double, "
+    "weight double, expected_copies double, copies integer, reason varchar"
+)
+
+
+REJECTED_ENDING = ".rejected.parquet"
+"""Ending of tables of which the first version lacks a column."""
+Reader = Callable[[Sequence[str], bool], str]
+"""Returns what stands after ``from`` for Parquet files: with their names as ``filename``, or not.
+
+Whoever may open files reads them in place (:func:`read_in_place`); a connection that may not has
+them handed in (``query.py``).
+"""
+
+
+def read_in_place(files: Sequence[str], is_named: bool) -> str:
+    """Return what reads Parquet files where they lie; a column that some of them lack is null."""
+    listed = ", ".join(_text(file) for file in files)
+    options = ", filename = true" if is_named else ""
+    if any(file.endswith(REJECTED_ENDING) for file in files):
+        options += ", union_by_name = true"
+    return f"read_parquet([{listed}]{options})"
+
+
+def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
+    """Return the statements that make every view, in order."""
+    manifests = current_lists(lake)
+    # Two partitions of a source may hold the same bytes: they are one shard.
+    paths = {
+        (source_of(manifest.partition), shard.digest): shard.path
+        for manifest in manifests
+        for shard in manifest.shards
+    }
+    places = [(source, digest, path) for (source, digest), path in sorted(paths.items())]
+    skipped = [
+        (source_of(manifest.partition), path) for manifest in manifests for path in manifest.skipped
+    ]
+    versions = mixture_versions(lake)
+    current = [entry for entry in versions if entry["is_current"]]
+    return [
+        _table("shards", ("source varchar", "digest varchar", "path varchar"), places),
+        _table("skipped_folders", ("source varchar", "path varchar"), skipped),
+        f"create or replace view all_documents as {_located(lake, places, 'documents', reader)}",
+        f"create or replace view all_scores as {_located(lake, places, 'scores', reader)}",
+        _DOCUMENTS_VIEW,
+        _SCORES_VIEW,
+        f"create or replace view all_rejections as {_located(lake, places, 'rejections', reader)}",
+        _REJECTIONS_VIEW,
+        f"create or replace view all_duplicates as {_duplicates(lake, reader)}",
+        _DUPLICATES_VIEW,
+        f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
+        _LEDGER_VIEW,
+        _table(
+            "mixtures",
+            (
+                "name varchar",
+                "version varchar",
+                "made_at varchar",
+                "budget_tokens bigint",
+                "realised_tokens bigint",
+                "is_current boolean",
+            ),
+            [tuple(entry[name] for name in _MIXTURE_COLUMNS) for entry in versions],
+        ),
+        _table("clusters", ("cluster integer", "name varchar"), _names(lake, "cluster_fit")),
+        _table("topics", ("topic integer", "name varchar"), _names(lake, "topic_fit")),
+    ]
+
+
+def report_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
+    """Return the statements that offer each report model as a view."""
+    names = sorted(name for name in lake.names(keys.REPORTS) if name.endswith(".parquet"))
+    return [
+        f"create or replace view {_identifier(name.removesuffix('.parquet'))} as "
+        f"select * from {reader([str(lake.path(f'{keys.REPORTS}/{name}'))], False)}"
+        for name in names
+    ]
+
+
+_MIXTURE_COLUMNS = (
+    "name",
+    "version",
+    "made_at",
+    "budget_tokens",
+    "realised_tokens",
+    "is_current",
+)
+
+_DOCUMENTS_VIEW = """
+create or replace view documents as
+select
+    d.doc_id, d.source, p.path as shard, d.row, d.id, d.language, d.num_bytes, s.num_tokens,
+    d.metadata, d.digest as shard_digest
+from all_documents as d
+inner join shards as p on d.source = p.source and d.digest = p.digest
+left join all_scores as s on d.source = s.source and d.digest = s.digest and d.row = s.row
+"""
+
+_SCORES_VIEW = """
+create or replace view scores as
+select
+    s.doc_id, s.source, p.path as shard, s.row, d.id, d.num_bytes,
+    s.* exclude (doc_id, source, digest, row)
+from all_scores as s
+inner join shards as p on s.source = p.source and s.digest = p.digest
+inner join all_documents as d on s.source = d.source and s.digest = d.digest and s.row = d.row
+"""
+
+_REJECTIONS_VIEW = """
+create or replace view rejections as
+select
+    r.source, p.path as shard, r.row, r.reason, r.excerpt, coalesce(r.num_rows, 1) as num_rows
+from all_rejections as r
+inner join shards as p on r.source = p.source and r.digest = p.digest
+union all by name
+select source, path as shard, 0 as row, 'directory' as reason, '' as excerpt, 1 as num_rows
+from skipped_folders
+"""
+
+_DUPLICATES_VIEW = """
+create or replace view duplicates as
+select d.doc_id, d.source, p.path as shard, d.row
+from all_duplicates as d
+inner join shards as p on d.source = p.source and d.shard = p.digest
+"""
+
+_LEDGER_VIEW = """
+create or replace view ledger as
+select
+    l.mixture, l.version, l.doc_id, l.source, coalesce(p.path, l.path) as shard, l.row,
+    l.num_tokens, l.quality, l.diversity, l.weight, l.expected_copies, l.copies, l.reason
+from all_ledgers as l
+left join shards as p on l.source = p.source and l.digest = p.digest
+"""
+
+
+def current_lists(lake: Lake) -> list[Manifest]:
+    """Return the manifests of the sources that the corpus has; of all before it is complete."""
+    corpus = lake.read_json(keys.current_fit("corpus"))
+    sources = (corpus or {}).get("recipe", {}).get("documents")
+    found = []
+    for folder in sorted(lake.names(keys.SHARDS)):
+        value = lake.read_json(keys.shards_in(folder))
+        if value is None:
+            continue
+        manifest = Manifest.from_json(value)
+        if sources is None or source_of(manifest.partition) in sources:
+            found.append(manifest)
+    return found
+
+
+def mixture_versions(lake: Lake) -> list[dict[str, Any]]:
+    """Return every mixture version, newest last."""
+    found = []
+    for name in sorted(lake.names(keys.MIXTURES)):
+        current = (lake.read_json(keys.current_version(name)) or {}).get("version")
+        for version in sorted(lake.names(keys.versions_folder(name)) - {"current.json"}):
+            manifest = lake.read_json(keys.manifest(name, version))
+            if manifest is None:
+                continue
+            found.append(
+                {
+                    "name": name,
+                    "version": version,
+                    "made_at": manifest["made_at"],
+                    "budget_tokens": manifest["report"]["budget_tokens"],
+                    "realised_tokens": manifest["report"]["realised_tokens"],
+                    "is_current": version == current,
+                    "shards": manifest["shards"],
+                }
+            )
+    return sorted(found, key=lambda entry: (entry["name"], entry["made_at"], entry["version"]))
+
+
+def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
+    current = lake.read_json(keys.current_fit(fit))
+    if current is None:
+        return []
+    names = lake.read_json(f"{keys.fit_folder(fit, current['version'])}/names.json", {})
+    return sorted((int(identity), name) for identity, name in names.items())
+
+
+def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, reader: Reader) -> str:
+    """Select a stage's current tables, each row with its source and shard digest."""
+    stage = "documents" if kind == "rejections" else kind
+    ending = ".rejected.parquet" if kind == "rejections" else ".parquet"
+    by_source: dict[str, list[str]] = {}
+    for source, digest, _ in places:
+        by_source.setdefault(source, []).append(digest)
+    parts = []
+    for source, digests in sorted(by_source.items()):
+        state = lake.read_json(keys.done_note(stage, source))
+        if state is None:
+            continue
+        there = lake.names(state["folder"])
+        tables_of = [
+            f"{state['folder']}/{digest}{ending}"
+            for digest in sorted(set(digests))
+            if f"{digest}{ending}" in there
+        ]
+        files = [str(path) for path in lake.paths(tables_of)]
+        if files:
+            # The name up to its first dot is the shard's digest.
+            parts.append(
+                f"select {_text(source)} as source, "
+                "split_part(parse_filename(filename), '.', 1) as digest, "
+                f"* exclude (filename) from {reader(files, True)}"
+            )
+    columns = {
+        "documents": _DOCUMENT_COLUMNS,
+        "rejections": _REJECTION_COLUMNS,
+        "scores": _SCORE_COLUMNS,
+    }[kind]
+    columns = f"source varchar, digest varchar, {columns}"
+    if kind == "rejections":
+        # Tables of the first version lack a column; an empty relation brings it.
+        parts.append(_union([], columns))
+    return _union(parts, columns)
+
+
+def _duplicates(lake: Lake, reader: Reader) -> str:
+    current = lake.read_json(keys.current_fit("corpus"))
+    if current is None:
+        return _union([], _DUPLICATE_COLUMNS)
+    path = lake.path(keys.duplicates(current["version"]))
+    return f"select * from {reader([str(path)], False)}"
+
+
+def _ledgers(lake: Lake, current: Iterable[dict[str, Any]], reader: Reader) -> str:
+    """Select the ledgers of versions, each row with its source, shard digest and former path."""
+    parts = []
+    for entry in current:
+        folder = keys.version_folder(entry["name"], entry["version"])
+        by_source: dict[str, list[dict[str, Any]]] = {}
+        for shard in entry["shards"]:
+            by_source.setdefault(shard["source"], []).append(shard)
+        for source, shards in sorted(by_source.items()):
+            tables_of = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
+            paths = lake.paths(tables_of)
+            files = reader([str(path) for path in paths], True)
+            rows = [
+                (path.name, shard["digest"], shard["path"])
+                for path, shard in zip(paths, shards, strict=True)
+            ]
+            parts.append(
+                f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
+                f"{_text(source)} as source, f.digest, f.path, l.* exclude (filename) "
+                f"from {files} as l inner join {_values(rows)} as f (name, digest, path) "
+                "on parse_filename(l.filename) = f.name"
+            )
+    head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
+    return _union(parts, f"{head}, {_LEDGER_COLUMNS}")
+
+
+def _union(parts: Sequence[str], columns: str) -> str:
+    """Join selects; with none, an empty relation of these columns."""
+    if parts:
+        return " union all by name ".join(parts)
+    casts = ", ".join(
+        f"cast(null as {kind}) as {name}"
+        for name, kind in (column.rsplit(" ", 1) for column in columns.split(", "))
+    )
+    return f"select {casts} where false"
+
+
+def _table(name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    """A small relation spelt out in SQL."""
+    if not rows:
+        return f"create or replace view {name} as {_union([], ', '.join(columns))}"
+    names = ", ".join(column.split(" ")[0] for column in columns)
+    casts = ", ".join(
+        f"cast({column.split(' ')[0]} as {column.split(' ')[1]}) as {column.split(' ')[0]}"
+        for column in columns
+    )
+    return f"create or replace view {name} as select {casts} from {_values(rows)} as t ({names})"
+
+
+def _values(rows: Sequence[tuple[Any, ...]]) -> str:
+    listed = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+    return f"(values {listed})"
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,1 @@
+"""Which shards there are, and their documents."""

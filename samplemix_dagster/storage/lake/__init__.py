@@ -1,0 +1,1 @@
+"""Everything computed: tables, arrays, JSON, by key."""

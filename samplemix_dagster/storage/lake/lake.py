@@ -1,0 +1,343 @@
+"""The lake: one folder of immutable files and a few small manifests, reached by relative keys.
+
+A file appears whole or not at all (written aside, synced, renamed), a file that exists is complete
+and is never changed, and two writers of one file write the same bytes. Manifests (``replace_json``)
+are the only exception: they say which files are current, are written last, and are replaced whole.
+What the files mean is said by ``tables`` and ``engine``; nothing here knows a stage. A lake on S3
+(``s3_lake.py``) does otherwise what looks, reads whole files and writes; all else is the same.
+"""
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.lake import keys, shapes, table_files
+from samplemix_dagster.storage.lake.keys import is_folder_of_ours
+from samplemix_dagster.storage.lake.whole_files import (
+    digest_file,
+    filled,
+    os_error,
+    remove_folder,
+    written_aside,
+)
+from samplemix_dagster.tables import Table
+
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError)
+"""What reading a damaged table can raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a lake as a listing shows it."""
+
+    key: str
+    size: int
+    """In bytes."""
+    modified: float
+    """Seconds since 1970."""
+
+
+class Lake:
+    """Files below one folder, by keys such as ``features/quality/<recipe>/<shard>.parquet``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.damaged: list[str] = []
+        """Keys of files that were found to be damaged: whoever runs steps has them made again."""
+        self.checked: set[str] = set()
+        """Folders and tables that were compared with what is known of them."""
+        self.deferred: set[str] = set()
+        """Folders of mixture versions that are mended when a run has made what they need."""
+        self.retried: set[str] = set()
+        """Those of them for which that was tried."""
+
+    def place(self, key: str) -> str:
+        """Return what a key is called for people."""
+        return str(self.root / key)
+
+    def path(self, key: str) -> Path:
+        """Return a local file with a key's bytes; a file that is not there where there is none."""
+        return self.root / key
+
+    def paths(self, keys: Sequence[str]) -> list[Path]:
+        """Return local files of many keys."""
+        return [self.path(key) for key in keys]
+
+    def folder(self, key: str) -> Path:
+        """Return a local folder with everything below a key."""
+        return self.root / key
+
+    def snapshot(self) -> "contextlib.AbstractContextManager[None]":
+        """Return a context for those who only look: where looking costs, it is done once."""
+        return contextlib.nullcontext()
+
+    def refresh(self) -> None:
+        """Forget what was seen of the lake, where that is remembered at all."""
+
+    def afresh(self) -> "contextlib.AbstractContextManager[None]":
+        """Return a context for those who check: copies are compared with what they are copies of.
+
+        A lake on disk has no copies.
+        """
+        return contextlib.nullcontext()
+
+    def exists(self, key: str) -> bool:
+        """Whether the file is there (and so is complete)."""
+        return self.path(key).is_file()
+
+    def names(self, folder: str) -> set[str]:
+        """Return the names in a folder; empty when there is none. One listing, not a look each."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return {entry.name for entry in entries if not entry.name.startswith(".")}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the files directly in a folder with their sizes in bytes."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+    @contextlib.contextmanager
+    def _aside(self, key: str) -> Iterator[Path]:
+        """Yield a path to write to; on leaving, the key has what was written."""
+        with written_aside(self.root / key) as aside:
+            yield aside
+
+    def write_table(
+        self, key: str, table: pa.Table, contract: Table, recipe: Mapping[str, Any]
+    ) -> None:
+        """Write a table once; its footer carries the recipe, so that it can say what it is."""
+        contract.check(table)
+        if self.exists(key):
+            return
+        with self._aside(key) as aside:
+            table_files.write(aside, key, table, recipe)
+
+    def read_table(self, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a table, or some of its columns.
+
+        Raises:
+            LakeError: The file is missing.
+            DamagedError: It is not what was written.
+        """
+        with self._reading(key):
+            return table_files.read(self.path(key), key, columns)
+
+    def check_table(self, key: str) -> pa.Table:
+        """Read a table whole, and compare every byte with what was written where that is known.
+
+        Raises:
+            LakeError: The file is missing.
+            DamagedError: It is not what was written.
+        """
+        table = self.read_table(key)
+        with self._reading(key):
+            table_files.check_body(self.path(key))
+        return table
+
+    def num_rows(self, key: str) -> int:
+        """Return a table's row count from its footer."""
+        return int(self._footer(key).num_rows)
+
+    def columns(self, key: str) -> list[str]:
+        """Return the names of a table's columns, from its footer."""
+        return list(self._footer(key).schema.names)
+
+    def recipe(self, key: str) -> dict[str, Any]:
+        """Return the recipe in a table's footer."""
+        stated = self._footer(key).metadata or {}
+        return dict(json.loads(stated.get(table_files.RECIPE, b"{}")))
+
+    def _footer(self, key: str) -> Any:
+        with self._reading(key):
+            return table_files.read_footer(self.path(key), key)
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """Turn what reading a table can raise into a sentence that names it."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
+        except _UNREADABLE as error:
+            raise self.damage(key, error) from error
+
+    def write_arrays(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write named arrays as safetensors, once."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import save_file
+
+        if self.exists(key):
+            return
+        ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
+        with self._aside(key) as aside:
+            try:
+                save_file(ordered, str(aside))
+            except SafetensorError as error:
+                raise os_error(error) from error
+
+    def read_arrays(self, key: str) -> dict[str, npt.NDArray[Any]]:
+        """Read named arrays."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return dict(load_file(str(self.path(key))))
+        except FileNotFoundError:
+            raise LakeError(f"the lake has no {key}; `samplemix run` makes it again.") from None
+        except (SafetensorError, OSError) as error:
+            raise self.damage(key, error) from error
+
+    def damage(self, key: str, error: Exception | str) -> DamagedError:
+        """Note that a file is damaged and return the error that says so."""
+        self.damaged.append(key)
+        way_out = "`samplemix run` makes it again"
+        if key.startswith(f"{keys.MIXTURES}/"):
+            way_out = "`samplemix run --check-lake` makes it again, or says what is lost"
+        return DamagedError(f"{self.place(key)} is damaged ({error}); {way_out}.", key)
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Write a JSON file once."""
+        if not self.exists(key):
+            self.replace_json(key, value)
+
+    def replace_json(self, key: str, value: Any) -> None:
+        """Write a manifest, in place of the one that may be there; ``shapes`` may add a digest."""
+        self.write_bytes(key, _written(key, value), replace=True)
+
+    def keep_json(self, key: str, value: Any) -> None:
+        """Write a manifest unless the very same stands there, with its digest."""
+        if self._content(key) != _written(key, value):
+            self.replace_json(key, value)
+
+    def read_json(self, key: str, default: Any = None) -> Any:
+        """Read a JSON file, without its own digest; ``default`` when there is none.
+
+        Raises:
+            DamagedError: It is no JSON, has another shape, or is not what was written.
+        """
+        content = self._content(key)
+        if content is None:
+            return default
+        try:
+            return shapes.opened(key, json.loads(content))
+        except (ValueError, RecursionError) as error:
+            raise self.damage(key, error) from error
+
+    def read_json_as_is(self, key: str) -> Any:
+        """Read a JSON file for those who say what is wrong with it; None when there is none.
+
+        Raises:
+            DamagedError: It is no JSON.
+        """
+        content = self._content(key)
+        try:
+            return None if content is None else json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self.damage(key, error) from error
+
+    def _content(self, key: str) -> bytes | None:
+        """Return the bytes of a small file; None when there is none."""
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.damage(key, error) from error
+
+    def write_bytes(self, key: str, content: bytes, *, replace: bool = False) -> None:
+        """Write a file whole."""
+        if not replace and self.exists(key):
+            return
+        with self._aside(key) as aside:
+            aside.write_bytes(content)
+
+    def remove(self, key: str) -> None:
+        """Remove a manifest, or what stands in its place; nothing happens when there is none."""
+        if (self.root / key).is_dir():
+            self.remove_folder(key)
+        else:
+            (self.root / key).unlink(missing_ok=True)
+
+    def remove_folder(self, key: str) -> None:
+        """Remove what is below a key; nothing happens when there is none."""
+        remove_folder(self.root / key)
+
+    def publish(self, file: Path, key: str) -> None:
+        """Move a finished local file to a key, in place of what may be there."""
+        target = self.root / key
+        make_folder(target.parent)
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+        file.replace(target)
+
+    def walk(self) -> Iterator[StoredFile]:
+        """Yield every file of the lake, also what killed runs left aside; in no order.
+
+        A link is none of ours, and what it leads to is not in the lake.
+        """
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder) / name
+                with contextlib.suppress(FileNotFoundError):  # it has gone since
+                    status = path.lstat()
+                    key = path.relative_to(self.root).as_posix()
+                    if stat.S_ISREG(status.st_mode):
+                        yield StoredFile(key=key, size=status.st_size, modified=status.st_mtime)
+
+    def copies(self) -> Iterator[StoredFile]:
+        """Yield the copies of files that this machine keeps; a lake on disk has none."""
+        yield from ()
+
+    def remove_copy(self, key: str) -> None:
+        """Remove this machine's copy of a file, and never the file."""
+
+    def mend_copy(self, key: str) -> bool:
+        """Fetch a copy again; whether there was one and it was not what the lake holds."""
+        del key
+        return False
+
+    def remove_empty_folders(self, removed: Iterable[str] = ()) -> None:
+        """Remove folders of our own form in which nothing is left, and those that held ``removed``.
+
+        The lake's root and the folders directly in it stay, and so does any other empty folder.
+        """
+        emptied = {parent.as_posix() for key in removed for parent in PurePosixPath(key).parents}
+        for path, _, _ in os.walk(self.root):
+            key = Path(path).relative_to(self.root).as_posix()
+            if is_folder_of_ours(key):
+                emptied.add(key)
+        for key in sorted(emptied, key=len, reverse=True):
+            if "/" in key:
+                with contextlib.suppress(OSError):
+                    (self.root / key).rmdir()
+
+    def fill_folder(self, key: str, marker: str) -> "contextlib.AbstractContextManager[Path]":
+        """Return a context in which a folder is filled aside; it appears whole, with ``marker``."""
+        return filled(self.root / key, marker)
+
+    def digest(self, key: str) -> str:
+        """Return the 128-bit BLAKE2b digest of a file's bytes."""
+        return digest_file(self.path(key))
+
+
+def _written(key: str, value: Any) -> bytes:
+    """Return the bytes of a JSON file."""
+    value = shapes.sealed(key, value)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"

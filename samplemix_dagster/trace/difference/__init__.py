@@ -1,0 +1,1 @@
+"""Two versions, split by cause."""

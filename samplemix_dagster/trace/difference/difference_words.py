@@ -1,0 +1,331 @@
+"""The words of a difference: what changed in each input, and the biggest movements by cause."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.storage.corpus.manifest import ledger_file
+from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.trace.pinned import effective_diversity
+
+_MOVERS = 5
+_PATHS = 3
+
+MEANING = {
+    "data": "data",
+    "reference": "the reference",
+    "tokenizer": "the tokenizer",
+    "encoder": "the encoder",
+    "refit": "the refit",
+    "settings": "the settings of scores",
+    "dials": "the dials",
+    "budget": "the budget",
+    "seed": "the seed",
+    "code": "the code",
+    "unexplained": "nothing that is known",
+}
+"""Each cause as a person says it."""
+
+
+CAUSES = tuple(cause for cause in MEANING if cause != "unexplained")
+"""Every cause, in the order of the pipeline."""
+
+
+def cause_name(causes: Sequence[str]) -> str:
+    """Return causes that stand together as a person says them."""
+    words = [MEANING[cause] for cause in causes]
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])} and {words[-1]} together"
+
+
+def cause_words(
+    project: Project, a: Mapping[str, Any], b: Mapping[str, Any], causes: Sequence[str]
+) -> list[str]:
+    """Return sentences on what changed in the inputs of some causes."""
+    words: list[str] = []
+    for cause in causes:
+        words += {
+            "data": lambda: _data_words(project, a, b),
+            "reference": lambda: _reference_words(a, b),
+            "tokenizer": lambda: _model_words("tokenizer", a, b),
+            "encoder": lambda: [
+                *_model_words("encoder", a, b),
+                *_changes(
+                    {"encoder.max_tokens": a["project"]["encoder"]["max_tokens"]},
+                    {"encoder.max_tokens": b["project"]["encoder"]["max_tokens"]},
+                ),
+            ],
+            "refit": lambda: _refit_words(a, b),
+            "settings": lambda: _setting_words(a, b),
+            "dials": lambda: _dial_words(a, b),
+            "budget": lambda: [
+                f"budget_tokens: {a['config']['budget_tokens']:,} -> "
+                f"{b['config']['budget_tokens']:,}"
+            ],
+            "seed": lambda: [f"seed: {a['config']['seed']} -> {b['config']['seed']}"],
+            "code": lambda: _code_words(a, b),
+            "unexplained": lambda: [
+                "the stored ledger is not what the stored features give; `samplemix mixture "
+                "verify` says which files differ"
+            ],
+        }[cause]()
+    return words
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def data_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the shards that were added, removed and rewritten; a renamed one is none of them."""
+    before = {(shard["source"], shard["digest"]): shard for shard in a["shards"]}
+    after = {(shard["source"], shard["digest"]): shard for shard in b["shards"]}
+    gone = {key: shard for key, shard in before.items() if key not in after}
+    by_path = {(shard["source"], shard["path"]): key for key, shard in gone.items()}
+    added, rewritten = [], []
+    for key, shard in after.items():
+        if key in before:
+            continue
+        former = by_path.get((shard["source"], shard["path"]))
+        if former is None and (shard["source"], shard["previous"]) in gone:
+            former = (shard["source"], shard["previous"])
+        if former is None:
+            added.append(dict(shard))
+        else:
+            rewritten.append({**shard, "before": former[1]})
+            gone.pop(former, None)
+    return {"added": added, "removed": [dict(s) for s in gone.values()], "rewritten": rewritten}
+
+
+def _data_words(project: Project, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    found = data_changes(a, b)
+    words = []
+    for kind, manifest in (("added", b), ("removed", a)):
+        if found[kind]:
+            documents, tokens = _content(project, manifest, found[kind])
+            words.append(
+                f"{_shards(found[kind])} {kind}: {documents:,} documents, {tokens:,} tokens"
+            )
+    if found["rewritten"]:
+        former = [{**shard, "digest": shard["before"]} for shard in found["rewritten"]]
+        before, after = _ids(project, a, former), _ids(project, b, found["rewritten"])
+        words.append(
+            f"{_shards(found['rewritten'])} rewritten: of its texts {len(after - before):,} came, "
+            f"{len(before - after):,} went and {len(after & before):,} stayed"
+        )
+    settings = _changes(_reading(a), _reading(b), "corpus.")
+    if not settings and (sources := _read_otherwise(a, b)):
+        words.append(f"{', '.join(sources)}: read by other readers than before")
+    return [*words, *settings]
+
+
+def _read_otherwise(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Return the sources of both that were read by another recipe."""
+    texts = [
+        {name: part["documents"]["recipe"]["text"] for name, part in manifest["features"].items()}
+        for manifest in (a, b)
+    ]
+    return sorted(name for name in texts[0].keys() & texts[1] if texts[0][name] != texts[1][name])
+
+
+def _reading(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How the corpus is read. Where it lies is no part of it: a moved shard is the same shard."""
+    found = _flat(manifest["project"]["corpus"])
+    return {key: value for key, value in found.items() if not key.endswith((".path", ".parts"))}
+
+
+def _shards(shards: Sequence[Mapping[str, Any]]) -> str:
+    paths = [shard["path"] for shard in shards]
+    more = f" and {len(paths) - _PATHS} more" if len(paths) > _PATHS else ""
+    noun = "shard" if len(paths) == 1 else "shards"
+    return f"{len(paths)} {noun} ({', '.join(paths[:_PATHS])}{more})"
+
+
+def _content(
+    project: Project, manifest: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]
+) -> tuple[int, int]:
+    documents = tokens = 0
+    for table in _ledgers(project, manifest, shards, ["num_tokens"]):
+        documents += table.num_rows
+        tokens += int(table.column("num_tokens").to_numpy().sum())
+    return documents, tokens
+
+
+def _ids(
+    project: Project, manifest: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]
+) -> set[str]:
+    tables = _ledgers(project, manifest, shards, ["doc_id"])
+    return {identity for table in tables for identity in table.column("doc_id").to_pylist()}
+
+
+def _ledgers(
+    project: Project,
+    manifest: Mapping[str, Any],
+    shards: Sequence[Mapping[str, Any]],
+    columns: list[str],
+) -> Iterator[Any]:
+    folder = keys.version_folder(manifest["name"], manifest["version"])
+    for shard in shards:
+        key = f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
+        yield project.lake.read_table(key, columns)
+
+
+# -- models, fits, settings ---------------------------------------------------------------------
+
+
+def _model_words(kind: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    before, after = a["models"][kind], b["models"][kind]
+    if before["digest"] == after["digest"]:
+        return []
+    return [
+        f"{kind}: {before['found']} ({before['digest'][:12]}) -> "
+        f"{after['found']} ({after['digest'][:12]})"
+    ]
+
+
+def _reference_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    words = _model_words("reference", a, b)
+    name = f"reference-{b['project']['quality']['reference']}"
+    recipes = (a["fit_recipes"].get(name), b["fit_recipes"].get(name))
+    if words and recipes[0] == recipes[1] and "bootstrap" in (recipes[1] or {}):
+        words.append("it was trained again by the same recipe, because the data changed")
+    named = ("overlap_tokens", "context_tokens")
+    before = {key: a["project"]["quality"][key] for key in named}
+    after = {key: b["project"]["quality"][key] for key in named}
+    words += _changes(before, after, "quality.")
+    return [*words, *_changes({"dtype": a["machine"]["dtype"]}, {"dtype": b["machine"]["dtype"]})]
+
+
+def _refit_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    again = [
+        name
+        for name in sorted({*a["fit_recipes"], *b["fit_recipes"]} - {"corpus", "beta"})
+        if a["fits"].get(name) != b["fits"].get(name) and not name.startswith("reference-")
+    ]
+    policy = b["project"]["diversity"]["refit"]
+    why = {
+        "always": "`refit: always` makes them again whenever the data changes",
+        "never": "they were asked for",
+    }.get(policy if isinstance(policy, str) else "", "the data had drifted, or they were asked for")
+    return [f"fitted again: {', '.join(again)}; {why}"]
+
+
+def _setting_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    left_out = {"reference", "overlap_tokens", "context_tokens"}
+    before, after = (
+        _flat({k: v for k, v in m["project"]["quality"].items() if k not in left_out})
+        for m in (a, b)
+    )
+    words = _changes(before, after, "quality.")
+    before, after = (_flat(effective_diversity(m["project"]["diversity"])) for m in (a, b))
+    words += _changes(before, after, "diversity.")
+    return words or ["the code of a metric of your own"]
+
+
+def _dial_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    before, after = (
+        _flat({k: v for k, v in m["config"].items() if k not in {"budget_tokens", "seed"}})
+        for m in (a, b)
+    )
+    return _changes(before, after)
+
+
+def _code_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    words = []
+    versions = [_versions(a), _versions(b)]
+    for name in sorted({*versions[0], *versions[1]}):
+        before, after = versions[0].get(name), versions[1].get(name)
+        if before != after:
+            words.append(f"stage {name}: version {before} -> {after}")
+    return words
+
+
+def _versions(manifest: Mapping[str, Any]) -> dict[str, int]:
+    recipes = [e["recipe"] for part in manifest["features"].values() for e in part.values()]
+    recipes += [*manifest["fit_recipes"].values(), manifest["recipe"]]
+    return {recipe["stage"]: recipe["stage_version"] for recipe in recipes}
+
+
+def _flat(value: Any, head: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {head: value}
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        found |= _flat(inner, f"{head}.{key}" if head else str(key))
+    return found
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], head: str = "") -> list[str]:
+    return [
+        f"{head}{key}: {_said(before.get(key))} -> {_said(after.get(key))}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _said(value: Any) -> str:
+    return "absent" if value is None else str(value)
+
+
+# -- the headline --------------------------------------------------------------------------------
+
+
+def headline(found: Mapping[str, Any]) -> list[str]:
+    """Return a difference in sentences, the biggest movements first."""
+    a, b, change = found["a_totals"], found["b_totals"], found["change"]
+    if not found["causes"]:
+        return ["Nothing differs: the two versions have the same draws, for the same reasons."]
+    shared = found["documents"]
+    lines = [
+        f"B draws {b['tokens']:,} tokens in {b['draws']:,} draws of {b['documents_drawn']:,} "
+        f"documents; A draws {a['tokens']:,} in {a['draws']:,} of {a['documents_drawn']:,}.",
+        f"{shared['in_both']:,} documents are drawn by both, {shared['only_a']:,} by A alone, "
+        f"{shared['only_b']:,} by B alone; {shared['shared_tokens']:,} tokens are drawn by both.",
+        f"Mean quality {a['mean_quality']:.4f} -> {b['mean_quality']:.4f}, mean diversity "
+        f"{a['mean_diversity']:.4f} -> {b['mean_diversity']:.4f}.",
+    ]
+    if not any(change.values()):
+        lines.append("The totals are the same; what was drawn is in the parts below.")
+    for kind in ("source", "cluster"):
+        rows = found["groups"].get(kind, [])[:_MOVERS]
+        lines += [_mover(kind, row) for row in rows if row["tokens_change"] or row["draws_change"]]
+    lines += [_because(cause) for cause in found["causes"]]
+    if found["unchanged"]:
+        lines.append(
+            "Without effect: " + ", ".join(MEANING[cause] for cause in found["unchanged"]) + "."
+        )
+    if found["not_measured"]:
+        kinds = ", ".join(found["not_measured"])
+        lines.append(f"Not measured, since scores are gone from the lake: {kinds}.")
+    return lines
+
+
+def _mover(kind: str, row: Mapping[str, Any]) -> str:
+    change, place = row["draws_change"], f"{kind} {row['name']}"
+    plural = "" if abs(change) == 1 else "s"
+    moved = f"{abs(change):,} {'more' if change > 0 else 'fewer'} draw{plural}"
+    if change == 0:
+        moved = "as many draws, but others,"
+    parts = [
+        f"{part['tokens']:+,} by {cause_name(part['causes'])}"
+        for part in row["by_cause"]
+        if part["draws"] or part["tokens"]
+    ]
+    return (
+        f"B takes {moved} from {place} (share {row['share_a']:.1%} -> {row['share_b']:.1%}), "
+        f"{row['tokens_change']:+,} tokens: {', '.join(parts)}."
+    )
+
+
+def _because(cause: Mapping[str, Any]) -> str:
+    change = cause["change"]
+    name = cause_name(cause["causes"])
+    line = (
+        f"{name[0].upper()}{name[1:]}: {change['tokens']:+,} tokens, {change['draws']:+,} draws, "
+        f"quality {change['mean_quality']:+z.4f}, diversity {change['mean_diversity']:+z.4f}"
+    )
+    if cause["what"]:
+        line += f". {'; '.join(cause['what'])}"
+    if cause["joined_because"]:
+        line += f". They cannot be told apart: {cause['joined_because']}"
+    return f"{line}."

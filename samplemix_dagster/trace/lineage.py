@@ -1,0 +1,274 @@
+"""The lineage of a mixture version: from the version to shard files and model files, as a graph.
+
+Edges are those of the version's graph of recipes (``recipe_graph.py``). Whether each thing is still
+in the lake is looked up; nothing is computed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.own_signals import PREFIXES
+from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, RecipeGraph
+from samplemix_dagster.engine.places.shard_places import shard_places
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.mixture.mixture_manifest import BASE_STAGES, read_traced
+from samplemix_dagster.storage.corpus.manifest import ledger_file
+from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.overlay import OverlayLake
+from samplemix_dagster.trace.pinned import scratch_over
+from samplemix_dagster.trace.verify.rescoring import found_models
+
+ROOT = "mixture"
+_FILES_SHOWN = 20
+
+
+def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
+    """Return the graph of a version as a JSON value: ``nodes`` in order, the version first.
+
+    A node has ``id``, ``kind`` (mixture, fit, feature, model, source or shard), ``name``,
+    ``version`` (or digest), ``place``, ``asset``, ``note``, ``is_there`` and the ids of its
+    ``inputs``.
+
+    Raises:
+        LakeError: There is no manifest, or it is damaged.
+        CheckFailedError: The manifest does not have the published form.
+    """
+    manifest = read_traced(project, name, version)
+    nodes = [_mixture(project, manifest)]
+    nodes += _fits(project, manifest)
+    nodes += _features(project, manifest)
+    with scratch_over(project) as lake:
+        nodes += _models(project, manifest, lake)
+    nodes += _shards(project, manifest)
+    known = {node["id"] for node in nodes}
+    for node in nodes:
+        node["inputs"] = [identity for identity in node["inputs"] if identity in known]
+    return {
+        **{key: manifest[key] for key in ("name", "version", "made_at", "made_by", "run_id")},
+        **{key: manifest[key] for key in ("git", "samplemix_version", "packages")},
+        "manifest": keys.manifest(name, version),
+        "root": ROOT,
+        "nodes": nodes,
+    }
+
+
+def _node(kind: str, identity: str, **values: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "id": identity,
+        "kind": kind,
+        "asset": None,
+        "note": "",
+        "is_there": True,
+        "inputs": [],
+    }
+    return {**base, **values}
+
+
+def _mixture(project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    folder = keys.version_folder(manifest["name"], manifest["version"])
+    report = manifest["report"]
+    return _node(
+        "mixture",
+        ROOT,
+        name=manifest["name"],
+        version=manifest["version"],
+        place=folder,
+        asset=f"mixture/{manifest['name']}",
+        note=f"{report['realised_tokens']:,} tokens in {report['num_draws']:,} draws",
+        is_there=all(project.lake.exists(f"{folder}/{key}") for key in manifest["ledger"]),
+        inputs=_inputs(RecipeGraph.of_manifest(manifest), MIXTURE),
+    )
+
+
+def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    nodes, graph = [], RecipeGraph.of_manifest(manifest)
+    for name, recipe in manifest["fit_recipes"].items():
+        version = manifest["fits"][name]
+        inputs = _inputs(graph, f"fit/{name}")
+        if "bootstrap" in recipe:
+            inputs = [
+                f"source/{s}" for s in recipe["bootstrap"].get("sources") or _sources(manifest)
+            ]
+        nodes.append(
+            _node(
+                "fit",
+                f"fit/{name}",
+                name=name,
+                version=version,
+                place=keys.fit_folder(name, version),
+                asset=stages.fit_asset(name),
+                is_there=project.lake.exists(keys.fit_note(keys.fit_folder(name, version))),
+                inputs=inputs,
+            )
+        )
+    return nodes
+
+
+def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sources that share a recipe share a folder, and so a node."""
+    base = {stage.name for stage in BASE_STAGES}
+    graph = RecipeGraph.of_manifest(manifest)
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for source, entries in manifest["features"].items():
+        digests = [s["digest"] for s in manifest["shards"] if s["source"] == source]
+        for stage, entry in entries.items():
+            identity = f"feature/{stage}/{entry['fingerprint']}"
+            node = merged.setdefault(
+                (stage, entry["fingerprint"]),
+                _node(
+                    "feature",
+                    identity,
+                    name=stage,
+                    version=entry["fingerprint"],
+                    place=entry["folder"],
+                    asset=entry["asset"],
+                    sources=[],
+                    num_tables=0,
+                    num_there=0,
+                    inputs=_inputs(graph, f"feature/{source}/{stage}"),
+                ),
+            )
+            there = project.lake.names(entry["folder"])
+            node["sources"].append(source)
+            node["num_tables"] += len(digests)
+            node["num_there"] += sum(f"{digest}.parquet" in there for digest in digests)
+            reads_text = stage in base or (stage.startswith(PREFIXES) and "text" in entry["recipe"])
+            if reads_text:
+                node["inputs"] = [*node["inputs"], f"source/{source}"]
+    for node in merged.values():
+        node["is_there"] = node["num_there"] == node["num_tables"]
+        node["note"] = f"{node['num_there']} of {node['num_tables']} tables"
+    return list(merged.values())
+
+
+def _models(
+    project: Project, manifest: Mapping[str, Any], lake: OverlayLake
+) -> list[dict[str, Any]]:
+    nodes = []
+    for kind, found in found_models(project, manifest, lake).items():
+        entry = manifest["models"][kind]
+        files = []
+        if found.folder is not None and not found.problem:
+            folder = found.folder if found.folder.is_dir() else found.folder.parent
+            files = sorted(
+                path.relative_to(folder).as_posix()
+                for path in ([found.folder] if found.folder.is_file() else folder.rglob("*"))
+                if path.is_file()
+            )
+        name = f"reference-{manifest['project']['quality']['reference']}"
+        trained = kind == "reference" and "bootstrap" in manifest["fit_recipes"].get(name, {})
+        nodes.append(
+            _node(
+                "model",
+                f"model/{kind}",
+                name=kind,
+                version=entry["digest"],
+                place=entry["found"] + (f" at {entry['revision']}" if entry["revision"] else ""),
+                note=found.problem or f"{len(files)} files",
+                is_there=not found.problem,
+                files=files,
+                inputs=[f"fit/{name}"] if trained else [],
+            )
+        )
+    return nodes
+
+
+def _shards(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    places = shard_places(project, manifest)
+    folder = keys.version_folder(manifest["name"], manifest["version"])
+    sources, shards = [], []
+    for source in _sources(manifest):
+        own = [shard for shard in manifest["shards"] if shard["source"] == source]
+        documents = 0
+        for shard in own:
+            key = f"{folder}/{ledger_file(source, shard['digest'])}"
+            rows = project.lake.num_rows(key) if project.lake.exists(key) else 0
+            documents += rows
+            state, path = places[source, shard["digest"]]
+            moved = "" if path == shard["path"] else f"; lies at {path}"
+            shards.append(
+                _node(
+                    "shard",
+                    f"shard/{source}/{shard['digest']}",
+                    name=shard["path"],
+                    version=shard["digest"],
+                    place=shard["path"],
+                    note=f"{rows:,} documents, {shard['size_bytes']:,} bytes"
+                    + (moved if state == "there" else f"; {state}"),
+                    is_there=state == "there",
+                )
+            )
+        sources.append(
+            _node(
+                "source",
+                f"source/{source}",
+                name=source,
+                version="",
+                place="",
+                asset="raw_shards",
+                note=f"{len(own)} shards, {documents:,} documents",
+                num_documents=documents,
+                inputs=[f"shard/{source}/{shard['digest']}" for shard in own],
+            )
+        )
+    return [*sources, *shards]
+
+
+def _sources(manifest: Mapping[str, Any]) -> list[str]:
+    return list(manifest["project"]["corpus"]["sources"])
+
+
+def _inputs(graph: RecipeGraph, node: str) -> list[str]:
+    """Return the ids of what a node is made from, but of how texts are read."""
+    needs = (need for need in graph.needs(node) if not need.startswith("text/"))
+    return list(dict.fromkeys(_identity(graph, need) for need in needs))
+
+
+def _identity(graph: RecipeGraph, node: str) -> str:
+    """Return a node's id in the page's graph: tables of one recipe are one node for all sources."""
+    kind, _, rest = node.partition("/")
+    if kind != "feature":
+        return node
+    source, _, stage = rest.partition("/")
+    return f"feature/{stage}/{graph.features[source][stage]['fingerprint']}"
+
+
+def lineage_lines(found: Mapping[str, Any]) -> list[str]:
+    """Return the graph as a tree in text; what stands in it twice is written out once."""
+    nodes = {node["id"]: node for node in found["nodes"]}
+    seen: set[str] = set()
+    lines: list[str] = []
+
+    def walk(identity: str, head: str, rest: str) -> None:
+        node = nodes[identity]
+        again = identity in seen and bool(node["inputs"])
+        lines.append(head + _line(node) + ("  (above)" if again else ""))
+        if again:
+            return
+        seen.add(identity)
+        inputs = node["inputs"]
+        lines.extend(f"{rest}   {file}" for file in node.get("files", [])[:_FILES_SHOWN])
+        for number, inner in enumerate(inputs):
+            is_last = number == len(inputs) - 1
+            walk(inner, rest + ("└─ " if is_last else "├─ "), rest + ("   " if is_last else "│  "))
+
+    walk(found["root"], "", "")
+    git = found["git"]
+    code = "no git repository"
+    if git is not None:
+        code = f"commit {git['commit'][:12]}{' (dirty)' if git['is_dirty'] else ''}"
+    run = f"run {found['run_id']}" if found["run_id"] else "without Dagster"
+    by = found["made_by"] or "unknown"
+    made = f"made {found['made_at']} by {by}, {run}, samplemix {found['samplemix_version']}, {code}"
+    return [*lines, "", made, f"manifest {found['manifest']}"]
+
+
+def _line(node: Mapping[str, Any]) -> str:
+    kind = {"feature": "", "source": "source "}.get(node["kind"], f"{node['kind']} ")
+    version = f"  {node['version'][:12]}" if node["version"] else ""
+    note = f"  {node['note']}" if node["note"] else ""
+    place = f"  {node['place']}" if node["kind"] == "model" else ""
+    sources = f" of {', '.join(node['sources'])}" if node.get("sources") else ""
+    gone = "" if node["is_there"] or node["kind"] in {"shard", "model"} else "  GONE"
+    return f"{kind}{node['name']}{sources}{version}{place}{note}{gone}"

@@ -1,0 +1,1 @@
+"""A version, drawn and scored again."""

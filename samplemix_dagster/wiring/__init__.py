@@ -1,0 +1,1 @@
+"""Dagster, and no arithmetic."""

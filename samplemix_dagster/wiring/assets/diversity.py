@@ -1,0 +1,174 @@
+"""diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""
+
+from typing import Any
+
+import numpy as np
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.diversity.ownership import sample_error
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.wiring.assets.asset import Look, Present
+from samplemix_dagster.wiring.assets.columns import origins_of_diversity
+from samplemix_dagster.wiring.assets.pictures import histogram_svg
+from samplemix_dagster.wiring.assets.plots import cluster_figure, picture
+from samplemix_dagster.wiring.assets.quality import calibration_metadata, column_values, drift
+from samplemix_dagster.wiring.assets.told import table_value
+
+
+def _unit(stage: Stage, column: str) -> Present:
+    """Return a presenter of a score's histogram and mean."""
+
+    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+        (scores,) = column_values(project, stage, str(outcome.partition), column)
+        counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
+        mean = round(float(scores.mean()), 4) if scores.size else 0.0
+        return {column: histogram_svg(counts, 0, 1), f"mean_{column}": mean}
+
+    return present
+
+
+def _groups(stage: Stage, column: str) -> Present:
+    """Return a presenter of a score by groups, with what a refit moved."""
+
+    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+        return {**_unit(stage, column)(project, outcome), **outcome.facts}
+
+    return present
+
+
+def _matched(outcome: Outcome) -> dict[str, Any]:
+    """Say how a refit's groups were matched to those before."""
+    found = outcome.facts.get("matched")
+    if found is None:
+        return {}
+    return {
+        "matched_to": found["former"],
+        "groups_kept": found["num_matched"],
+        "groups_new": found["num_new"],
+        "groups_gone": found["num_gone"],
+        **({"sample_documents_moved": n} if (n := found.get("sample_documents_moved")) else {}),
+    }
+
+
+def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = outcome.facts
+    clusters = facts["clusters"]
+    names = [cluster["name"] for cluster in clusters]
+    sizes = [cluster["documents_in_sample"] for cluster in clusters]
+    return {
+        "num_clusters": facts["num_clusters"],
+        "method": facts["method"],
+        "noise_share": facts["noise_share"],
+        "largest_share": facts["largest_share"],
+        "split_half_agreement": facts["split_half_agreement"],
+        "clusters": table_value(clusters),
+        "by_size": picture(cluster_figure(names, sizes)),
+        **_matched(outcome),
+        **drift(outcome),
+    }
+
+
+def _topics(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = outcome.facts
+    return {
+        "num_topics": facts["num_topics"],
+        "documents_fitted": facts["num_documents_fitted"],
+        "near_duplicates_left_out": facts["num_near_duplicates_left_out"],
+        "topics": table_value(facts["topics"]),
+        **_matched(outcome),
+        **drift(outcome),
+    }
+
+
+def _index(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = {name: value for name, value in outcome.facts.items() if name != "drift"}
+    return {**facts, **drift(outcome)}
+
+
+def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
+    """The score's histogram and, where grams are sampled, the mean standard error of ownership."""
+    partition = str(outcome.partition)
+    metadata = _unit(stages.OWNERSHIP, "ngram_score")(project, outcome)
+    if Recipes(project).gram_sample_bits:
+        (ownership,) = column_values(project, stages.OWNERSHIP, partition, "ngram_ownership")
+        (positions,) = column_values(project, stages.GRAMS, partition, "num_positions")
+        error = float(np.mean(sample_error(ownership, positions))) if ownership.size else 0.0
+        metadata["mean_standard_error_of_sampling"] = round(error, 4)
+    return metadata
+
+
+def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del outcome
+    return {"encoder": project.config.encoder.model}
+
+
+LOOKS = {
+    "embeddings": Look(
+        description="Sentence embedding of each document, unit length, float16.",
+        kinds=("pytorch", "parquet"),
+        present=_embeddings,
+        tables=(stages.EMBEDDINGS.table,),
+    ),
+    "clusters": Look(
+        description=(
+            "Clusters of the sample's embeddings: k-means micro-centroids, UMAP, HDBSCAN; named by "
+            "their most telling words. Noise belongs to the nearest cluster and is marked."
+        ),
+        kinds=("scikitlearn",),
+        present=_clusters,
+    ),
+    "cluster_diversity": Look(
+        description=(
+            "Diversity by clusters: distance to the own centroid x separation of the cluster; its "
+            "mean over a cluster is compactness x separation."
+        ),
+        kinds=("python", "parquet"),
+        present=_groups(stages.CLUSTERS, "cluster_score"),
+        tables=(tables.CLUSTERS,),
+    ),
+    "ngram_index": Look(
+        description="Who owns each n-gram of the corpus: the document with the smallest hash.",
+        present=_index,
+    ),
+    "ngram_ownership": Look(
+        description=(
+            "Diversity by n-grams: the share of a document's n-grams that it owns. The first copy "
+            "of a text keeps its n-grams, later copies lose them."
+        ),
+        kinds=("python", "parquet"),
+        present=_ownership,
+        tables=(tables.OWNERSHIP,),
+    ),
+    "topics": Look(
+        description="Topics of the sample's words (KL-NMF), fitted without near-duplicates.",
+        kinds=("scikitlearn",),
+        present=_topics,
+    ),
+    "topic_distribution": Look(
+        description="Diversity by topics: rarity of a document's topics, and their entropy.",
+        kinds=("python", "parquet"),
+        present=_groups(stages.TOPICS, "topic_score"),
+        tables=(tables.TOPICS,),
+    ),
+    "diversity_calibration": Look(
+        description=(
+            "Medians and deviations of the combined components by language, so that one unit of "
+            "either dial buys about the same."
+        ),
+        present=calibration_metadata,
+    ),
+    "diversity_scores": Look(
+        description="Diversity in (0, 1): geometric mean of the components, calibrated once more.",
+        kinds=("python", "parquet"),
+        present=_unit(stages.DIVERSITY, "diversity"),
+        tables=(tables.DIVERSITY,),
+        origins=origins_of_diversity(()),
+    ),
+}

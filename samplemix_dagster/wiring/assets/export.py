@@ -1,0 +1,48 @@
+"""export: a mixture's draws -> files for trainers, in training order."""
+
+from typing import Any
+
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.show.presentation import many
+from samplemix_dagster.wiring.assets.asset import Look
+from samplemix_dagster.wiring.assets.told import address_value, table_value
+
+_COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")
+_OF_IDS = {
+    "num_added_tokens": "eos_tokens",
+    "num_documents_holding_eos": "documents_holding_eos",
+}
+
+
+def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
+    facts = outcome.facts
+    has_console = project.config.s3.endpoint is None
+    files = facts["files"]
+    return {
+        "training_data": (
+            f"{facts['num_draws']:,} draws, {many(facts['num_tokens'])} tokens, "
+            f"in {len(files):,} file{'' if len(files) == 1 else 's'}"
+        ),
+        "format": Wanted.of_manifest(facts).words,
+        "folder": address_value(facts["folder"], has_console=has_console),
+        "files": table_value([{key: file[key] for key in _COLUMNS} for file in files]),
+        "mixture_version": facts["version"],
+        "draws": facts["num_draws"],
+        "tokens": facts["num_tokens"],
+        **{shown: facts[name] for name, shown in _OF_IDS.items() if name in facts},
+    }
+
+
+def look(name: str) -> Look:
+    """Return what a person sees of an export."""
+    return Look(
+        description=(
+            f"The export of mixture {name!r}: its draws as files of near-equal size, in an "
+            "order in which every window is close to the whole mixture; read back and counted "
+            "against the ledger."
+        ),
+        kinds=("export", "file"),
+        present=_present,
+    )

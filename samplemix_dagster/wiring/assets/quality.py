@@ -1,0 +1,125 @@
+"""quality: text -> perplexity under the reference -> calibrated quality in (0, 1)."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from samplemix_dagster import tables
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.wiring.assets.asset import Look
+from samplemix_dagster.wiring.assets.columns import origins_of_quality
+from samplemix_dagster.wiring.assets.pictures import histogram_svg
+from samplemix_dagster.wiring.assets.told import table_value
+
+
+def column_values(project: Project, stage: Stage, partition: str, *columns: str) -> list[Any]:
+    """Return columns of a stage over a partition's shards, each as one array."""
+    recipes = Recipes(project)
+    parts: list[list[Any]] = [[] for _ in columns]
+    for shard in project.shards(partition):
+        table = project.lake.read_table(recipes.feature_key(stage, shard), list(columns))
+        for held, name in zip(parts, columns, strict=True):
+            held.append(table.column(name).to_numpy())
+    return [np.concatenate(held) if held else np.empty(0) for held in parts]
+
+
+def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
+    bits, tokens = column_values(
+        project,
+        stages.PERPLEXITY,
+        str(outcome.partition),
+        "bits_per_byte",
+        "num_reference_tokens",
+    )
+    metadata: dict[str, Any] = {}
+    if bits.size:
+        counts, _ = np.histogram(bits, bins=40, range=(0.0, 8.0))
+        metadata |= {
+            "bits_per_byte": histogram_svg(counts, 0, 8),
+            "median_bits_per_byte": round(float(np.median(bits)), 4),
+            "reference_tokens": int(tokens.sum()),
+        }
+        if outcome.num_computed == outcome.num_documents and outcome.seconds > 0:
+            metadata["tokens_per_second"] = round(int(tokens.sum()) / outcome.seconds)
+    return metadata
+
+
+def _tokens(project: Project, outcome: Outcome) -> dict[str, Any]:
+    (tokens,) = column_values(project, stages.TOKENS, str(outcome.partition), "num_tokens")
+    return {"tokens": int(tokens.sum())}
+
+
+def _quality(project: Project, outcome: Outcome) -> dict[str, Any]:
+    (quality,) = column_values(project, stages.QUALITY, str(outcome.partition), "quality")
+    counts, _ = np.histogram(quality, bins=40, range=(0.0, 1.0))
+    return {
+        "quality": histogram_svg(counts, 0, 1),
+        "mean_quality": round(float(quality.mean()), 4) if quality.size else 0.0,
+    }
+
+
+def calibration_metadata(project: Project, outcome: Outcome) -> dict[str, Any]:
+    """Return a calibration's groups as a table, and its drift."""
+    del project
+    rows = [{"group": name, **group} for name, group in outcome.facts["groups"].items()]
+    return {"groups": table_value(rows[:60]), **drift(outcome)}
+
+
+def drift(outcome: Outcome) -> dict[str, Any]:
+    """Return how much of the corpus's sample a frozen fit was not made on."""
+    value = outcome.facts.get("drift")
+    return {} if value is None else {"drift": round(float(value), 5)}
+
+
+def looks(project: Project) -> dict[str, Look]:
+    """Return what a person sees of each stage of quality."""
+    names = tuple(project.config.quality.targets)
+    scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(names))
+    combined = Look(
+        description=(
+            "Medians and deviations of the signals' combination (as logits) by group, by tokens: "
+            "several signals are calibrated once more. Frozen like the others."
+        ),
+        present=calibration_metadata,
+    )
+    return {**LOOKS, "quality_scores": scores, "quality_calibration": combined}
+
+
+LOOKS = {
+    "perplexity": Look(
+        description=(
+            "Loss of each document under the reference: nats, scored tokens, bits per byte "
+            "(canonical) and perplexity. It measures fluency and domain, not truth or spam."
+        ),
+        kinds=("pytorch", "parquet"),
+        present=_perplexity,
+        tables=(tables.PERPLEXITY,),
+    ),
+    "token_counts": Look(
+        description="Each document's length in the tokenizer that counts the budget.",
+        kinds=("python", "parquet"),
+        present=_tokens,
+        tables=(tables.TOKENS,),
+    ),
+    "calibration": Look(
+        description=(
+            "Medians and deviations of bits per byte by group (by default language), by tokens; "
+            "small groups shrunk to the rest. Frozen until its recipe changes or the corpus drifts."
+        ),
+        present=calibration_metadata,
+    ),
+    "quality_scores": Look(
+        description=(
+            "Quality in (0, 1): calibrated bits per byte, in the direction wished for, and what "
+            "other signals stand beside it."
+        ),
+        kinds=("python", "parquet"),
+        present=_quality,
+        tables=(tables.QUALITY,),
+    ),
+}

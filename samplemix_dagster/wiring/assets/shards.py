@@ -1,0 +1,75 @@
+"""shards: files -> documents and rejected rows -> the set that is the corpus."""
+
+from collections import Counter
+from typing import Any
+
+from samplemix_dagster import tables
+from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.shards.shard_rows import rejected_by_reason
+from samplemix_dagster.storage.corpus.manifest import unread_words
+from samplemix_dagster.wiring.assets.asset import Look
+from samplemix_dagster.wiring.assets.told import table_value
+
+
+def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
+    recipes = Recipes(project)
+    reasons: Counter[str] = Counter()
+    for shard in project.shards(str(outcome.partition)):
+        reasons += rejected_by_reason(recipes, shard)
+    metadata: dict[str, Any] = {"rejected_rows": sum(reasons.values())}
+    if reasons:
+        metadata["rejected_by_reason"] = table_value(
+            [{"reason": reason, "rows": count} for reason, count in sorted(reasons.items())]
+        )
+    unread = project.scan(str(outcome.partition)).unread
+    metadata["files_not_read"] = len(unread)
+    if unread:
+        metadata["not_read"] = unread_words(unread)
+    if outcome.facts["skipped_folders"]:
+        metadata["skipped_folders"] = ", ".join(outcome.facts["skipped_folders"])
+    return metadata
+
+
+def _corpus(project: Project, outcome: Outcome) -> dict[str, Any]:
+    del project
+    facts = outcome.facts
+    return {
+        "dagster/row_count": facts["num_documents"],
+        "duplicates": facts["num_duplicates"],
+        "sources": table_value(
+            [{"source": name, **counts} for name, counts in facts["sources"].items()]
+        ),
+        "languages": table_value(
+            [
+                {"language": name, "documents": count}
+                for name, count in list(facts["languages"].items())[:20]
+            ]
+        ),
+    }
+
+
+LOOKS = {
+    "raw_shards": Look(
+        description=(
+            "Every row of a source's shards as a document or a rejected row with its reason; "
+            "language, n-grams and words of each document, read in one pass over the text."
+        ),
+        kinds=("python", "parquet"),
+        present=_raw,
+        tables=(tables.DOCUMENTS,),
+        view="documents",
+    ),
+    stages.CORPUS.asset: Look(
+        description=(
+            "The set of documents: duplicates, the hash sample that fits are made on, and counts "
+            "by source and language. Its version changes when a shard comes, changes or goes."
+        ),
+        kinds=("python", "duckdb"),
+        present=_corpus,
+        tables=(tables.DUPLICATES,),
+        view="duplicates",
+    ),
+}
