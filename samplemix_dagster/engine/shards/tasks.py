@@ -19,8 +19,8 @@ from samplemix_dagster.core.hashing import id_words, round_significant
 from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.models.checks import is_panic
 from samplemix_dagster.storage.models.files import digest_model, digest_tokenizer
+from samplemix_dagster.storage.models.tokenizer import is_panic
 from samplemix_dagster.tables import Table
 
 _LANGUAGE_CHARACTERS = 2000

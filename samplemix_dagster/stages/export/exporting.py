@@ -27,6 +27,7 @@ from samplemix_dagster.stages.mixture.version_files import (
     wanted_export,
 )
 from samplemix_dagster.storage.exports import ExportedFile, Spill, other_files, write_files
+from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.shapes import CONTENT_SEAL, content_digest, joint_digest
 from samplemix_dagster.storage.lake.whole_files import remove_folder
@@ -74,7 +75,7 @@ def export_into_lake(project: Project, name: str, version: str, wanted: Wanted) 
 
 
 def _key(name: str, version: str, wanted: Wanted) -> str:
-    return f"exports/{name}/{version}/{wanted.folder}"
+    return f"{keys.exports_of(name, version)}/{wanted.folder}"
 
 
 def current_version(project: Project, name: str) -> str:
@@ -83,7 +84,7 @@ def current_version(project: Project, name: str) -> str:
     Raises:
         InputError: It has never been made.
     """
-    current = project.lake.read_json(f"mixtures/{name}/current.json")
+    current = project.lake.read_json(keys.current_version(name))
     if current is None:
         raise InputError(f"mixture {name!r} has not been made; `samplemix run` makes it.")
     return str(current["version"])
@@ -142,7 +143,7 @@ def _export(
     manifest = lake.read_json(f"{key}/{MANIFEST}")
     if manifest is not None:
         return dict(manifest)
-    mixture = project.lake.read_json(f"mixtures/{name}/{version}/manifest.json")
+    mixture = project.lake.read_json(keys.manifest(name, version))
     if mixture is None:
         raise LakeError(f"{name}@{version[:12]} is gone from the lake: it cannot be exported.")
     check_ledger(project.lake, mixture)

@@ -61,7 +61,7 @@ def check_ledger(lake: Lake, manifest: Mapping[str, Any]) -> int:
 
 def export_key(project: Project, name: str, version: str) -> str:
     """Return the lake folder of a version's export in the configured format."""
-    return f"exports/{name}/{version}/{wanted_export(project).folder}"
+    return f"{keys.exports_of(name, version)}/{wanted_export(project).folder}"
 
 
 def wanted_export(project: Project) -> Wanted:

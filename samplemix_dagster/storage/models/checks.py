@@ -8,13 +8,14 @@ own ways; what fails here would have failed after hours.
 import contextlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.models.files import FOLDS, first_fold, require_safetensors
+from samplemix_dagster.storage.models.tokenizer import as_model_errors, load_tokenizer
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 SHORTEST_CONTEXT = 16
@@ -41,29 +42,6 @@ class Weights:
 
     num_tensors: int
     num_parameters: int
-
-
-def is_panic(error: BaseException) -> bool:
-    """Whether an error is a panic of a Rust library, which is no ``Exception``."""
-    return type(error).__name__ == "PanicException"
-
-
-@contextlib.contextmanager
-def as_model_errors(what: str) -> Iterator[None]:
-    """Turn what a tokenizer raises, panics as well, into a ModelError.
-
-    Args:
-        what: The file or folder, for the message.
-    """
-    try:
-        yield
-    except ModelError:
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and not is_panic(error):
-            raise
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{what}: the tokenizer failed ({words[:200]})") from error
 
 
 def check_reference(folder: Path) -> None:
@@ -142,8 +120,6 @@ def check_tokenizer(path: Path, vocabulary: object = None) -> None:
     Raises:
         ModelError: It cannot be read, fails, has no words, or more than the model knows.
     """
-    from samplemix_dagster.storage.models.load import load_tokenizer
-
     folder = first_fold(path)
     if folder.is_dir():
         start_token_names(folder)

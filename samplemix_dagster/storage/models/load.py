@@ -16,7 +16,6 @@ from samplemix_dagster.errors import ConfigError, ModelError
 from samplemix_dagster.storage.models.checks import (
     CONTEXT_KEYS,
     SHORTEST_CONTEXT,
-    as_model_errors,
     check_encoder,
     check_weights,
     start_token_names,
@@ -30,6 +29,7 @@ from samplemix_dagster.storage.models.files import (
     resolve_model,
     resolve_tokenizer,
 )
+from samplemix_dagster.storage.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -181,27 +181,6 @@ def save_reference(model: Any, tokenizer: "Tokenizer", folder: Path) -> None:
     aside.rename(folder)
 
 
-def load_tokenizer(path: Path) -> "Tokenizer":
-    """Load a fast tokenizer from a ``tokenizer.json`` or from a model's folder.
-
-    It neither truncates nor pads, and words of a text that look like a special token are text.
-
-    Raises:
-        ModelError: There is none, or it cannot be read.
-    """
-    from tokenizers import Tokenizer
-
-    folder = first_fold(path)
-    file = folder if folder.is_file() else folder / "tokenizer.json"
-    with as_model_errors(f"{path} holds no fast tokenizer that can be read"):
-        is_fast = file.is_file()
-        tokenizer = Tokenizer.from_file(str(file)) if is_fast else _convert_tokenizer(folder)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
 def end_token_id(path: Path, tokenizer: "Tokenizer") -> int | None:
     """Return the id of a tokenizer's EOS; None where its settings name none that it has.
 
@@ -283,16 +262,6 @@ def _start_token(folder: Path, config: Any, tokenizer: "Tokenizer") -> int | Non
             if candidate is not None and 0 <= candidate < config.vocab_size:
                 return int(candidate)
     return None
-
-
-def _convert_tokenizer(folder: Path) -> "Tokenizer":
-    from transformers import AutoTokenizer
-
-    loaded = AutoTokenizer.from_pretrained(
-        folder, use_fast=True, local_files_only=True, trust_remote_code=False
-    )
-    backend: Tokenizer = loaded.backend_tokenizer
-    return backend
 
 
 def _cpu_has_bfloat16() -> bool:
