@@ -1,7 +1,7 @@
 """Write ``docs/configuration.md`` from the models that check ``samplemix.yaml``.
 
 Run ``python docs/generate_configuration.py`` after a change to
-``samplemix_dagster/config/sections.py``.
+``samplemix_dagster/config/``.
 """
 
 import json
@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from samplemix_dagster.config.sections import MIXTURES, Config
+from samplemix_dagster.config.mixtures import MIXTURES
+from samplemix_dagster.config.project import Config
 
 TARGET = Path(__file__).parent / "configuration.md"
 
@@ -22,7 +23,7 @@ _HEAD = """\
 # Configuration: `samplemix.yaml`
 
 Every key, its type, its default and its meaning. This page is made from
-`samplemix_dagster/config/sections.py` by `python docs/generate_configuration.py`; change it there.
+`samplemix_dagster/config/` by `python docs/generate_configuration.py`; change it there.
 
 Paths are relative to the file itself. A size may be written `10B`, `500M` or `1.5k` (T, B or G, M,
 k). An unknown key is an error that names the line and the nearest known key; so is a key that

@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samplemix_dagster.config.corpus import MAX_PARTITIONS, Corpus
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config, parse_config
-from samplemix_dagster.config.sections import (
-    MAX_PARTITIONS,
-    Band,
-    Config,
-    Corpus,
-)
+from samplemix_dagster.config.scores import Band
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.section import parse_size
 

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import config_schema, load_config, parse_config
-from samplemix_dagster.config.sections import Config
 from samplemix_dagster.errors import ConfigError
 
 GOOD = """\

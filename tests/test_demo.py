@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.cli.start.demo import demo_config, make_demo, write_demo_corpus
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import parse_config
-from samplemix_dagster.config.sections import Config
 
 SOURCES = {"documentation", "code", "packages", "debris"}
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.diversity.metric import is_fitted, score_batch
 from samplemix_dagster.storage.ask.views import VIEWS
 from samplemix_dagster.storage.corpus.shards import REASONS

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.upkeep.hooks import tell_failure, tell_new_version
 from samplemix_dagster.stages.mixture.publishing import Publication

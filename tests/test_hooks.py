@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.upkeep import hooks

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from samplemix_dagster.config.sections import MIXTURES, Config
+from samplemix_dagster.config.mixtures import MIXTURES
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.yaml_text import MOST_BYTES, read_yaml
 from samplemix_dagster.core.mixture.strategies.table import options_of
 from samplemix_dagster.errors import ConfigError

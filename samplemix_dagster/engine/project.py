@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from samplemix_dagster.config.corpus import Source
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config
-from samplemix_dagster.config.sections import Config, Source
 from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.places.claims import RUN, claimed, shared
 from samplemix_dagster.engine.places.lake_place import (

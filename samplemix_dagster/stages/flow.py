@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.own_signals import OwnSignal, own_signals
 from samplemix_dagster.engine.addresses.recipes import Recipes

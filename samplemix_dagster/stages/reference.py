@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from samplemix_dagster.config.sections import Bootstrap
+from samplemix_dagster.config.scores import Bootstrap
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster import tables
-from samplemix_dagster.config.sections import PERPLEXITY
+from samplemix_dagster.config.scores import PERPLEXITY
 from samplemix_dagster.core.calibration import Band, Calibration, Direction, robust_z, score
 from samplemix_dagster.core.diversity.combine import combine, logit
 from samplemix_dagster.core.hashing import id_words, round_significant, round_unit

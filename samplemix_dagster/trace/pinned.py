@@ -17,7 +17,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from samplemix_dagster.config.sections import Config, Diversity
+from samplemix_dagster.config.project import Config
+from samplemix_dagster.config.scores import Diversity
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.own_signals import PREFIXES, OwnSignal, identity_in

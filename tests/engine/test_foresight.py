@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.config.cron import check_cron
+from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.config.reading import parse_config
-from samplemix_dagster.config.sections import Mixture
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.plan.foresight import Capacity, over_budget, refusals
 from samplemix_dagster.runs.plan.plan import Planner

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.config.sections import Source
+from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.manifest import (

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.cli.start.init import describe
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.config.sections import Corpus, Source
+from samplemix_dagster.config.corpus import Corpus, Source
 from samplemix_dagster.errors import (
     ConfigError,
     InputError,

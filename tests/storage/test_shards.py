@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.config.sections import Corpus, Source
+from samplemix_dagster.config.corpus import Corpus, Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.shards import (
     REASONS,

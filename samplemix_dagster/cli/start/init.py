@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.config.sections import MAX_PARTITIONS, Source
+from samplemix_dagster.config.corpus import MAX_PARTITIONS, Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import keys_of

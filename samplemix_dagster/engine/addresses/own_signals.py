@@ -6,7 +6,7 @@ Each has a stage of its own, and a fit of its own where its class is fitted to t
 from dataclasses import dataclass
 from typing import Any
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.stages import FitStage, Stage
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from samplemix_dagster.config.sections import Refit
+from samplemix_dagster.config.scores import Refit
 from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.feature_recipes import FeatureRecipes

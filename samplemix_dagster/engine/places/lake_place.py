@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.places.source_places import Place, folder_of, matched, place_of
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.corpus.files import Files, Listing

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config.around import Sensor
-from samplemix_dagster.config.sections import Source
+from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files

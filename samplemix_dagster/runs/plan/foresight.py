@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from samplemix_dagster.config.sections import Mixture
+from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.mixture.shares import held_shares
 from samplemix_dagster.core.mixture.strategies.table import strategy_of
 from samplemix_dagster.engine import stages

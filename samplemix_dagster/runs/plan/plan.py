@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from samplemix_dagster.config.sections import Refit
+from samplemix_dagster.config.scores import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.model_recipes import NotFittedError

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from samplemix_dagster.config.sections import MIXTURES, Mixture
+from samplemix_dagster.config.mixtures import MIXTURES, Mixture
 from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from samplemix_dagster.config.sections import Mixture
+from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.mixture.report import Grouping, LedgerColumns, MixtureReport
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from samplemix_dagster.config.sections import Source
+from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import Values, named_digest, values_of

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple, Protocol
 
-from samplemix_dagster.config.sections import Corpus, Source
+from samplemix_dagster.config.corpus import Corpus, Source
 
 BLOCK_BYTES = 1 << 20
 EXCERPT_BYTES = 1000

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from samplemix_dagster.config.sections import Config
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
 from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes, NotFittedError

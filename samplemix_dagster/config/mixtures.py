@@ -1,0 +1,84 @@
+"""Which documents, how often: the keys of a mixture, by its strategy."""
+
+import functools
+import math
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, create_model, field_validator
+
+from samplemix_dagster.core.limits import SHARES_TOLERANCE
+from samplemix_dagster.core.mixture.strategies.strategy import Strategy
+from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
+from samplemix_dagster.section import Section, Size
+
+
+class Mixture(Section):
+    """Which documents, how often. Each strategy has keys of its own beside these."""
+
+    strategy: str = "beta"
+    """What gives a document its weight: the name of a strategy."""
+    budget_tokens: Size = Field(ge=1)
+    """Tokens to draw, repeats included, in the tokenizer named above."""
+    max_copies: int = Field(default=4, ge=1, le=128)
+    """How often one document may be drawn (epochs)."""
+    shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
+    """Sources' shares: an outcome (``free``), or held at these."""
+    seed: int = Field(default=0, ge=0)
+    """Mixtures with one seed share their luck, so that comparisons are paired."""
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_sum_to_1(cls, shares: str | dict[str, float]) -> str | dict[str, float]:
+        if isinstance(shares, dict):
+            for name, share in shares.items():
+                if not 0.0 <= share <= 1.0:
+                    raise ValueError(f"a share lies in [0, 1]; that of {name} is {share}")
+            total = math.fsum(shares.values())
+            if abs(total - 1.0) > SHARES_TOLERANCE:
+                raise ValueError(f"shares sum to 1; these sum to {total:.6g}")
+        return shares
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings as values, as a strategy and a manifest read them."""
+        return self.model_dump(mode="json")
+
+
+def _mixture_of(kind: type[Strategy]) -> type[Mixture]:
+    """Return the keys of a mixture of one strategy: the common ones and its own."""
+    named: Any = (Literal[kind.name], Field(default=kind.name, description=_NAMES_STRATEGY))
+    bases: Any = (kind.Options, Mixture)
+    name = f"{kind.Options.__name__.removesuffix('Options')}Mixture"
+    model: type[Mixture] = create_model(
+        name, __base__=bases, __doc__=kind.Options.__doc__, strategy=named
+    )
+    return model
+
+
+_NAMES_STRATEGY = "What gives a document its weight; each strategy has keys of its own."
+MIXTURES: dict[str, type[Mixture]] = {name: _mixture_of(kind) for name, kind in STRATEGIES.items()}
+"""The keys of a mixture by its strategy."""
+
+
+def _strategy_named(value: Any) -> str:
+    """Return by which strategy's keys a mixture is read; the first one's where none is named."""
+    default = next(iter(MIXTURES))
+    if isinstance(value, Mapping):
+        return str(value.get("strategy", default))
+    return str(getattr(value, "strategy", default))
+
+
+if TYPE_CHECKING:
+    AnyMixture = Mixture
+else:
+    AnyMixture = Annotated[
+        functools.reduce(operator.or_, (Annotated[m, Tag(name)] for name, m in MIXTURES.items())),
+        Discriminator(
+            _strategy_named,
+            custom_error_type="unknown_strategy",
+            custom_error_message=f"there is no such strategy; there are {', '.join(MIXTURES)}",
+        ),
+    ]
+"""A mixture, told apart by its ``strategy``."""

