@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from samplemix_dagster.core.diversity.combine import combine, logit
-from samplemix_dagster.core.diversity.compression import CompressionRatio
 from samplemix_dagster.core.diversity.metric import (
     Arrays,
     DiversityMetric,
@@ -187,17 +186,3 @@ def test_refuses_a_metric_that_leaves_the_interval_or_loses_a_document() -> None
         score_batch(Length(), ["word"])
     with pytest.raises(ValueError, match="must give 2 numbers"):
         score_batch(Length(), ["word", ""])
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=200), max_size=5))
-def test_compression_lies_inside_for_any_text(texts: list[str]) -> None:
-    assert score_batch(CompressionRatio(), texts).shape == (len(texts),)
-
-
-def test_compression_is_low_for_text_that_repeats() -> None:
-    rng = np.random.default_rng(0)
-    fresh = "".join(map(chr, rng.integers(97, 123, 2000)))
-    scores = score_batch(CompressionRatio(), ["again and " * 200, fresh, ""])
-    assert scores[0] < 0.1 < 0.5 < scores[1]
-    assert scores[2] == 0.5
