@@ -1,4 +1,4 @@
-"""What docs/architecture.md says is added from outside: the examples, and a strategy in one file."""
+"""What docs/architecture.md says is added from outside: examples, and a strategy in one file."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
