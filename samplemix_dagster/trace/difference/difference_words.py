@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
@@ -210,11 +211,16 @@ def _refit_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return [f"fitted again: {', '.join(again)}; {why}"]
 
 
+def _quality(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the section ``quality``, with the keys that came after the version was made."""
+    recorded: Mapping[str, Any] = manifest["project"]["quality"]
+    return {**Quality.LATER, **recorded}
+
+
 def _setting_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     left_out = {"reference", "overlap_tokens", "context_tokens"}
     before, after = (
-        _flat({k: v for k, v in m["project"]["quality"].items() if k not in left_out})
-        for m in (a, b)
+        _flat({k: v for k, v in _quality(m).items() if k not in left_out}) for m in (a, b)
     )
     words = _changes(before, after, "quality.")
     before, after = (_flat(effective_diversity(m["project"]["diversity"])) for m in (a, b))
