@@ -68,8 +68,8 @@ class Cut:
         return cls(options["least"])
 
     @classmethod
-    def check(cls, law: BivariateBeta, options: Mapping[str, Any]) -> None:
-        del law, options
+    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+        del plane, law, options
 
     def log_weights(self, columns: ScoreColumns) -> Floats:
         return np.where(columns.quality >= self.least, 0.0, -np.inf)

@@ -129,6 +129,17 @@ def test_solving_for_promised_means_gives_the_dials_back(quality: float, diversi
     assert (found.quality, found.diversity) == pytest.approx((quality, diversity), abs=1e-4)
 
 
+@settings(deadline=None, max_examples=20)
+@given(quality=st.floats(-1.0, 6.0), diversity=st.floats(-2.0, 6.0))
+def test_a_wish_for_one_mean_leaves_the_other_dial(quality: float, diversity: float) -> None:
+    plane = PLANES["bell"]
+    wished = promise(plane, weights_of_dials(plane, Dials(quality=quality, diversity=diversity)))
+    others = Dials(quality=9.0, diversity=diversity)
+    found = solve_dials(plane, mean_quality=wished.mean_quality, others=others)
+    assert found.quality == pytest.approx(quality, abs=1e-4)
+    assert found.diversity == pytest.approx(diversity, abs=1e-6)
+
+
 def test_means_that_no_mixture_has_are_refused_with_the_range() -> None:
     with pytest.raises(ConfigError, match=r"quality alone reaches 0\.\d+ to 0\.\d+"):
         solve_dials(PLANES["bell"], mean_quality=0.999, mean_diversity=0.5)

@@ -13,7 +13,7 @@ from samplemix_dagster.core.mixture.strategies.blend import Blend
 from samplemix_dagster.core.mixture.strategies.proportional import Proportional
 from samplemix_dagster.core.mixture.strategies.strategy import ScoreColumns, weights_from_logs
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES, make_strategy
-from samplemix_dagster.core.mixture.strategies.tilt import BetaTilt
+from samplemix_dagster.core.mixture.strategies.tilt import Balance, BetaTilt
 from samplemix_dagster.errors import ConfigError
 
 LAW = BivariateBeta(a_quality=2.0, b_quality=3.0, a_diversity=4.0, b_diversity=2.0, rho=-0.5)
@@ -107,6 +107,42 @@ def test_the_configured_strategy_reads_its_balance() -> None:
     options = {"balance": {"quality": 2, "diversity": 0.5}}
     strategy = make_strategy("beta", PLANE, LAW, options)
     assert strategy == BetaTilt.of_plane(PLANE, LAW, Dials(quality=2.0, diversity=0.5))
+
+
+@pytest.mark.parametrize(("quality", "diversity"), [(0.05, None), (None, 0.03), (-0.05, 0.04)])
+def test_wished_means_are_what_the_mixture_promises(
+    quality: float | None, diversity: float | None
+) -> None:
+    balance = {
+        "quality": 1.0,
+        "diversity": 1.0,
+        "mean_quality": quality,
+        "mean_diversity": diversity,
+    }
+    tilt = make_strategy("beta", PLANE, LAW, {"balance": balance})
+    found = promise(PLANE, tilt.on_plane(PLANE))
+    corpus = promise(PLANE, make_strategy("proportional", PLANE, LAW, {}).on_plane(PLANE))
+    assert isinstance(tilt, BetaTilt)
+    if quality is not None:
+        assert found.mean_quality - corpus.mean_quality == pytest.approx(quality, abs=1e-3)
+    else:
+        assert tilt.dials.quality == 1.0
+    if diversity is not None:
+        assert found.mean_diversity - corpus.mean_diversity == pytest.approx(diversity, abs=1e-3)
+    else:
+        assert tilt.dials.diversity == 1.0
+
+
+def test_a_mean_that_no_dials_give_is_refused_before_anything_is_drawn() -> None:
+    with pytest.raises(ConfigError, match="no dials give mean quality"):
+        BetaTilt.check(PLANE, LAW, {"balance": {"mean_quality": 0.9}})
+
+
+def test_a_wish_and_a_dial_of_one_axis_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="sets the dial quality itself"):
+        Balance(quality=2.0, mean_quality=0.1)
+    assert Balance(diversity=2.0, mean_quality=0.1).for_recipe()["mean_quality"] == 0.1
+    assert Balance(quality=2.0).for_recipe() == {"quality": 2.0, "diversity": 1.0}
 
 
 def test_refuses_a_strategy_that_it_does_not_know() -> None:

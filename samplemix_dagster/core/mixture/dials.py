@@ -165,36 +165,44 @@ def promise(
 def solve_dials(
     plane: Plane,
     *,
-    mean_quality: float,
-    mean_diversity: float,
+    mean_quality: float | None = None,
+    mean_diversity: float | None = None,
     law: BivariateBeta | None = None,
+    others: Dials | None = None,
 ) -> Dials:
     """Return the dials under which the drawn tokens have the wished means.
 
-    Damped Newton on the plane; each mean rises with its own dial, since Cov_g(q, log q) > 0.
+    Damped Newton on the plane; each mean rises with its own dial, since Cov_g(q, log q) > 0. No cap
+    acts: where copies are held at ``max_copies`` a mixture falls short of its wish.
 
     Args:
         plane: The corpus.
-        mean_quality: Wished mean quality, in (0, 1).
-        mean_diversity: Wished mean diversity, in (0, 1).
+        mean_quality: Wished mean quality, in (0, 1); None: its dial stays.
+        mean_diversity: Wished mean diversity, in (0, 1); None: its dial stays.
         law: The fitted law, whose shapes bound negative dials.
+        others: The dials that stay; 0 without any.
 
     Raises:
         ConfigError: No dials give these means; the message names what each axis can reach alone.
     """
-    wished = np.array([mean_quality, mean_diversity])
+    wishes = (mean_quality, mean_diversity)
+    is_free = np.array([wish is not None for wish in wishes])
+    wished = np.array([0.0 if wish is None else wish for wish in wishes])
+    stay = others or Dials(quality=0.0, diversity=0.0)
     lowest = np.full(2, -MAX_DIAL)
     if law is not None:
         lowest = np.maximum(lowest, -np.array([law.a_quality, law.a_diversity]) + 1e-3)
-    point = np.zeros(2)
-    gap = _means(plane, point) - wished
+    point = np.where(is_free, 0.0, [stay.quality, stay.diversity])
+    gap = np.where(is_free, _means(plane, point) - wished, 0.0)
     for _ in range(_MAX_STEPS):
-        step = np.linalg.lstsq(_slopes(plane, point), -gap, rcond=None)[0]
+        step = np.zeros(2)
+        slopes = _slopes(plane, point)[np.ix_(is_free, is_free)]
+        step[is_free] = np.linalg.lstsq(slopes, -gap[is_free], rcond=None)[0]
         step *= min(1.0, 5.0 / max(1e-300, float(np.abs(step).max())))
         # The longest of the halved steps that brings the means nearer; none does: it has settled.
         for length in 0.5 ** np.arange(30):
-            trial = np.clip(point + length * step, lowest, MAX_DIAL)
-            trial_gap = _means(plane, trial) - wished
+            trial = np.where(is_free, np.clip(point + length * step, lowest, MAX_DIAL), point)
+            trial_gap = np.where(is_free, _means(plane, trial) - wished, 0.0)
             if np.linalg.norm(trial_gap) < np.linalg.norm(gap):
                 point, gap = trial, trial_gap
                 break
@@ -203,7 +211,7 @@ def solve_dials(
         if np.abs(gap).max() < 1e-10:
             break
     if np.abs(gap).max() > 1e-6:
-        raise ConfigError(_unreachable(plane, wished, lowest))
+        raise ConfigError(_unreachable(plane, wishes, lowest))
     quality, diversity = (round(float(dial), _DIAL_DIGITS) for dial in point)
     return Dials(quality=quality, diversity=diversity)
 
@@ -220,9 +228,11 @@ def _slopes(plane: Plane, point: Floats) -> Floats:
     return np.stack(sides, axis=1) / (2.0 * width)
 
 
-def _unreachable(plane: Plane, wished: Floats, lowest: Floats) -> str:
-    ranges = []
+def _unreachable(plane: Plane, wishes: tuple[float | None, float | None], lowest: Floats) -> str:
+    ranges, wished = [], []
     for axis, name in enumerate(("quality", "diversity")):
+        if wishes[axis] is not None:
+            wished.append(f"mean {name} {wishes[axis]:g}")
         ends = []
         for dial in (float(lowest[axis]), MAX_DIAL):
             point = np.zeros(2)
@@ -230,8 +240,8 @@ def _unreachable(plane: Plane, wished: Floats, lowest: Floats) -> str:
             ends.append(float(_means(plane, point)[axis]))
         ranges.append(f"{name} alone reaches {ends[0]:.3f} to {ends[1]:.3f}")
     return (
-        f"no dials give mean quality {wished[0]:g} and mean diversity {wished[1]:g}; "
-        f"{', '.join(ranges)}, and both at once reach less where few documents have both"
+        f"no dials give {' and '.join(wished)}; {', '.join(ranges)}, and both at once reach less "
+        "where few documents have both"
     )
 
 

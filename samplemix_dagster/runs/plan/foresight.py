@@ -119,7 +119,8 @@ def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:
 def _options(recipes: Recipes, settings: Mixture) -> str:
     """Return what is wrong with the strategy's options under the fitted law; empty without one."""
     try:
-        strategy_of(settings.strategy).check(load_law(recipes), settings.options)
+        strategy = strategy_of(settings.strategy)
+        strategy.check(load_plane(recipes), load_law(recipes), settings.options)
     except (NotFittedError, LakeError, InputError):
         return ""
     except ConfigError as error:

@@ -62,7 +62,7 @@ class Blend:
         )
 
     @classmethod
-    def check(cls, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
         """Refuse nothing: every blend is a mixture."""
 
     def log_weights(self, columns: ScoreColumns) -> Floats:

@@ -34,7 +34,7 @@ class Proportional:
         return cls()
 
     @classmethod
-    def check(cls, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
         """Refuse nothing."""
 
     def log_weights(self, columns: ScoreColumns) -> Floats:

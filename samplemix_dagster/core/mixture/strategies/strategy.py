@@ -61,8 +61,8 @@ class Strategy(Protocol):
         """
 
     @classmethod
-    def check(cls, law: BivariateBeta, options: Mapping[str, Any]) -> None:
-        """Refuse options that no mixture of a corpus of this law has.
+    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+        """Refuse options that no mixture of this corpus has.
 
         Raises:
             ConfigError: The options are out of the range that the law allows.

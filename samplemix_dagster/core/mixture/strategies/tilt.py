@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, portable_log, squeeze
@@ -14,6 +14,8 @@ from samplemix_dagster.core.mixture.dials import (
     BinWeights,
     Dials,
     log_mean_weight,
+    promise,
+    solve_dials,
     weights_of_dials,
 )
 from samplemix_dagster.core.mixture.strategies.strategy import (
@@ -31,6 +33,19 @@ class Balance(Section):
     """Exponent of quality in the target: 0 leaves the corpus as it is."""
     diversity: float = Field(default=1.0, ge=-MAX_DIAL, le=MAX_DIAL)
     """Exponent of diversity in the target."""
+    mean_quality: float | None = Field(default=None, gt=-1.0, lt=1.0)
+    """Wished change of mean quality against the corpus (`+0.1`), instead of the dial."""
+    mean_diversity: float | None = Field(default=None, gt=-1.0, lt=1.0)
+    """Wished change of mean diversity against the corpus, instead of the dial."""
+
+    LATER: ClassVar[Mapping[str, Any]] = {"mean_quality": None, "mean_diversity": None}
+
+    @model_validator(mode="after")
+    def _dial_or_wish(self) -> "Balance":
+        for axis in ("quality", "diversity"):
+            if getattr(self, f"mean_{axis}") is not None and getattr(self, axis) != 1.0:
+                raise ValueError(f"mean_{axis}: a wished mean sets the dial {axis} itself")
+        return self
 
 
 class BetaOptions(Section):
@@ -88,16 +103,16 @@ class BetaTilt:
         Raises:
             ConfigError: The dials are outside the range that the law allows.
         """
-        return cls.of_plane(plane, law, dials_of(options))
+        return cls.of_plane(plane, law, _dials(plane, law, options))
 
     @classmethod
-    def check(cls, law: BivariateBeta, options: Mapping[str, Any]) -> None:
-        """Refuse dials under which the target is no law.
+    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+        """Refuse dials under which the target is no law, and means that no dials give.
 
         Raises:
-            ConfigError: A dial is outside the range that the law allows.
+            ConfigError: A dial is outside the range that the law allows, or none gives a mean.
         """
-        dials_of(options).check(law)
+        _dials(plane, law, options).check(law)
 
     def log_weights(self, columns: ScoreColumns) -> Floats:
         """Return N log weights in nats, the same bits on every machine."""
@@ -124,7 +139,13 @@ class BetaTilt:
     @classmethod
     def in_words(cls, options: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         """Say how a ledger's weight came about: both powers, over the corpus's mean."""
-        dials, weight = dials_of(options), row["weight"]
+        balance, weight = _balance(options), row["weight"]
+        if balance.mean_quality is not None or balance.mean_diversity is not None:
+            return (
+                f"a tilt whose dials give the wished means; quality {row['quality']:.4g}, "
+                f"diversity {row['diversity']:.4g}"
+            )
+        dials = Dials(quality=balance.quality, diversity=balance.diversity)
         tilt = row["quality"] ** dials.quality * row["diversity"] ** dials.diversity
         mean = tilt / weight if weight else 0.0
         return (
@@ -134,7 +155,23 @@ class BetaTilt:
         )
 
 
-def dials_of(options: Mapping[str, Any]) -> Dials:
-    """Return the dials of a mixture's settings."""
-    balance = Balance.recorded(options.get("balance", {}))
-    return Dials(quality=balance.quality, diversity=balance.diversity)
+def _balance(options: Mapping[str, Any]) -> Balance:
+    return Balance.recorded(options.get("balance", {}))
+
+
+def _dials(plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> Dials:
+    """Return the dials of a mixture's settings; those of a wished mean are solved for."""
+    balance = _balance(options)
+    named = Dials(quality=balance.quality, diversity=balance.diversity)
+    if balance.mean_quality is None and balance.mean_diversity is None:
+        return named
+    corpus = promise(plane, weights_of_dials(plane, Dials(quality=0.0, diversity=0.0)))
+    wished = (
+        None if more is None else mean + more
+        for mean, more in (
+            (corpus.mean_quality, balance.mean_quality),
+            (corpus.mean_diversity, balance.mean_diversity),
+        )
+    )
+    quality, diversity = wished
+    return solve_dials(plane, mean_quality=quality, mean_diversity=diversity, law=law, others=named)
