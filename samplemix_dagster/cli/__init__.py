@@ -1,5 +1,5 @@
 """The commands: ``samplemix``, or ``python -m samplemix_dagster.cli``."""
 
-from samplemix_dagster.cli.app import app, main
+from samplemix_dagster.cli.root import app, main
 
 __all__ = ["app", "main"]

@@ -1,5 +1,5 @@
 """``python -m samplemix_dagster.cli``."""
 
-from samplemix_dagster.cli.app import main
+from samplemix_dagster.cli.root import main
 
 main()

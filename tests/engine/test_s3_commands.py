@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.cli import app as cli
+from samplemix_dagster.cli import root as cli
 from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair

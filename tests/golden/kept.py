@@ -20,8 +20,10 @@ _LEFT_OUT = ("claims", "dagster", "looks", "cache")
 def unpack(kept: Path, root: Path) -> Path:
     """Write a kept project with its lake into a folder; times are kept."""
     root.mkdir(parents=True, exist_ok=True)
+    # Before Python 3.11.4 there was no filter; what is unpacked is ours.
+    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(kept) as archive:
-        archive.extractall(root, filter="data")
+        archive.extractall(root, **safely)  # type: ignore[arg-type]
     return root
 
 

