@@ -94,6 +94,14 @@ class RecipeGraph:
             }
         return found
 
+    @cached_property
+    def nodes_of(self) -> dict[str, list[str]]:
+        """The nodes that each hash names: tables of one recipe have one hash for all sources."""
+        found: dict[str, list[str]] = {}
+        for node, address in self.addresses.items():
+            found.setdefault(address, []).append(node)
+        return found
+
     def needs(self, node: str) -> tuple[str, ...]:
         """Return the nodes that a node is made from."""
         if self.stated:
@@ -105,15 +113,13 @@ class RecipeGraph:
         recipe = self.recipes.get(node)
         if recipe is None:
             return ()
-        named = set(_strings(recipe))
         kind, _, rest = node.partition("/")
         source = rest.partition("/")[0] if kind == "feature" else ""
         found = (
             other
-            for other, address in self.addresses.items()
-            if address in named
-            and other != node
-            and self._may_need(str(recipe["stage"]), source, other)
+            for word in set(_strings(recipe))
+            for other in self.nodes_of.get(word, ())
+            if other != node and self._may_need(str(recipe["stage"]), source, other)
         )
         return tuple(
             sorted(found, key=lambda other: (_KINDS.index(other.partition("/")[0]), other))
@@ -161,16 +167,13 @@ class RecipeGraph:
         """Return the nodes to which a path of hashes leads from the mixture."""
         named: set[str] = set()
         waiting: list[Mapping[str, Any]] = [self.mixture]
-        by_address: dict[str, list[str]] = {}
-        for node, address in self.addresses.items():
-            by_address.setdefault(address, []).append(node)
         reached: set[str] = set()
         while waiting:
             for word in _strings(waiting.pop()):
                 if word in named:
                     continue
                 named.add(word)
-                for node in by_address.get(word, ()):
+                for node in self.nodes_of.get(word, ()):
                     reached.add(node)
                     if node in self.recipes:
                         waiting.append(self.recipes[node])

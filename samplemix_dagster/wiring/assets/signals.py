@@ -21,7 +21,7 @@ def look(own: OwnSignal) -> Look:
         mean = round(float(scores.mean()), 4) if scores.size else 0.0
         return {"score": histogram_svg(counts, 0, 1), "mean_score": mean}
 
-    what = f"{whose}{where[own.coordinate]} {own.name!r}, in (0, 1)."
+    what = f"{whose}{where[own.coordinate]} {own.name!r}, in (0, 1): {own.target}."
     return Look(
         description=what[0].upper() + what[1:],
         kinds=("python", "parquet"),
