@@ -10,14 +10,17 @@ Shape letters: B = bins of one axis (quality first), Q = quadrature nodes.
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import NUM_BINS, Plane
 from samplemix_dagster.core.limits import MAX_DIAL
 from samplemix_dagster.errors import ConfigError, DegenerateSampleError
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,7 +46,7 @@ class Dials:
     flip_quality: bool = False
     flip_diversity: bool = False
 
-    def check(self, law: BivariateBeta) -> None:
+    def check(self, law: "BivariateBeta") -> None:
         """Refuse dials under which the target is no law: a shape plus its dial at or below 0.
 
         Raises:
@@ -167,7 +170,7 @@ def solve_dials(
     *,
     mean_quality: float | None = None,
     mean_diversity: float | None = None,
-    law: BivariateBeta | None = None,
+    law: "BivariateBeta | None" = None,
     others: Dials | None = None,
 ) -> Dials:
     """Return the dials under which the drawn tokens have the wished means.

@@ -7,12 +7,11 @@ scores are this package's, so no figure of the paper holds here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import NUM_BINS, Plane
 from samplemix_dagster.core.mixture.dials import BinWeights, bin_centres, log_mean_weight
 from samplemix_dagster.core.mixture.strategies.strategy import (
@@ -21,6 +20,9 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
 )
 from samplemix_dagster.section import Section
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 
 class BlendOptions(Section):
@@ -51,7 +53,7 @@ class Blend:
     log_normaliser: float = 0.0
 
     @classmethod
-    def build(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> "Blend":
+    def build(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> "Blend":
         """Return the blend that ``alpha`` and ``tau`` ask for."""
         del law
         chosen = BlendOptions.recorded({key: options[key] for key in ("alpha", "tau")})
@@ -62,7 +64,7 @@ class Blend:
         )
 
     @classmethod
-    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> None:
         """Refuse nothing: every blend is a mixture."""
 
     def log_weights(self, columns: ScoreColumns) -> Floats:

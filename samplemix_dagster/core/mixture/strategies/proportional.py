@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane
 from samplemix_dagster.core.mixture.dials import BinWeights, bin_centres
 from samplemix_dagster.core.mixture.strategies.strategy import Floats, ScoreColumns
 from samplemix_dagster.section import Section
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 
 class ProportionalOptions(Section):
@@ -28,13 +30,15 @@ class Proportional:
     Options: ClassVar[type[Section]] = ProportionalOptions
 
     @classmethod
-    def build(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> "Proportional":
+    def build(
+        cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]
+    ) -> "Proportional":
         """Return the strategy, which depends on nothing."""
         del plane, law, options
         return cls()
 
     @classmethod
-    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> None:
         """Refuse nothing."""
 
     def log_weights(self, columns: ScoreColumns) -> Floats:

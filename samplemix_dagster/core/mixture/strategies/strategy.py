@@ -5,15 +5,17 @@ Shape letters: N = documents, B = bins of one axis of the plane.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, portable_exp
 from samplemix_dagster.core.mixture.dials import BinWeights
 from samplemix_dagster.section import Section
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +55,7 @@ class Strategy(Protocol):
     """Its own keys of a mixture in ``samplemix.yaml``."""
 
     @classmethod
-    def build(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> Self:
+    def build(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> Self:
         """Return the strategy, built from a corpus and from the values of its options.
 
         Raises:
@@ -61,7 +63,7 @@ class Strategy(Protocol):
         """
 
     @classmethod
-    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> None:
         """Refuse options that no mixture of this corpus has.
 
         Raises:

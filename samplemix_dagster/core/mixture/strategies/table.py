@@ -1,15 +1,17 @@
 """Every strategy, a line each. Whatever else must know of one asks here."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane
 from samplemix_dagster.core.mixture.strategies.blend import Blend
 from samplemix_dagster.core.mixture.strategies.proportional import Proportional
 from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.tilt import BetaTilt
 from samplemix_dagster.errors import ConfigError
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     kind.name: kind
@@ -23,7 +25,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 
 
 def make_strategy(
-    name: str, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]
+    name: str, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]
 ) -> Strategy:
     """Return the named strategy, built from a corpus and a mixture's settings.
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, portable_log, squeeze
 from samplemix_dagster.core.limits import MAX_DIAL
 from samplemix_dagster.core.mixture.dials import (
@@ -24,6 +23,9 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
 )
 from samplemix_dagster.section import Section
+
+if TYPE_CHECKING:
+    from samplemix_dagster.core.beta.law import BivariateBeta
 
 
 class Balance(Section):
@@ -75,13 +77,13 @@ class BetaTilt:
     reads: ClassVar[frozenset[str]] = frozenset({"quality", "diversity"})
     Options: ClassVar[type[Section]] = BetaOptions
 
-    law: BivariateBeta
+    law: "BivariateBeta"
     dials: Dials
     log_normaliser: float
     num_documents: int
 
     @classmethod
-    def of_plane(cls, plane: Plane, law: BivariateBeta, dials: Dials) -> "BetaTilt":
+    def of_plane(cls, plane: Plane, law: "BivariateBeta", dials: Dials) -> "BetaTilt":
         """Return the tilt with its normaliser taken from the plane.
 
         Raises:
@@ -97,7 +99,7 @@ class BetaTilt:
         )
 
     @classmethod
-    def build(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> "BetaTilt":
+    def build(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> "BetaTilt":
         """Return the tilt that ``balance: {quality: 1.0, diversity: 1.0}`` asks for.
 
         Raises:
@@ -106,7 +108,7 @@ class BetaTilt:
         return cls.of_plane(plane, law, _dials(plane, law, options))
 
     @classmethod
-    def check(cls, plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> None:
+    def check(cls, plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> None:
         """Refuse dials under which the target is no law, and means that no dials give.
 
         Raises:
@@ -159,7 +161,7 @@ def _balance(options: Mapping[str, Any]) -> Balance:
     return Balance.recorded(options.get("balance", {}))
 
 
-def _dials(plane: Plane, law: BivariateBeta, options: Mapping[str, Any]) -> Dials:
+def _dials(plane: Plane, law: "BivariateBeta", options: Mapping[str, Any]) -> Dials:
     """Return the dials of a mixture's settings; those of a wished mean are solved for."""
     balance = _balance(options)
     named = Dials(quality=balance.quality, diversity=balance.diversity)
