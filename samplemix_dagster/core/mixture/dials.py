@@ -236,11 +236,8 @@ def _unreachable(plane: Plane, wishes: tuple[float | None, float | None], lowest
     for axis, name in enumerate(("quality", "diversity")):
         if wishes[axis] is not None:
             wished.append(f"mean {name} {wishes[axis]:g}")
-        ends = []
-        for dial in (float(lowest[axis]), MAX_DIAL):
-            point = np.zeros(2)
-            point[axis] = dial
-            ends.append(float(_means(plane, point)[axis]))
+        alone = np.eye(2)[axis]
+        ends = [float(_means(plane, alone * dial)[axis]) for dial in (lowest[axis], MAX_DIAL)]
         ranges.append(f"{name} alone reaches {ends[0]:.3f} to {ends[1]:.3f}")
     return (
         f"no dials give {' and '.join(wished)}; {', '.join(ranges)}, and both at once reach less "
