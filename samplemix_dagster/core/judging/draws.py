@@ -54,16 +54,21 @@ class Pool:
         """Return each document's luck in the draws of a seed, the same for every arm: (N,)."""
         return uniforms(self.words_N2, seed, LUCK)
 
-    def order(self, copies: npt.NDArray[np.int32], seed: int) -> Integers:
-        """Return rows of the drawn copies in the order in which a learner reads them.
+    def order(self, rows: Integers, copies: npt.NDArray[np.int32], seed: int) -> Integers:
+        """Return drawn documents, a row a copy, in the order in which a learner reads them.
 
         Each pass has another order; of two arms with one seed, what both drew stands in one order.
+
+        Args:
+            rows: Documents that are drawn.
+            copies: How often each of them.
+            seed: Of the order.
         """
         passes = []
         for number in range(int(copies.max(initial=0))):
-            rows = np.flatnonzero(copies > number)
-            at = keyed_hashes(self.words_N2[rows], seed, f"{ORDER} {number}")
-            passes.append(rows[np.lexsort((self.words_N2[rows, 1], at))])
+            these = rows[copies > number]
+            at = keyed_hashes(self.words_N2[these], seed, f"{ORDER} {number}")
+            passes.append(these[np.lexsort((self.words_N2[these, 1], at))])
         return np.concatenate(passes) if passes else np.empty(0, np.int64)
 
 
@@ -119,6 +124,8 @@ def draw_copies(
     copies = np.zeros(weights.size, dtype=np.int32)
     left = 0
     for number, (first, last) in enumerate(pairwise(bounds)):
+        if groups.tokens[number] == 0:
+            continue  # what is left over is no share
         wanted = int(groups.tokens[number]) + left
         sums = np.cumsum(pool.tokens[of_entry[first:last]])
         admitted = int(np.searchsorted(sums, wanted, side="right"))

@@ -1,0 +1,116 @@
+"""Trainings by address: each is made once, whoever asks for it, and outlives a kill.
+
+What a learner lost on each text stands in the lake under a hash of the learner, the draw and the
+texts; of the seed, too, where the learner has luck of its own. So an evaluation that was stopped
+goes on, one that is asked for again trains nothing, and two arms that drew the same share one.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from samplemix_dagster import tables
+from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.core.learners.learner import Learner
+from samplemix_dagster.core.learners.ragged import TokenTexts
+from samplemix_dagster.engine.shards.maps import Progress
+from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.validation.draws import Drawn
+from samplemix_dagster.validation.texts import JudgedText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A learner that is trained on a draw."""
+
+    address: str
+    drawn: Drawn
+
+    @property
+    def key(self) -> str:
+        """Where its losses stand in the lake."""
+        return keys.evaluation_losses(self.address)
+
+
+class Trainings:
+    """The trainings of one learner on one set of texts."""
+
+    def __init__(
+        self, lake: Lake, learner: Learner, texts: Sequence[JudgedText], *, tokens: str, judged: str
+    ) -> None:
+        """Take what decides an address.
+
+        Args:
+            lake: Where losses are kept.
+            learner: The learner.
+            texts: What it judges.
+            tokens: Digest of the tokenizer.
+            judged: Digest of the texts.
+        """
+        self.lake, self.learner, self.texts = lake, learner, texts
+        self._base = {**learner.recipe, "tokenizer": tokens, "texts": judged}
+
+    def of(self, drawn: Drawn) -> Training:
+        """Return the training on a draw."""
+        luck = {"seed": drawn.seed} if self.learner.uses_luck else {}
+        recipe = {**self._base, **luck, "draw": drawn.digest}
+        return Training(address=fingerprint(recipe), drawn=drawn)
+
+    def missing(self, trainings: Iterable[Training]) -> list[Training]:
+        """Return those that are to be made, each address once."""
+        there = self.lake.names(keys.evaluation_losses("").rpartition("/")[0])
+        wanted = {one.address: one for one in trainings}
+        return [one for one in wanted.values() if one.key.rpartition("/")[2] not in there]
+
+    def run(
+        self,
+        missing: Sequence[Training],
+        tokens_of: Callable[[Drawn], TokenTexts],
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        """Make trainings, several at once where the learner can.
+
+        Args:
+            missing: Which.
+            tokens_of: Gives the tokens of a draw, in the order in which they are read.
+            workers: How many at once.
+            progress: Told how many are done.
+        """
+        done, lock = 0, threading.Lock()
+
+        def make(one: Training) -> None:
+            nonlocal done
+            nats = self.learner.nats(tokens_of(one.drawn), one.drawn.seed)
+            self._keep(one, nats)
+            with lock:
+                done += 1
+                progress("evaluation", self.learner.name, done, len(missing))
+
+        with ThreadPoolExecutor(workers if self.learner.side_by_side else 1) as pool:
+            futures = [pool.submit(make, one) for one in missing]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _keep(self, one: Training, nats: npt.NDArray[np.float64]) -> None:
+        table = tables.LOSSES.make(
+            group=[text.group for text in self.texts],
+            doc_id=[text.doc_id for text in self.texts],
+            num_bytes=[text.num_bytes for text in self.texts],
+            nats=np.round(nats, 6),
+        )
+        self.lake.write_table(one.key, table, tables.LOSSES, {**self._base})
+
+    def losses(self, one: Training) -> npt.NDArray[np.float64]:
+        """Return the loss of each text in nats: (D,)."""
+        found: npt.NDArray[np.float64] = self.lake.read_table(one.key, ["nats"])["nats"].to_numpy()
+        return found
