@@ -6,9 +6,11 @@ goes on, one that is asked for again trains nothing, and two arms that drew the 
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +20,13 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.core.learners.learner import Learner
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.engine.shards.maps import Progress
+from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.validation.draws import Drawn
 from samplemix_dagster.validation.texts import JudgedText
+
+_SAVED_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,41 @@ class Training:
     def key(self) -> str:
         """Where its losses stand in the lake."""
         return keys.evaluation_losses(self.address)
+
+
+class KeptSteps:
+    """How far a training is, in the lake, every two minutes; gone when the training is done."""
+
+    def __init__(
+        self, lake: Lake, address: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lake, self._key, self._clock = lake, keys.evaluation_steps(address), clock
+        self._last = clock()
+
+    def load(self) -> Mapping[str, npt.NDArray[Any]] | None:
+        """Return what was saved last; None where nothing whole was."""
+        if not self._lake.exists(self._key):
+            return None
+        try:
+            return self._lake.read_arrays(self._key)
+        except DamagedError:
+            self._lake.damaged.remove(self._key)  # nobody else needs it
+            self.forget()
+            return None
+
+    def is_due(self) -> bool:
+        """Whether two minutes have passed."""
+        return time.monotonic() - self._last >= _SAVED_SECONDS
+
+    def save(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Save named arrays in place of those before."""
+        self.forget()
+        self._lake.write_arrays(self._key, arrays)
+        self._last = time.monotonic()
+
+    def forget(self) -> None:
+        """Remove what was saved."""
+        self._lake.remove(self._key)
 
 
 class Trainings:
@@ -86,7 +126,7 @@ class Trainings:
 
         def make(one: Training) -> None:
             nonlocal done
-            nats = self.learner.nats(tokens_of(one.drawn), one.drawn.seed)
+            nats = self.learner.nats(tokens_of(one.drawn), one.drawn.seed, self.steps(one))
             self._keep(one, nats)
             with lock:
                 done += 1
@@ -101,6 +141,10 @@ class Trainings:
                 pool.shutdown(cancel_futures=True)
                 raise
 
+    def steps(self, one: Training) -> "KeptSteps":
+        """Return where a training keeps how far it is."""
+        return KeptSteps(self.lake, one.address)
+
     def _keep(self, one: Training, nats: npt.NDArray[np.float64]) -> None:
         table = tables.LOSSES.make(
             group=[text.group for text in self.texts],
@@ -109,6 +153,7 @@ class Trainings:
             nats=np.round(nats, 6),
         )
         self.lake.write_table(one.key, table, tables.LOSSES, {**self._base})
+        self.steps(one).forget()
 
     def losses(self, one: Training) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats: (D,)."""

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.config.evaluation import Evaluation
-from samplemix_dagster.core.learners.learner import NgramLearner
+from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if
@@ -76,9 +76,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seeds: list[int] = []
     nats = NgramLearner.nats
 
-    def counted(self: NgramLearner, draw: Any, seed: int) -> Any:
+    def counted(self: NgramLearner, draw: Any, seed: int, steps: Any) -> Any:
         seeds.append(seed)
-        return nats(self, draw, seed)
+        return nats(self, draw, seed, steps)
 
     monkeypatch.setattr(NgramLearner, "nats", counted)
     return seeds
@@ -134,10 +134,10 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(
     prepared = prepare(project, ["default"], once)
     counted = NgramLearner.nats
 
-    def killed(self: NgramLearner, draw: Any, seed: int) -> Any:
+    def killed(self: NgramLearner, draw: Any, seed: int, steps: Any) -> Any:
         if len(trained) == 7:
             raise KeyboardInterrupt
-        return counted(self, draw, seed)
+        return counted(self, draw, seed, steps)
 
     with monkeypatch.context() as patch:
         patch.setattr(NgramLearner, "nats", killed)
@@ -306,7 +306,7 @@ def test_shuffled_texts_are_judged_badly(held_out_files: dict[str, str], project
     wanted = TokenTexts.of(source.encode([prose(f"judged-{n}") for n in range(20)]))
     learner = NgramLearner(wanted, order=3, vocabulary=source.vocabulary)
     plain, salad, scrambled = (
-        learner.nats(TokenTexts.of(source.encode(found)), 0).sum()
+        learner.nats(TokenTexts.of(source.encode(found)), 0, NO_STEPS).sum()
         for found in (texts, shuffled, [noise(f"x{n}") for n in range(200)])
     )
     assert plain < 0.95 * salad

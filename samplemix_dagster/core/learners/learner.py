@@ -1,13 +1,43 @@
 """What every learner can do."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.learners.ngram import NgramJudge
 from samplemix_dagster.core.learners.ragged import TokenTexts
+
+
+class Steps(Protocol):
+    """Where a long training keeps how far it is, so that one that was killed goes on."""
+
+    def load(self) -> Mapping[str, npt.NDArray[Any]] | None:
+        """Return what was saved last; None where nothing was."""
+
+    def is_due(self) -> bool:
+        """Whether so much time has passed that saving is worth it."""
+
+    def save(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Save named arrays in place of those before."""
+
+
+class NoSteps:
+    """Keeps nothing: for trainings that are over before it would be worth it."""
+
+    def load(self) -> None:
+        """Return None: nothing was saved."""
+
+    def is_due(self) -> bool:
+        """Return False."""
+        return False
+
+    def save(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Save nothing."""
+
+
+NO_STEPS = NoSteps()
 
 
 class Learner(Protocol):
@@ -21,7 +51,7 @@ class Learner(Protocol):
     side_by_side: bool
     """Whether several may train at once in one process."""
 
-    def nats(self, draw: TokenTexts, seed: int) -> npt.NDArray[np.float64]:
+    def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats after training on a draw: (D,)."""
 
 
@@ -42,7 +72,7 @@ class NgramLearner:
         }
         self._judge = NgramJudge(texts, order=order, vocabulary=vocabulary)
 
-    def nats(self, draw: TokenTexts, seed: int) -> npt.NDArray[np.float64]:
+    def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats after training on a draw: (D,)."""
-        del seed
+        del seed, steps
         return self._judge.nats(draw)

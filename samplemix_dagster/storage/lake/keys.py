@@ -34,7 +34,7 @@ _FORMS = {
     # Which folders and files there are in it is asked of the formats.
     "exports": rf"{_LABEL}/{_RECIPE}/[^/]+/[^/]+",
     "evaluations": rf"(?:results/current\.json|(?:overlaps|results)/{_RECIPE}\.json"
-    rf"|losses/{_RECIPE}\.parquet)",
+    rf"|losses/{_RECIPE}\.parquet|steps/{_RECIPE}\.safetensors)",
     "shards": rf"{_PARTITION}/current\.json",
     "state": rf"[a-z]+(?:-{_LABEL})?/{_LABEL}\.json",
     "reports": r"(?:current\.json|[a-z0-9_]+\.parquet)",
@@ -57,7 +57,7 @@ _SECOND = {
     "fits": re.compile(rf"[a-z_]+(?:-{_LABEL})?"),
     "mixtures": re.compile(_LABEL),
     "exports": re.compile(_LABEL),
-    "evaluations": re.compile("overlaps|results|losses"),
+    "evaluations": re.compile("overlaps|results|losses|steps"),
     "shards": re.compile(_PARTITION),
     "state": re.compile(rf"[a-z]+(?:-{_LABEL})?"),
 }
@@ -257,3 +257,8 @@ def evaluation_losses(address: str) -> str:
 def evaluation_result(address: str) -> str:
     """Return what an evaluation found."""
     return f"{EVALUATIONS}/results/{address}.json"
+
+
+def evaluation_steps(address: str) -> str:
+    """Return how far a training is that has not ended."""
+    return f"{EVALUATIONS}/steps/{address}.safetensors"
