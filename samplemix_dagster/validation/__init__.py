@@ -1,0 +1,1 @@
+"""validation: what a mixture version is worth, where that can be known."""
