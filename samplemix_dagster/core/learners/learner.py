@@ -41,7 +41,7 @@ NO_STEPS = NoSteps()
 
 
 class Learner(Protocol):
-    """Trains on a draw and judges the texts that it was made with."""
+    """Trains on a draw and judges what it was made with: texts, then options of tasks."""
 
     name: str
     recipe: Mapping[str, object]
@@ -62,15 +62,26 @@ class NgramLearner:
     uses_luck = False
     side_by_side = True
 
-    def __init__(self, texts: TokenTexts, *, order: int, vocabulary: int) -> None:
-        """Make ready what is judged; arguments as of :class:`.ngram.NgramJudge`."""
+    def __init__(
+        self,
+        texts: TokenTexts,
+        *,
+        order: int,
+        vocabulary: int,
+        options: TokenTexts | None = None,
+    ) -> None:
+        """Make ready what is judged: texts, then options after their contexts.
+
+        Other arguments are as of :class:`.ngram.NgramJudge`.
+        """
         self.recipe: Mapping[str, object] = {
             "learner": self.name,
             "version": 1,
             "order": order,
             "vocabulary": vocabulary,
         }
-        self._judge = NgramJudge(texts, order=order, vocabulary=vocabulary)
+        every = texts if options is None else texts.and_then(options)
+        self._judge = NgramJudge(every, order=order, vocabulary=vocabulary)
 
     def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats after training on a draw: (D,)."""

@@ -79,7 +79,8 @@ class NgramJudge:
         """Make texts ready.
 
         Args:
-            texts: The texts that are judged; ids below ``vocabulary``.
+            texts: The texts that are judged; ids below ``vocabulary``. Of a context, the tokens
+                that the longest gram reaches are read.
             order: Tokens of the longest gram, 2 to 5.
             vocabulary: Number of tokens that there are.
 
@@ -90,7 +91,8 @@ class NgramJudge:
             raise ValueError(f"an order is one of {ORDERS}, not {order}")
         _check_ids(texts, vocabulary)
         self.order, self.vocabulary = order, vocabulary
-        self._ends, self._lengths = texts.ends, texts.lengths
+        texts = texts.with_contexts(order - 1)
+        self._begins, self._ends = texts.judged_from, texts.ends
         found = _grams(texts, order, vocabulary)
         places = found.places
         self._levels: list[_Asked] = []
@@ -120,7 +122,7 @@ class NgramJudge:
         for asked, level in zip(reversed(self._levels), reversed(counted), strict=True):
             probabilities = _interpolated(asked, level, probabilities)[asked.inverse]
         losses = np.concatenate([[0.0], np.cumsum(-np.log(probabilities))])
-        found: Floats = losses[self._ends] - losses[self._ends - self._lengths]
+        found: Floats = losses[self._ends] - losses[self._begins]
         return found
 
 

@@ -133,6 +133,7 @@ class TransformerLearner:
         *,
         size: str,
         vocabulary: int,
+        options: TokenTexts | None = None,
         device: str = "cpu",
         dtype: str = "float32",
         learning_rate: float | None = None,
@@ -146,6 +147,7 @@ class TransformerLearner:
             texts: What is judged; ids below ``vocabulary``.
             size: One of :data:`.sizes.SIZES`.
             vocabulary: Number of token ids.
+            options: What is judged after contexts, in rows of its own.
             device: Where it is trained.
             dtype: ``float32``, or ``bfloat16`` for what is computed; weights stay in float32.
             learning_rate: The peak; the size's own where none is given.
@@ -162,8 +164,11 @@ class TransformerLearner:
         self.rate = learning_rate or self.size.learning_rate
         self.length, self.weight_decay = length, weight_decay
         self.batch = max(1, batch_tokens // length)
-        self._judged = packed(texts, length=length, start=vocabulary)
-        self._num_texts = len(texts)
+        self._judged = [
+            packed(part, length=length, start=vocabulary)
+            for part in (texts, options)
+            if part is not None
+        ]
         self.recipe: Mapping[str, object] = {
             "learner": self.name,
             "version": 1,
@@ -183,7 +188,7 @@ class TransformerLearner:
             torch.set_num_threads(1)  # sums of several threads differ in their last bits
         model = Transformer(self.size, self.vocabulary, self.length, seed).to(self.device)
         self._train(model, draw, steps)
-        return self._judge(model)
+        return np.concatenate([self._judge(model, rows) for rows in self._judged])
 
     def _train(self, model: Transformer, draw: TokenTexts, steps: Steps) -> None:
         rows = TokenRows(packed(draw, length=self.length, start=self.vocabulary))
@@ -216,14 +221,10 @@ class TransformerLearner:
         return found
 
     @torch.no_grad()
-    def _judge(self, model: Transformer) -> npt.NDArray[np.float64]:
-        loader = DataLoader(TokenRows(self._judged), batch_size=self.batch, collate_fn=_batch)
+    def _judge(self, model: Transformer, rows: Rows) -> npt.NDArray[np.float64]:
+        loader = DataLoader(TokenRows(rows), batch_size=self.batch, collate_fn=_batch)
         losses = [self._losses(model, batch).double().cpu().numpy() for batch in loader]
-        found = np.concatenate(losses) if losses else np.empty(0)
-        nats: npt.NDArray[np.float64] = np.bincount(
-            self._judged.texts, found, minlength=self._num_texts
-        ).astype(np.float64)
-        return nats
+        return rows.sums(np.concatenate(losses) if losses else np.empty(0))
 
 
 def _batch(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.core.learners.ngram import NgramJudge
 from samplemix_dagster.core.learners.ragged import TokenTexts
 
@@ -131,3 +132,21 @@ def test_an_empty_draw_is_refused() -> None:
 def test_texts_are_taken_in_the_asked_order_as_often_as_asked() -> None:
     found = TokenTexts.of([[1], [2, 3], [], [4, 5, 6]]).take(np.array([3, 0, 3, 2]))
     assert [found.text(i).tolist() for i in range(4)] == [[4, 5, 6], [1], [4, 5, 6], []]
+
+
+@given(draw=texts, contexts=texts, order=st.integers(2, 4), data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_an_option_loses_what_the_whole_loses_beyond_its_context(
+    draw: list[list[int]], contexts: list[list[int]], order: int, data: st.DataObject
+) -> None:
+    ends = data.draw(st.lists(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=5)))
+    pairs = list(zip(contexts, ends, strict=False))
+    options = TokenTexts.after([before for before, _ in pairs], [after for _, after in pairs])
+    learner = NgramLearner(
+        TokenTexts.of([[1, 2]]), order=order, vocabulary=VOCABULARY, options=options
+    )
+    text, *found = learner.nats(TokenTexts.of(draw), 0, NO_STEPS)
+    whole = judged(draw, [before + after for before, after in pairs] or [[0]], order)
+    alone = judged(draw, [before for before, _ in pairs] or [[0]], order)
+    assert found == pytest.approx(np.subtract(whole, alone)[: len(pairs)], abs=1e-9)
+    assert text == judged(draw, [[1, 2]], order)[0]

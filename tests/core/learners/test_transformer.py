@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from samplemix_dagster.core.learners.learner import NO_STEPS
 from samplemix_dagster.core.learners.packing import packed
@@ -46,6 +48,45 @@ def test_an_empty_text_takes_no_place() -> None:
     rows = packed(TokenTexts.of([[], [1, 2], []]), length=4, start=V)
     assert rows.inputs.tolist() == [V, 1]
     assert rows.texts.tolist() == [1, 1]
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30),
+    length=st.integers(1, 12),
+)
+@settings(deadline=None)
+def test_no_option_that_a_row_can_hold_is_cut(sizes: list[tuple[int, int]], length: int) -> None:
+    found = TokenTexts.after([[1] * before for before, _ in sizes], [[2] * n for _, n in sizes])
+    rows = packed(found, length=length, start=V)
+    assert rows.sums(np.ones(rows.targets.size)).tolist() == [after for _, after in sizes]
+    assert (rows.targets[rows.is_judged] == 2).all()
+    at = np.repeat(np.arange(len(rows)), np.diff(rows.cuts))
+    assert at.size == rows.targets.size
+    assert (np.diff(rows.cuts) <= length).all()
+    for number, (before, after) in enumerate(sizes):
+        mine = rows.texts == number
+        assert mine.sum() == after + min(before, max(0, length - after))
+        assert after > length or len(set(at[mine])) <= 1
+
+
+def test_an_option_loses_what_the_whole_loses_beyond_its_context() -> None:
+    draw, whole = texts(2, 30), TokenTexts.of([[3, 4, 5, 6, 7], [9, 8, 7]])
+    contexts = TokenTexts.of([[3, 4, 5], [9]])
+    options = TokenTexts.after([[3, 4, 5], [9]], [[6, 7], [8, 7]])
+    every, before = (learner(part).nats(draw, 0, NO_STEPS) for part in (whole, contexts))
+    plain = texts(1, 6)
+    found = learner(plain, options=options).nats(draw, 0, NO_STEPS)
+    assert found[6:] == pytest.approx(every - before, rel=1e-4)
+    assert found[:6].tolist() == learner(plain).nats(draw, 0, NO_STEPS).tolist()
+
+
+def test_of_a_context_that_no_row_holds_the_last_tokens_are_read() -> None:
+    draw, after = texts(2, 30), [[6, 7]]
+    long, cut = (
+        TokenTexts.after([context], after) for context in (list(range(40)), list(range(40))[-30:])
+    )
+    found = [learner(texts(1, 1), options=part).nats(draw, 0, NO_STEPS)[1] for part in (long, cut)]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
 def test_a_token_sees_what_came_before_in_its_own_text_and_nothing_else() -> None:
