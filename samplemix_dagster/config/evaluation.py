@@ -31,6 +31,8 @@ class Evaluation(Section):
     """Groups of texts held out from the sources: files by group, read as a source's are."""
     sets: dict[str, list[str]] = {}
     """Sets of groups that are judged together, each group counting alike; ``all`` is always one."""
+    tasks: dict[str, str | list[str]] = {}
+    """Files of questions with answers, by task; judged beside the texts, in a set ``tasks``."""
     arms: list[str] = []
     """What ``samplemix evaluate`` judges when it is told no arm; all mixtures when empty."""
     labels: str | None = None
@@ -60,7 +62,7 @@ class Evaluation(Section):
     ladder: list[float] = [0.5, 0.75, 1.5]
     """Further budgets, as multiples, that tell how many tokens one arm needs to match another."""
     documents: int = Field(default=100, ge=2)
-    """Texts of each group at most, chosen by hash."""
+    """Texts of each group and items of each task at most, chosen by hash."""
     piece_characters: Size = Field(default=2_000, ge=100)
     """Of a longer text a piece is judged, from a place chosen by hash."""
     max_overlap: float = Field(default=0.3, ge=0, le=1)
@@ -91,7 +93,7 @@ class Evaluation(Section):
     def _sets_name_groups(self) -> "Evaluation":
         for name, groups in self.sets.items():
             check_name("set", name)
-            if name == "all" or name in self.texts:
+            if name in {*self.every_group, "all", *(["tasks"] if self.tasks else [])}:
                 raise ValueError(f"sets: {name!r} is taken")
             for group in groups:
                 if group not in self.texts:
@@ -100,12 +102,26 @@ class Evaluation(Section):
                 raise ValueError(f"sets.{name}: a set has a group at least")
         return self
 
+    @model_validator(mode="after")
+    def _tasks_have_names_of_their_own(self) -> "Evaluation":
+        for name in self.tasks:
+            check_name("task", name)
+            if name in {"all", "tasks"} or name in self.texts:
+                raise ValueError(f"tasks: {name!r} is taken")
+        return self
+
     def source(self, group: str) -> Source:
         """Return how the files of a group are read."""
         found = self.texts[group]
         return found if isinstance(found, Source) else Source(path=found)
 
     @property
+    def every_group(self) -> list[str]:
+        """Groups of texts, then tasks."""
+        return [*self.texts, *self.tasks]
+
+    @property
     def every_set(self) -> dict[str, list[str]]:
-        """Sets by name, ``all`` first."""
-        return {"all": list(self.texts), **self.sets}
+        """Sets by name: ``all`` texts first, then ``tasks`` where there are any."""
+        tasks = {"tasks": list(self.tasks)} if self.tasks else {}
+        return {"all": list(self.texts), **tasks, **self.sets}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from samplemix_dagster.show.judged_tasks import print_tasks
 from samplemix_dagster.show.printed_table import print_table
 from samplemix_dagster.show.terminal import print_lines
 
@@ -25,6 +26,7 @@ def print_judged(found: Mapping[str, Any]) -> None:
     print_lines(_head(found))
     for group in found["sets"]:
         _print_set(found, group)
+    print_tasks(found)
     _print_own_gain(arms)
     print_lines(_domains(arms, found["baseline"]))
     if found["strength"] == "look":

@@ -23,6 +23,8 @@ from samplemix_dagster.validation.judgement import JsonObject
 from samplemix_dagster.validation.judges import Judge, judges
 from samplemix_dagster.validation.known.labels import CorpusLabels, labels_of
 from samplemix_dagster.validation.overlaps import HeldOut, held_out
+from samplemix_dagster.validation.tasks.figures import counts_of_tasks
+from samplemix_dagster.validation.tasks.reading import Task, read_tasks
 from samplemix_dagster.validation.texts import read_texts
 from samplemix_dagster.validation.tokenized import TokenSource
 from samplemix_dagster.validation.trainings import Training
@@ -39,6 +41,7 @@ class Prepared:
     labels: CorpusLabels | None
     design: Design
     draws: list[Drawn]
+    tasks: list[Task]
     judged: HeldOut
     tokens: TokenSource
     judges: list[Judge]
@@ -62,6 +65,7 @@ class Prepared:
                 "arms": [[arm.name, dict(arm.what)] for arm in self.arms],
                 "labels": self.labels.digest if self.labels else None,
                 "sets": self.settings.every_set,
+                **({"tasks": counts_of_tasks(self)} if self.tasks else {}),
                 "trainings": [_named(training) for training in self.wanted],
             }
         )
@@ -105,9 +109,11 @@ def prepare(
     """
     recipes = Recipes(project)
     texts = read_texts(project, settings)
+    tasks = read_tasks(project, settings)
+    options = [option for task in tasks for option in task.options()]
     corpus = read_corpus(recipes)
     labels = labels_of(recipes, corpus, settings.labels) if settings.labels else None
-    judged = held_out(recipes, corpus, texts, settings.max_overlap, progress)
+    judged = held_out(recipes, corpus, [*texts, *options], settings.max_overlap, progress)
     arms = _arms(recipes, corpus, words or settings.arms or list(project.config.mixtures), labels)
     design = _design(settings, arms)
     tokens = TokenSource(recipes)
@@ -121,6 +127,7 @@ def prepare(
         labels=labels,
         design=design,
         draws=draws,
+        tasks=tasks,
         judged=judged,
         tokens=tokens,
         judges=judges(recipes, settings, tokens, judged.texts, draws, names),

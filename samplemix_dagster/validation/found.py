@@ -22,6 +22,7 @@ from samplemix_dagster.validation.judgement import (
 )
 from samplemix_dagster.validation.judges import Judge
 from samplemix_dagster.validation.known.labelled import truth_of_version
+from samplemix_dagster.validation.tasks.figures import accuracies, counts_of_tasks
 
 if TYPE_CHECKING:
     from samplemix_dagster.validation.evaluate import Prepared
@@ -44,6 +45,9 @@ def found_of(prepared: "Prepared") -> JsonObject:
         )
     for arm in prepared.arms:
         arms[arm.name] |= _of_arm(prepared, judged, arm)
+    if prepared.tasks:
+        for name, by_task in accuracies(prepared, first, names, PROPORTIONAL).items():
+            arms[name]["tasks"] = by_task
     design = prepared.design
     second = [laid_out(prepared, other) for other in others]
     return {
@@ -58,6 +62,7 @@ def found_of(prepared: "Prepared") -> JsonObject:
         "ladder": list(design.ladder),
         "baseline": PROPORTIONAL,
         "texts": _texts(prepared),
+        **({"tasks": counts_of_tasks(prepared)} if prepared.tasks else {}),
         "sets": {name: list(groups) for name, groups in prepared.settings.every_set.items()},
         "arms": arms,
         "ranking": ranking(judged, own),
@@ -123,11 +128,13 @@ def _rounded(value: Mapping[str, object]) -> JsonObject:
 def _texts(prepared: "Prepared") -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for text in prepared.judged.texts:
+        if text.task is not None:
+            continue
         entry = found.setdefault(text.group, {"texts": 0, "bytes": 0, "refused": 0})
         entry["texts"] += 1
         entry["bytes"] += text.num_bytes
-    for group, count in prepared.judged.refused.items():
-        found[group]["refused"] = count
+    for group, entry in found.items():
+        entry["refused"] = prepared.judged.refused.get(group, 0)
     return found
 
 
@@ -144,11 +151,14 @@ def laid_out(prepared: "Prepared", judge: Judge) -> Judged:
         tokens.setdefault(mark, []).append(one.drawn.num_tokens)
     seeds = len(prepared.design.seeds)
     texts = prepared.judged.texts
+    answers = np.flatnonzero([text.is_answer for text in texts])
     return Judged(
-        groups=np.array([text.group for text in texts]),
-        num_bytes=np.array([text.num_bytes for text in texts]),
+        groups=np.array([text.group for text in texts])[answers],
+        num_bytes=np.array([text.num_bytes for text in texts])[answers],
         # A rung that some seed could not reach says nothing.
-        nats={mark: np.stack(rows) for mark, rows in nats.items() if len(rows) == seeds},
+        nats={
+            mark: np.stack(rows)[:, answers] for mark, rows in nats.items() if len(rows) == seeds
+        },
         tokens={mark: float(np.mean(counts)) for mark, counts in tokens.items()},
         sets=prepared.settings.every_set,
     )

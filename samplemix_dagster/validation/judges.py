@@ -52,13 +52,15 @@ def judges(
         recipes: Of the project.
         settings: Which learner.
         tokens: The tokenizer.
-        texts: What is judged.
+        texts: What is judged; options of tasks are the last.
         draws: Everything that was drawn; a second judge has the arms at the full budget alone.
         arms: The arms' names, without controls.
     """
-    pieces = TokenTexts.of(tokens.encode([text.piece for text in texts]))
+    pieces = tokens.judged([text for text in texts if text.task is None])
+    of_tasks = [text for text in texts if text.task is not None]
+    options = tokens.options(of_tasks) if of_tasks else None
     found = []
-    for number, learner in enumerate(_learners(recipes, settings, tokens, pieces)):
+    for number, learner in enumerate(_learners(recipes, settings, tokens, pieces, options)):
         trainings = Trainings(
             recipes.lake, learner, texts, tokens=tokens.digest, judged=texts_digest(texts)
         )
@@ -70,10 +72,16 @@ def judges(
 
 
 def _learners(
-    recipes: Recipes, settings: Evaluation, tokens: TokenSource, pieces: TokenTexts
+    recipes: Recipes,
+    settings: Evaluation,
+    tokens: TokenSource,
+    pieces: TokenTexts,
+    options: TokenTexts | None,
 ) -> Iterator[Learner]:
     if settings.learner == "ngram":
-        yield NgramLearner(pieces, order=settings.order, vocabulary=tokens.vocabulary)
+        yield NgramLearner(
+            pieces, order=settings.order, vocabulary=tokens.vocabulary, options=options
+        )
         return
     from samplemix_dagster.core.learners.transformer import TransformerLearner
 
@@ -85,6 +93,7 @@ def _learners(
             pieces,
             size=settings.size,
             vocabulary=tokens.vocabulary,
+            options=options,
             device=recipes.device,
             dtype=recipes.dtype,
             learning_rate=rate,

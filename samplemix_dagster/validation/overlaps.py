@@ -4,6 +4,7 @@ Thirteen words in a row are what Brown et al. (2020), "Language models are few-s
 appendix C, look for. What was found is kept for as long as neither texts nor shards change.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class HeldOut:
 
     texts: list[JudgedText]
     refused: dict[str, int]
-    """Texts of each group that stand in the corpus, groups without any left out."""
+    """Texts of each group, and items of each task, that stand in the corpus; none is left out."""
 
 
 def held_out(
@@ -41,12 +42,12 @@ def held_out(
     max_overlap: float,
     progress: Progress,
 ) -> HeldOut:
-    """Return the texts without those that stand in the corpus.
+    """Return the texts without those that stand in the corpus; an item goes with all its options.
 
     Args:
         recipes: Of the project.
         corpus: The corpus.
-        texts: What is to be judged.
+        texts: What is to be judged; of an item, its context and its answer are looked for.
         max_overlap: Share of its 13-grams above which a text is refused.
         progress: Told how many shards were looked through.
 
@@ -54,20 +55,28 @@ def held_out(
         InputError: More than half of a group stands in the corpus: its files are not held out.
     """
     shares = _overlaps(recipes, corpus, texts, progress)
-    kept = [text for text, share in zip(texts, shares, strict=True) if share <= max_overlap]
-    refused: dict[str, int] = {}
-    for text, share in zip(texts, shares, strict=True):
-        if share > max_overlap:
-            refused[text.group] = refused.get(text.group, 0) + 1
-    for group, count in refused.items():
+    standing = {
+        text.unit
+        for text, share in zip(texts, shares, strict=True)
+        if text.is_answer and share > max_overlap
+    }
+    refused = Counter(name for name, _ in standing)
+    for group in dict.fromkeys(text.group for text in texts):
         total = sum(text.group == group for text in texts)
-        if count > _MOST_REFUSED * total:
+        if refused[group] > _MOST_REFUSED * total:
             raise InputError(
-                f"evaluation.texts.{group}: {count} of {total} texts stand in the corpus "
+                f"{_words(texts, group, refused[group], total)} stand in the corpus "
                 f"({max_overlap:.0%} or more of their {WORDS}-grams), so they are not held out: "
                 "judge on other files, or take these out of the sources."
             )
-    return HeldOut(texts=kept, refused=refused)
+    kept = [text for text in texts if text.unit not in standing]
+    return HeldOut(texts=kept, refused={name: refused[name] for name in sorted(refused)})
+
+
+def _words(texts: list[JudgedText], group: str, count: int, total: int) -> str:
+    is_task = any(text.task == group for text in texts)
+    section, things = ("tasks", "items") if is_task else ("texts", "texts")
+    return f"evaluation.{section}.{group}: {count} of {total} {things}"
 
 
 def _overlaps(
@@ -87,7 +96,7 @@ def _overlaps(
 def _looked_up(
     recipes: Recipes, corpus: JudgedCorpus, texts: list[JudgedText], progress: Progress
 ) -> npt.NDArray[np.float64]:
-    wanted = document_grams([text.piece for text in texts], n=WORDS)
+    wanted = document_grams([text.context + text.piece for text in texts], n=WORDS)
     every = np.unique(wanted.grams)
     is_there = np.zeros(every.size, dtype=bool)
     for number, shard in enumerate(corpus.shards):

@@ -18,12 +18,27 @@ _PLACE = "evaluation piece"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedText:
-    """A piece of a held-out text."""
+    """A piece of a held-out text, or what stands after a context in an item of a task."""
 
     group: str
+    """Group of texts; of an item's answer the task, of its other options ``TASK~wrong``."""
     doc_id: str
-    """Digest of the whole text, as a document of the corpus has one."""
+    """Digest of the whole text, as a document of the corpus has one; or of the item."""
     piece: str
+    context: str = ""
+    """What is read before the piece and not judged."""
+    task: str | None = None
+    """The task that it is an option of; None of a text."""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it counts in its group: texts do, and the right options of tasks."""
+        return self.task is None or self.group == self.task
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What is kept or refused as a whole: a text of a group, an item of a task."""
+        return self.task or self.group, self.doc_id
 
     @property
     def num_bytes(self) -> int:
@@ -40,14 +55,22 @@ def read_texts(project: Project, settings: Evaluation) -> list[JudgedText]:
     if not settings.texts:
         raise InputError(
             "there is nothing to judge on: name files that are held out from the sources, "
-            "`evaluation: {texts: {GROUP: path/to/*.jsonl}}`, or --texts GROUP=PATH."
+            "`evaluation: {texts: {GROUP: path/to/*.jsonl}}`, or --texts GROUP=PATH. "
+            "Tasks are judged beside texts."
         )
     return [text for group in settings.texts for text in _of_group(project, settings, group)]
 
 
 def texts_digest(texts: Sequence[JudgedText]) -> str:
     """Return a digest of what is judged, in its order."""
-    return fingerprint([[text.group, text.doc_id, doc_id(text.piece)] for text in texts])
+    # A text without context has the digest that it had before there were contexts.
+    return fingerprint(
+        [
+            [text.group, text.doc_id, doc_id(text.piece)]
+            + ([doc_id(text.context)] if text.context else [])
+            for text in texts
+        ]
+    )
 
 
 def _of_group(project: Project, settings: Evaluation, group: str) -> list[JudgedText]:

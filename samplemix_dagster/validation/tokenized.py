@@ -14,6 +14,7 @@ from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.models.load import load_tokenizer
 from samplemix_dagster.validation.batches import batches
 from samplemix_dagster.validation.corpus import JudgedCorpus
+from samplemix_dagster.validation.texts import JudgedText
 
 _AT_ONCE = 128
 
@@ -37,6 +38,17 @@ class TokenSource:
         """Return the ids of each text; words that look like a special token are text."""
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [found.ids for found in encoded]
+
+    def judged(self, texts: Sequence[JudgedText]) -> TokenTexts:
+        """Return pieces as token ids."""
+        return TokenTexts.of(self.encode([text.piece for text in texts]))
+
+    def options(self, texts: Sequence[JudgedText]) -> TokenTexts:
+        """Return options of tasks, each after its context."""
+        # Encoded apart: a token that spans both would be neither read nor judged, and the options
+        # of one item would have other contexts.
+        contexts = self.encode([text.context for text in texts])
+        return TokenTexts.after(contexts, self.encode([text.piece for text in texts]))
 
     def documents(
         self, corpus: JudgedCorpus, rows: npt.NDArray[np.int64], progress: Progress

@@ -25,6 +25,9 @@ def evaluate(
     texts: Annotated[
         list[str] | None, typer.Option(help="GROUP=PATH of held-out texts (repeatable).")
     ] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of questions with answers (repeatable).")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Labels of a dirty pool: says what is recovered.")
     ] = None,
@@ -48,7 +51,8 @@ def evaluate(
     settings = _settings(
         project,
         {
-            "texts": _texts(texts),
+            "texts": _files(texts),
+            "tasks": _files(tasks),
             "labels": str(Path(labels).absolute()) if labels else None,
             "learner": learner,
             "size": size,
@@ -97,7 +101,7 @@ def _settings(project: "Project", changes: dict[str, object]) -> "Evaluation":
         raise ConfigError(f"evaluation.{where}: {message}") from None
 
 
-def _texts(words: Sequence[str] | None) -> dict[str, list[str]] | None:
+def _files(words: Sequence[str] | None) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
     for word in words or []:
         group, is_named, place = word.partition("=")
