@@ -9,7 +9,8 @@ every document. Fits, reading and drawing are no model's work and small beside t
 import numpy as np
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.fitting.parameters import reference_parameters, stored_parameters
+from samplemix_dagster.engine.fitting.parameters import reference_parameters
+from samplemix_dagster.storage.models.files import count_parameters
 from samplemix_dagster.validation.corpus import JudgedCorpus
 
 FORWARD = 2
@@ -21,8 +22,8 @@ def scoring_flops(recipes: Recipes, corpus: JudgedCorpus) -> int | None:
     config = recipes.config
     name = config.quality.reference
     reference = reference_parameters(recipes.lake, name)
-    encoder = stored_parameters(recipes.encoder_folder)
-    if reference is None or encoder is None:
+    encoder = count_parameters(recipes.encoder_folder)
+    if reference is None:
         return None
     tokens = corpus.pool.tokens
     bootstrap = config.references[name].bootstrap

@@ -3,7 +3,8 @@
 import pytest
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.fitting.parameters import reference_parameters, stored_parameters
+from samplemix_dagster.engine.fitting.parameters import reference_parameters
+from samplemix_dagster.storage.models.files import count_parameters
 from samplemix_dagster.validation.break_even import pays_from, scoring_flops
 from samplemix_dagster.validation.corpus import read_corpus
 from tests.projects import finished_project, needs_encoder, open_project
@@ -30,9 +31,8 @@ def test_scoring_costs_two_operations_a_parameter_and_token() -> None:
     recipes = Recipes(open_project(finished_project()))
     corpus = read_corpus(recipes)
     reference = reference_parameters(recipes.lake, recipes.config.quality.reference)
-    encoder = stored_parameters(recipes.encoder_folder)
+    encoder = count_parameters(recipes.encoder_folder)
     assert reference is not None
-    assert encoder is not None
     assert 20e6 < encoder < 25e6  # all-MiniLM-L6-v2 has 22.7 million
     tokens = corpus.pool.tokens
     most = recipes.config.encoder.max_tokens
