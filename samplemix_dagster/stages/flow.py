@@ -1,11 +1,11 @@
-"""The flow as a list of steps: what each asset runs, on what it depends, in which phase.
+"""The flow as a list of steps: what each asset runs, and on what it depends.
 
 One place says it for everybody: Dagster's assets, the planner and the command line are made from
-these steps. Steps of one phase can go in one run; a later phase needs the earlier ones complete.
+these steps. Their order, and which of them can go into one run, is found from what they need.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from samplemix_dagster.config.project import Config
@@ -24,6 +24,9 @@ from samplemix_dagster.engine.shards.maps import (
 )
 from samplemix_dagster.engine.shards.tasks import CountTokens, Embed, Losses, Metric, Task
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.stages.order import in_order, phase_of
+
+_WHOLE = (stages.CORPUS.asset,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,6 @@ class Step:
 
     asset: str
     group: str
-    phase: int
     deps: tuple[str, ...]
     run: Callable[[Call], Outcome]
     stages: tuple[Stage, ...] = ()
@@ -53,6 +55,11 @@ class Step:
     name: str = ""
     """Which reference or mixture, where there are several."""
     code_version: str = "1"
+    waits: tuple[str, ...] = _WHOLE
+    """Assets that are to be complete before it runs, though it may not read them: nothing is
+    computed of a corpus that is not known whole."""
+    phase: int = 0
+    """Steps of one phase can go into one run; a later phase needs the earlier ones complete."""
     uses_model: bool = field(default=False)
 
     @property
@@ -91,29 +98,27 @@ def build_steps(project: Project) -> list[Step]:
     """Return every step of a project, in an order that respects the dependencies."""
     config = project.config
     scoring = f"reference_model/{config.quality.reference}"
-    steps = [
-        _map("raw_shards", 0, (), _raw_shards, stages.DOCUMENTS, stages.GRAMS, stages.WORDS),
-        _fit(stages.CORPUS, 1, ("raw_shards",), make=make_corpus),
-    ]
+    read = _map("raw_shards", (), _raw_shards, stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
+    corpus = _fit(stages.CORPUS, ("raw_shards",), make=make_corpus)
+    steps = [replace(read, waits=()), replace(corpus, waits=())]
     steps += [_reference(name, config) for name in config.references]
     counting = config.tokenizer.reference
     steps += [
-        _map("perplexity", 2, ("raw_shards", scoring), _perplexity, stages.PERPLEXITY),
+        _map("perplexity", ("raw_shards", scoring), _perplexity, stages.PERPLEXITY),
         _map(
             "token_counts",
-            2,
             ("raw_shards", "perplexity", *([f"reference_model/{counting}"] if counting else [])),
             _token_counts,
             stages.TOKENS,
         ),
-        _map("embeddings", 2, ("raw_shards",), _embeddings, stages.EMBEDDINGS),
-        _fit(stages.CALIBRATION, 3, ("perplexity",), module="calibration"),
-        _fit(stages.CLUSTER_FIT, 3, ("corpus", "embeddings", "raw_shards"), module="clusters"),
-        _fit(stages.NGRAM_INDEX, 3, ("raw_shards", "corpus"), module="ngram_index"),
-        _fit(stages.TOPIC_FIT, 3, ("corpus", "raw_shards", "ngram_index"), module="topics"),
-        _table("cluster_diversity", 4, ("embeddings", "clusters"), stages.CLUSTERS),
-        _table("ngram_ownership", 4, ("raw_shards", "ngram_index"), stages.OWNERSHIP),
-        _table("topic_distribution", 4, ("raw_shards", "topics"), stages.TOPICS),
+        _map("embeddings", ("raw_shards",), _embeddings, stages.EMBEDDINGS),
+        _fit(stages.CALIBRATION, ("perplexity",), module="calibration"),
+        _fit(stages.CLUSTER_FIT, ("corpus", "embeddings", "raw_shards"), module="clusters"),
+        _fit(stages.NGRAM_INDEX, ("raw_shards", "corpus"), module="ngram_index"),
+        _fit(stages.TOPIC_FIT, ("corpus", "raw_shards", "ngram_index"), module="topics"),
+        _table("cluster_diversity", ("embeddings", "clusters"), stages.CLUSTERS),
+        _table("ngram_ownership", ("raw_shards", "ngram_index"), stages.OWNERSHIP),
+        _table("topic_distribution", ("raw_shards", "topics"), stages.TOPICS),
     ]
     components = ["cluster_diversity", "ngram_ownership", "topic_distribution"]
     signals: list[str] = []
@@ -123,28 +128,33 @@ def build_steps(project: Project) -> list[Step]:
         steps += own_steps
     steps += _quality(signals)
     steps += [
-        _fit(stages.DIVERSITY_CALIBRATION, 5, tuple(components), module="diversity_calibration"),
-        _table("diversity_scores", 6, (*components, "diversity_calibration"), stages.DIVERSITY),
+        _fit(stages.DIVERSITY_CALIBRATION, tuple(components), module="diversity_calibration"),
+        _table("diversity_scores", (*components, "diversity_calibration"), stages.DIVERSITY),
         _table(
             "document_scores",
-            6,
             ("quality_scores", "diversity_scores", "token_counts"),
             stages.SCORES,
         ),
-        _fit(stages.BETA, 7, ("document_scores", "corpus"), module="beta"),
+        _fit(stages.BETA, ("document_scores", "corpus"), module="beta"),
     ]
     for name in config.mixtures:
         steps += [_mixture(name), _export(name)]
-    return steps
+    return _in_phases(steps)
 
 
-def _map(
-    asset: str, phase: int, deps: tuple[str, ...], run: Callable[[Call], Outcome], *filled: Stage
-) -> Step:
+def _in_phases(steps: list[Step]) -> list[Step]:
+    """Return the steps in order, each with its phase."""
+    phases: dict[str, int] = {}
+    for step in in_order(steps):
+        phases[step.asset] = phase_of(step, phases)
+    by_asset = {step.asset: step for step in steps}
+    return [replace(by_asset[asset], phase=phase) for asset, phase in phases.items()]
+
+
+def _map(asset: str, deps: tuple[str, ...], run: Callable[[Call], Outcome], *filled: Stage) -> Step:
     return Step(
         asset=asset,
         group=filled[0].group,
-        phase=phase,
         deps=deps,
         run=run,
         stages=filled,
@@ -201,7 +211,7 @@ def _embeddings(call: Call) -> Outcome:
     return _text(call, stages.EMBEDDINGS, task)
 
 
-def _table(asset: str, phase: int, deps: tuple[str, ...], stage: Stage) -> Step:
+def _table(asset: str, deps: tuple[str, ...], stage: Stage) -> Step:
     def run(call: Call) -> Outcome:
         from samplemix_dagster.stages import scoring
 
@@ -216,7 +226,7 @@ def _table(asset: str, phase: int, deps: tuple[str, ...], stage: Stage) -> Step:
         make = scoring.lazily(makers[stage], Recipes(call.project))
         return run_table_stage(call.project, stage, make, call.partition, call.why, call.progress)
 
-    return _map(asset, phase, deps, run, stage)
+    return _map(asset, deps, run, stage)
 
 
 def _own(own: OwnSignal, root: Path) -> list[Step]:
@@ -255,7 +265,6 @@ def _own(own: OwnSignal, root: Path) -> list[Step]:
             Step(
                 asset=asset,
                 group=own.coordinate,
-                phase=3,
                 deps=deps,
                 run=run_own_fit,
                 fit=own.fit,
@@ -263,23 +272,23 @@ def _own(own: OwnSignal, root: Path) -> list[Step]:
             )
         )
         deps = (*deps, asset)
-    return [*steps, _map(stage.asset, 4, deps, run, stage)]
+    # What a person wrote runs beside the tables that come last: it holds up no model if it fails.
+    return [*steps, replace(_map(stage.asset, deps, run, stage), waits=("calibration",))]
 
 
 def _quality(signals: list[str]) -> list[Step]:
     """The steps of quality: perplexity's own, or all signals', calibrated once more."""
     if not signals:
-        return [_table("quality_scores", 4, ("perplexity", "calibration"), stages.QUALITY)]
+        return [_table("quality_scores", ("perplexity", "calibration"), stages.QUALITY)]
     deps = ("perplexity", "calibration", *signals)
     return [
-        _fit(stages.QUALITY_CALIBRATION, 5, deps, module="quality_calibration"),
-        _table("quality_scores", 6, (*deps, "quality_calibration"), stages.QUALITY),
+        _fit(stages.QUALITY_CALIBRATION, deps, module="quality_calibration"),
+        _table("quality_scores", (*deps, "quality_calibration"), stages.QUALITY),
     ]
 
 
 def _fit(
     fit: FitStage,
-    phase: int,
     deps: tuple[str, ...],
     *,
     make: Callable[..., dict[str, object]] | None = None,
@@ -292,7 +301,6 @@ def _fit(
     return Step(
         asset=fit.asset,
         group=fit.group,
-        phase=phase,
         deps=deps,
         run=run,
         fit=fit,
@@ -323,8 +331,8 @@ def _reference(name: str, config: Config) -> Step:
     return Step(
         asset=asset,
         group="reference",
-        phase=1,
         deps=("raw_shards", "corpus") if is_trained else (),
+        waits=(),
         run=run,
         fit=stages.REFERENCE,
         name=name,
@@ -342,7 +350,6 @@ def _mixture(name: str) -> Step:
     return Step(
         asset=f"mixture/{name}",
         group="mixture",
-        phase=7,
         deps=("beta_parameters", "document_scores", "corpus"),
         run=run,
         fit=stages.MIXTURE,
@@ -361,7 +368,6 @@ def _export(name: str) -> Step:
     return Step(
         asset=f"export/{name}",
         group="export",
-        phase=7,
         deps=(f"mixture/{name}", "raw_shards"),
         run=run,
         name=name,

@@ -126,7 +126,8 @@ class Flow:
         begin_to_observe(project, self.instance, self.names)
         for attempt in range(MOST_REPAIRS + 1):
             with contextlib.suppress(DamagedError):  # the lake has noted it
-                for _, group in groupby(steps, key=lambda step: step.phase):
+                by_phase = sorted(steps, key=lambda step: step.phase)
+                for _, group in groupby(by_phase, key=lambda step: step.phase):
                     self.run_phase(list(group), self.every)
                 if with_report and not project.lake.damaged and self.report.succeeded:
                     self.run_report()
