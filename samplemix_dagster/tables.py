@@ -242,6 +242,16 @@ SAMPLE = Table(
         Column("num_bytes", pa.int64(), "UTF-8 bytes of the text"),
     ),
 )
+LOSSES = Table(
+    "losses",
+    "One row per judged text: what a learner lost on it.",
+    (
+        Column("group", pa.string(), "group of texts"),
+        DOC_ID,
+        Column("num_bytes", pa.int64(), "UTF-8 bytes that were judged"),
+        Column("nats", pa.float64(), "negative log-likelihood, in nats"),
+    ),
+)
 
 
 def embeddings_table(dimensions: int) -> Table:
@@ -280,6 +290,8 @@ def contract_of(key: str) -> Table | None:
         return REJECTIONS if parts[1].endswith(".rejected.parquet") else DOCUMENTS
     if head == "features" and len(parts) == 3:
         return _OF_SHARDS.get(parts[0].partition("-")[0])
+    if head == "evaluations" and parts[0] == "losses":
+        return LOSSES
     if head == "mixtures" and len(parts) == 4 and parts[2] == "ledger":
         return LEDGER
     if head == "fits" and len(parts) == 3:

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
+from samplemix_dagster.wiring.running.run_tags import PID_TAG
 from tests.projects import make_project, make_reference, needs_encoder
 
 pytestmark = needs_encoder
@@ -83,6 +86,23 @@ def test_a_plan_and_a_run_of_a_clean_corpus_warn_of_nothing(project: Path) -> No
 def test_a_second_run_does_nothing(project: Path) -> None:
     assert answer(project, "run")["stages"] == []
     assert answer(project, "plan")["stages"] == []
+
+
+def test_a_run_killed_after_its_last_table_is_shown_as_failed_by_the_next(project: Path) -> None:
+    home = project / ".samplemix"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        last = instance.get_runs(limit=1)[0]
+        died = {**last.tags, PID_TAG: str(gone.pid)}
+        dead = create_run_for_test(instance, tags=died, status=dg.DagsterRunStatus.STARTED).run_id
+        (home / "unfinished" / str(gone.pid)).touch()
+        assert answer(project, "run")["stages"] == []
+        run = instance.get_run_by_id(dead)
+        assert run is not None
+        assert run.status == dg.DagsterRunStatus.FAILURE
+        instance.delete_run(dead)
+    assert list((home / "unfinished").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -160,6 +161,20 @@ def test_a_hook_that_fails_is_a_sentence_without_the_url(tmp_path: Path, webhook
     assert problem.startswith("hooks.failure: the webhook ")
     assert SECRET not in problem
     assert "127.0.0.1" not in problem
+
+
+def test_no_log_says_the_url_and_nothing_is_printed(
+    tmp_path: Path,
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    receiver.answers = [503, 503, 503]
+    with caplog.at_level(logging.DEBUG):
+        assert tell_failure(project_with(tmp_path, {"webhook": receiver.url}), ["x"])
+    assert len(receiver.bodies) == 3
+    assert SECRET not in caplog.text
+    assert "".join(capfd.readouterr()) == ""
 
 
 @pytest.mark.parametrize("url", [f"ftp://host/{SECRET}", f"file:///etc/{SECRET}", SECRET])

@@ -1,23 +1,36 @@
-"""Installing torch: which build is wanted, and that the pinned one is named."""
+"""The tools: which build of torch is wanted and named; which files a value passes through."""
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pyarrow as pa
 import pytest
+
+from samplemix_dagster.door.own_pages import Answer
+from samplemix_dagster.show.presentation import duration
+from samplemix_dagster.show.terminal import plain_line
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    path = ROOT / "tools" / "install_torch.py"
-    spec = importlib.util.spec_from_file_location("install_torch", path)
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    return loaded("install_torch")
+
+
+@pytest.fixture(scope="module")
+def walker() -> ModuleType:
+    return loaded("walks")
 
 
 @pytest.mark.parametrize(
@@ -65,3 +78,34 @@ def test_a_word_that_is_no_build_is_refused(tool: ModuleType) -> None:
 def test_the_installed_build_is_described_with_its_size(tool: ModuleType) -> None:
     assert tool.installed() is not None
     assert " MB: the C" in tool.described()
+
+
+def test_a_file_is_on_a_walk_where_a_function_has_the_value_in_hand(walker: ModuleType) -> None:
+    with walker.traced(lambda value: value == "marked") as walk:
+        plain_line("marked")
+        duration(3.0)
+    assert walk.functions("samplemix_dagster/show/terminal.py") == ["plain", "plain_line"]
+    assert list(walk.files()) == ["samplemix_dagster/show/terminal.py"]
+    assert walk.ran == {
+        f"samplemix_dagster/show/{name}.py" for name in ("terminal", "presentation")
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "is_in_hand"),
+    [
+        ("marked", True),
+        (["other", "marked"], True),
+        ({"a": "marked"}, True),
+        (pa.table({"text": ["other", "marked"]}), True),
+        (Answer(200, "marked"), True),
+        ([["marked"]], False),
+        ("other", False),
+    ],
+)
+def test_a_value_is_found_in_a_variable_and_one_level_inside_it(
+    walker: ModuleType, value: object, is_in_hand: bool
+) -> None:
+    assert walker.is_in_hand(value, lambda part: isinstance(part, str) and part == "marked") is (
+        is_in_hand
+    )

@@ -15,6 +15,7 @@ import typer
 
 from samplemix_dagster import __version__
 from samplemix_dagster.cli.commands.config import config_app, init
+from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
@@ -105,6 +106,7 @@ app.command("run")(run)
 
 
 app.command("status")(status)
+app.command("evaluate")(evaluate)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door.front import serve
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.runs.upkeep.unfinished import abandoned, forget, noted
 from samplemix_dagster.show.bars import Bars, waiting
 from samplemix_dagster.show.terminal import say
 from samplemix_dagster.storage.corpus.home import make_folder
@@ -22,7 +23,7 @@ from samplemix_dagster.storage.corpus.patterns import WILD
 from samplemix_dagster.wiring.running.command_run import publish_here
 from samplemix_dagster.wiring.running.jobs import Choice
 from samplemix_dagster.wiring.running.launch import RunReport
-from samplemix_dagster.wiring.running.reaping import reaping_meanwhile
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs, reaping_meanwhile
 from samplemix_dagster.wiring.running.resources import CONFIG_VARIABLE, report_progress_to
 
 _POOLS = """\
@@ -91,11 +92,13 @@ def run_in_instance(project: Project, choice: Choice, *, verbose: bool) -> RunRe
     with (
         _instance(project) as instance,
         reaping_meanwhile(instance),
+        noted(project.home),
         project.at_work(say),
         Bars() as bars,
     ):
+        notes = abandoned(project.home)
         report_progress_to(bars.update)
-        return publish_here(
+        report = publish_here(  # it tells Dagster of runs whose process is gone
             project,
             definitions.get_repository_def(),
             instance,
@@ -103,6 +106,16 @@ def run_in_instance(project: Project, choice: Choice, *, verbose: bool) -> RunRe
             on_event=bars.note,
             quiet=not verbose,
         )
+        forget(notes)
+        return report
+
+
+def tell_of_killed_runs(project: Project) -> None:
+    """Let Dagster show runs as failed that were killed after their last table was written."""
+    notes = abandoned(project.home)
+    with _instance(project) as instance:
+        reap_dead_runs(instance)
+    forget(notes)
 
 
 def serve_ui(project: Project, port: int) -> int:

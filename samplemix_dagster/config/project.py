@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from samplemix_dagster.config.around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config.corpus import Corpus
+from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.mixtures import AnyMixture
 from samplemix_dagster.config.scores import (
     Bootstrap,
@@ -41,6 +42,8 @@ class Config(Section):
     """Mixtures by name."""
     export: Export = Export()
     """Files for trainers."""
+    evaluation: Evaluation = Evaluation()
+    """Which mixture trains the better model."""
     schedule: Schedule = Schedule()
     """What runs by itself."""
     sensor: Sensor = Sensor()

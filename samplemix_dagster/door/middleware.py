@@ -4,7 +4,6 @@ The rules are in ``requests.py``; here they are asked, in order: from which page
 sender is known, then in which form. What they refuse never reaches the application behind.
 """
 
-import html
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -19,6 +18,7 @@ from samplemix_dagster.door.requests import (
     refused_by_form,
     refused_by_place,
 )
+from samplemix_dagster.pages.frame import render
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -130,7 +130,7 @@ def _with_own_headers(send: Send) -> Send:
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = f"<!doctype html><title>SampleMix</title><p>{html.escape(refusal.words)}</p>\n"
+    body = render("words.html", words=refusal.words)
     more = [(b"www-authenticate", b"Bearer")] if refusal.status == 401 else []
     await _answer(send, refusal.status, body, more)
 

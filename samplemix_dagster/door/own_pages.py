@@ -7,11 +7,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from samplemix_dagster.door.middleware import Application, Receive, Scope, Send
 from samplemix_dagster.errors import ConfigError, SampleMixError
+from samplemix_dagster.pages.frame import render
 from samplemix_dagster.show.presentation import LINEAGE_PAGE, lineage_address
 
 _HEADERS = (
@@ -63,10 +63,12 @@ def lineage_pages(config: Path) -> Callable[[str], Answer]:
         try:
             return Answer(200, _lineage(config, *words.split("/")[:2]))
         except SampleMixError as error:
-            return Answer(404, _sentence(str(error)))
+            return Answer(404, render("words.html", words=str(error)))
         except Exception:  # else a traceback would be the page
             logging.getLogger(__name__).exception("the page of a lineage")
-            return Answer(500, _sentence("This page failed; the terminal says why."))
+            return Answer(
+                500, render("words.html", words="This page failed; the terminal says why.")
+            )
 
     return answer
 
@@ -101,7 +103,3 @@ def _lineage(config: Path, name: str, version: str = "") -> str:
         ),
     ]
     return lineage_page(found, links)
-
-
-def _sentence(words: str) -> str:
-    return f"<!doctype html><title>SampleMix</title><p>{escape(words)}</p>\n"

@@ -1,18 +1,10 @@
 """The page of a version's lineage: a picture from left to right, then every digest in tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from samplemix_dagster.pages.look import (
-    escape,
-    folded,
-    link_line,
-    page,
-    section,
-    shortened,
-    table,
-    wide,
-)
+from samplemix_dagster.pages.frame import Table, render
 
 _WIDTH, _BOX_WIDTH, _BOX_HEIGHT, _GAP = 1130, 142, 44, 12
 _SOURCES_SHOWN = 12
@@ -54,50 +46,38 @@ def lineage_page(found: Mapping[str, Any], links: Sequence[tuple[str, str]] = ()
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for node in found["nodes"]:
         by_kind.setdefault(node["kind"], []).append(node)
-    body = [
-        link_line(links),
-        _picture(found),
-        section("Who, when, with which code", table(("what", "value"), _made(found))),
-        section(
-            "Fits",
-            table(
-                ("fit", "version", "asset", "in the lake"),
-                [(n["name"], n["version"], n["asset"], _there(n)) for n in by_kind["fit"]],
-            ),
+    fits, features, models = by_kind["fit"], by_kind["feature"], by_kind["model"]
+    return render(
+        "lineage.html",
+        title=f"Lineage of mixture {found['name']}",
+        lead=f"Everything that version {found['version']} was made from, as its manifest names it.",
+        name=found["name"],
+        links=links,
+        picture=_picture(found["nodes"]),
+        made=Table(("what", "value"), _made(found)),
+        fits=Table(
+            ("fit", "version", "asset", "in the lake"),
+            [(n["name"], n["version"], n["asset"], _there(n)) for n in fits],
         ),
-        section(
-            "Features",
-            table(
-                ("stage", "sources", "recipe", "tables", "folder"),
-                [
-                    (n["name"], ", ".join(n["sources"]), n["version"], n["note"], n["place"])
-                    for n in by_kind["feature"]
-                ],
-            ),
-        ),
-        section(
-            "Models",
-            table(
-                ("model", "digest", "found at", "today"),
-                [(n["name"], n["version"], n["place"], n["note"]) for n in by_kind["model"]],
-            ),
-            *[
-                folded(
-                    f"files of the {n['name']}",
-                    table(("file",), [(file,) for file in n["files"]]),
-                )
-                for n in by_kind["model"]
-                if n["files"]
+        features=Table(
+            ("stage", "sources", "recipe", "tables", "folder"),
+            [
+                (n["name"], ", ".join(n["sources"]), n["version"], n["note"], n["place"])
+                for n in features
             ],
         ),
-        section(
-            "Shards",
-            *[_shards(source, found["nodes"]) for source in by_kind["source"]],
+        models=Table(
+            ("model", "digest", "found at", "today"),
+            [(n["name"], n["version"], n["place"], n["note"]) for n in models],
         ),
-        section("Packages", table(("package", "version"), sorted(found["packages"].items()))),
-    ]
-    lead = f"Everything that version {found['version']} was made from, as its manifest names it."
-    return page(f"Lineage of mixture {found['name']}", lead, body)
+        files_of_models=[
+            (n["name"], Table(("file",), [(file,) for file in n["files"]]))
+            for n in models
+            if n["files"]
+        ],
+        shards_of_sources=[_shards(source, found["nodes"]) for source in by_kind["source"]],
+        packages=Table(("package", "version"), sorted(found["packages"].items())),
+    )
 
 
 def _made(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -118,44 +98,69 @@ def _there(node: Mapping[str, Any]) -> str:
     return "yes" if node["is_there"] else "gone"
 
 
-def _shards(source: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> str:
+def _shards(source: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> tuple[str, Table]:
     wanted = set(source["inputs"])
     rows = [(n["name"], n["note"], n["version"]) for n in nodes if n["id"] in wanted]
-    listed = table(("path", "content", "digest"), rows)
-    return folded(f"{source['name']}: {source['note']}", listed, is_open=len(rows) <= 5)
+    return f"{source['name']}: {source['note']}", Table(("path", "content", "digest"), rows)
 
 
 # -- the picture ----------------------------------------------------------------------------------
 
 
-def _picture(found: Mapping[str, Any]) -> str:
-    boxes = _boxes(found["nodes"])
-    columns: list[list[dict[str, Any]]] = [[] for _ in _HEADS]
-    for box in boxes:
-        columns[box["column"]].append(box)
+@dataclass(slots=True)
+class _Box:
+    """A node of the picture, or several in one."""
+
+    id: str
+    kind: str
+    name: str
+    note: str
+    column: int
+    inputs: list[str]
+    is_there: bool
+
+    @property
+    def colour(self) -> str:
+        return _COLOURS[self.kind]
+
+    @property
+    def gone(self) -> str:
+        return "" if self.is_there else " (gone)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What is drawn, and where: boxes by their upper left corner."""
+
+    heads: list[tuple[int, str]]
+    boxes: list[tuple[_Box, int, int]]
+    edges: list[str]
+    height: int
+    width: int = field(default=_WIDTH)
+    box_width: int = field(default=_BOX_WIDTH)
+    box_height: int = field(default=_BOX_HEIGHT)
+
+
+def _picture(nodes: Sequence[Mapping[str, Any]]) -> _Picture:
+    boxes = _boxes(nodes)
+    columns = [[box for box in boxes if box.column == at] for at in range(len(_HEADS))]
     step = (_WIDTH - _BOX_WIDTH) / (len(_HEADS) - 1)
-    tallest = max(len(column) for column in columns)
-    height = 40 + tallest * (_BOX_HEIGHT + _GAP)
-    places: dict[str, tuple[float, float]] = {}
+    height = 40 + max(map(len, columns)) * (_BOX_HEIGHT + _GAP)
+    places: dict[str, tuple[int, int]] = {}
     for number, column in enumerate(columns):
         room = len(column) * (_BOX_HEIGHT + _GAP) - _GAP
         top = 34 + (height - 34 - room) / 2
         for index, box in enumerate(column):
-            places[box["id"]] = (number * step, top + index * (_BOX_HEIGHT + _GAP))
-    edges = "".join(_edge(places, box, inner) for box in boxes for inner in box["inputs"])
-    heads = "".join(
-        f'<text class="quiet" x="{number * step:.0f}" y="16" font-size="12">{escape(head)}</text>'
-        for number, head in enumerate(_HEADS)
-    )
-    drawn = "".join(_box(box, *places[box["id"]]) for box in boxes)
-    label = f"Lineage of {found['name']} from shards to mixture"
-    return wide(
-        f'<svg viewBox="-2 0 {_WIDTH + 4} {height:.0f}" role="img" '
-        f'aria-label="{escape(label)}">{heads}{edges}{drawn}</svg>'
+            places[box.id] = (round(number * step), round(top + index * (_BOX_HEIGHT + _GAP)))
+    return _Picture(
+        heads=[(round(number * step), head) for number, head in enumerate(_HEADS)],
+        boxes=[(box, *places[box.id]) for box in boxes],
+        edges=[_edge(places[inner], places[box.id]) for box in boxes for inner in box.inputs],
+        height=height,
     )
 
 
-def _boxes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _boxes(nodes: Sequence[Mapping[str, Any]]) -> list[_Box]:
     """Return the boxes: sources that do not fit are one box, as are recipes of one stage."""
     sources = [node for node in nodes if node["kind"] == "source"]
     shown = sources if len(sources) <= _SOURCES_SHOWN else sources[: _SOURCES_SHOWN - 1]
@@ -179,13 +184,13 @@ def _boxes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for stage, own in by_stage.items():
         note = own[0]["version"][:12] if len(own) == 1 else f"{len(own)} recipes"
         box = _as_box(own[0], f"stage/{stage}", stage, note, _COLUMNS.get(stage, 3))
-        box["inputs"] = [inner for node in own for inner in node["inputs"]]
-        box["is_there"] = all(node["is_there"] for node in own)
+        box.inputs = [inner for node in own for inner in node["inputs"]]
+        box.is_there = all(node["is_there"] for node in own)
         boxes.append(box)
-        where |= {node["id"]: box["id"] for node in own}
+        where |= {node["id"]: box.id for node in own}
     for box in boxes:
-        inputs = (where[inner] for inner in box["inputs"] if inner in where)
-        box["inputs"] = list(dict.fromkeys(inputs))
+        inputs = (where[inner] for inner in box.inputs if inner in where)
+        box.inputs = list(dict.fromkeys(inputs))
     return _kept_short(boxes)
 
 
@@ -202,63 +207,33 @@ def _compact(number: int) -> str:
     return f"{number:,}"
 
 
-def _kept_short(boxes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _kept_short(boxes: list[_Box]) -> list[_Box]:
     """Leave out edges that only say again what a path says already."""
-    inputs = {box["id"]: box["inputs"] for box in boxes}
+    inputs = {box.id: box.inputs for box in boxes}
 
     def reaches(start: str, goal: str) -> bool:
         return any(inner == goal or reaches(inner, goal) for inner in inputs[start])
 
     for box in boxes:
-        box["inputs"] = [
+        box.inputs = [
             inner
-            for inner in box["inputs"]
-            if not any(other != inner and reaches(other, inner) for other in inputs[box["id"]])
+            for inner in box.inputs
+            if not any(other != inner and reaches(other, inner) for other in inputs[box.id])
         ]
     return boxes
 
 
-def _as_box(
-    node: Mapping[str, Any], identity: str, name: str, note: str, column: int
-) -> dict[str, Any]:
-    return {
-        "id": identity,
-        "kind": node["kind"],
-        "name": name,
-        "note": note,
-        "column": column,
-        "inputs": list(node["inputs"]),
-        "is_there": node["is_there"],
-    }
-
-
-def _edge(places: Mapping[str, tuple[float, float]], box: Mapping[str, Any], inner: str) -> str:
-    x, y = places[box["id"]]
-    from_x, from_y = places[inner]
-    from_y, y = from_y + _BOX_HEIGHT / 2, y + _BOX_HEIGHT / 2
-    start = from_x + _BOX_WIDTH
-    if from_x == x:  # within a column: around its right side
-        path = f"M{start:.0f} {from_y:.0f}C{start + 24:.0f} {from_y:.0f} {start + 24:.0f} {y:.0f} "
-        path += f"{start:.0f} {y:.0f}"
-    else:
-        middle = (start + x) / 2
-        path = f"M{start:.0f} {from_y:.0f}C{middle:.0f} {from_y:.0f} {middle:.0f} {y:.0f} "
-        path += f"{x:.0f} {y:.0f}"
-    return f'<path d="{path}" fill="none" stroke="var(--line)" stroke-width="1.3"/>'
-
-
-def _box(box: Mapping[str, Any], x: float, y: float) -> str:
-    colour = _COLOURS[box["kind"]]
-    dashes = "" if box["is_there"] else ' stroke-dasharray="4 3"'
-    gone = "" if box["is_there"] else " (gone)"
-    note = shortened(box["note"] + gone, 24)
-    return (
-        f"<g><title>{escape(box['name'])}: {escape(box['note'])}{gone}</title>"
-        f'<rect x="{x:.0f}" y="{y:.0f}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6" '
-        f'fill="var(--soft)" stroke="{colour}" stroke-width="1.5"{dashes}/>'
-        f'<text x="{x + 9:.0f}" y="{y + 18:.0f}" font-size="11" font-weight="600">'
-        f"{escape(shortened(box['name'], 18))}</text>"
-        f'<text class="quiet" x="{x + 9:.0f}" y="{y + 35:.0f}" font-size="10">'
-        f"{escape(note)}</text>"
-        "</g>"
+def _as_box(node: Mapping[str, Any], identity: str, name: str, note: str, column: int) -> _Box:
+    return _Box(
+        identity, node["kind"], name, note, column, list(node["inputs"]), bool(node["is_there"])
     )
+
+
+def _edge(of: tuple[int, int], to: tuple[int, int]) -> str:
+    """Return the path of a line from one box to another, each by its corner."""
+    start, x = of[0] + _BOX_WIDTH, to[0]
+    from_y, y = of[1] + _BOX_HEIGHT // 2, to[1] + _BOX_HEIGHT // 2
+    if of[0] == x:  # within a column: around its right side
+        return f"M{start} {from_y}C{start + 24} {from_y} {start + 24} {y} {start} {y}"
+    middle = round((start + x) / 2)
+    return f"M{start} {from_y}C{middle} {from_y} {middle} {y} {x} {y}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.show.presentation import Quantity
-from samplemix_dagster.show.terminal import plain_line, print_lines, print_raw
+from samplemix_dagster.show.terminal import plain_line, print_lines, print_raw, terminal_width
 
 FORMATS = ("table", "csv", "json", "parquet")
 _STYLES = {"stale": "yellow", "failed": "red", "current": "green", "broken": "red"}
@@ -38,7 +38,7 @@ def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
 ) -> None:
     """Print a table on stdout, for a person."""
-    width = _width()
+    width = terminal_width()
     text = table_text(columns, rows, title=title, width=width, is_styled=width is not None)
     print_raw(text)
 
@@ -212,12 +212,3 @@ def _cell(value: Any) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _width() -> int | None:
-    """Return the terminal's columns; None where stdout is no terminal."""
-    if not sys.stdout.isatty():
-        return None
-    from rich.console import Console
-
-    return Console().width

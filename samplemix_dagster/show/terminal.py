@@ -71,6 +71,15 @@ def print_raw(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def terminal_width() -> int | None:
+    """Return the terminal's columns; None where stdout is no terminal."""
+    if not sys.stdout.isatty():
+        return None
+    from rich.console import Console
+
+    return Console().width
+
+
 def say(sentence: str) -> None:
     """Tell a person something, on stderr; where nobody listens any more, work goes on."""
     with contextlib.suppress(BrokenPipeError):

@@ -19,7 +19,6 @@ from samplemix_dagster.trace.pinned import scratch_over
 from samplemix_dagster.trace.verify.rescoring import found_models
 
 ROOT = "mixture"
-_FILES_SHOWN = 20
 
 
 def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
@@ -229,43 +228,3 @@ def _identity(graph: RecipeGraph, node: str) -> str:
         return node
     source, _, stage = rest.partition("/")
     return f"feature/{stage}/{graph.features[source][stage]['fingerprint']}"
-
-
-def lineage_lines(found: Mapping[str, Any]) -> list[str]:
-    """Return the graph as a tree in text; what stands in it twice is written out once."""
-    nodes = {node["id"]: node for node in found["nodes"]}
-    seen: set[str] = set()
-    lines: list[str] = []
-
-    def walk(identity: str, head: str, rest: str) -> None:
-        node = nodes[identity]
-        again = identity in seen and bool(node["inputs"])
-        lines.append(head + _line(node) + ("  (above)" if again else ""))
-        if again:
-            return
-        seen.add(identity)
-        inputs = node["inputs"]
-        lines.extend(f"{rest}   {file}" for file in node.get("files", [])[:_FILES_SHOWN])
-        for number, inner in enumerate(inputs):
-            is_last = number == len(inputs) - 1
-            walk(inner, rest + ("└─ " if is_last else "├─ "), rest + ("   " if is_last else "│  "))
-
-    walk(found["root"], "", "")
-    git = found["git"]
-    code = "no git repository"
-    if git is not None:
-        code = f"commit {git['commit'][:12]}{' (dirty)' if git['is_dirty'] else ''}"
-    run = f"run {found['run_id']}" if found["run_id"] else "without Dagster"
-    by = found["made_by"] or "unknown"
-    made = f"made {found['made_at']} by {by}, {run}, samplemix {found['samplemix_version']}, {code}"
-    return [*lines, "", made, f"manifest {found['manifest']}"]
-
-
-def _line(node: Mapping[str, Any]) -> str:
-    kind = {"feature": "", "source": "source "}.get(node["kind"], f"{node['kind']} ")
-    version = f"  {node['version'][:12]}" if node["version"] else ""
-    note = f"  {node['note']}" if node["note"] else ""
-    place = f"  {node['place']}" if node["kind"] == "model" else ""
-    sources = f" of {', '.join(node['sources'])}" if node.get("sources") else ""
-    gone = "" if node["is_there"] or node["kind"] in {"shard", "model"} else "  GONE"
-    return f"{kind}{node['name']}{sources}{version}{place}{note}{gone}"

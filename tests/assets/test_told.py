@@ -6,7 +6,6 @@ import pytest
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.outcome import Outcome, ShardOutcome
-from samplemix_dagster.pages.look import page, wide
 from samplemix_dagster.show.presentation import flops_in_words, many, took
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.wiring import checks
@@ -174,10 +173,3 @@ def test_a_mixtures_links_are_shown_in_place_whatever_its_name() -> None:
     assert len(words) <= SHOWN_IN_PLACE
     for asset in ("document_scores", "beta_parameters", "export/" + "m" * 60, "mixture_totals"):
         assert f"(/assets/{asset})" in words
-
-
-def test_a_wide_drawing_scrolls_on_a_narrow_screen_and_the_page_does_not() -> None:
-    html = page("title", "lead", [wide("<svg></svg>")])
-    assert '<div class="wide"><svg></svg></div>' in html
-    assert ".wide { margin: 18px 0; overflow-x: auto; }" in html
-    assert "@media (max-width: 640px)" in html

@@ -100,8 +100,66 @@ def test_a_run_that_was_killed_holds_nothing(tmp_path: Path) -> None:
             assert not is_free
         holder.kill()
         holder.wait()
+        assert list(tmp_path.rglob("*.holder")) != []
     with claimed(tmp_path, RUN) as is_free:
         assert is_free
+    assert list(tmp_path.rglob("*.holder")) == []
+
+
+def test_what_one_thread_took_another_gives_back(tmp_path: Path) -> None:
+    held = shared(tmp_path)
+    taking = threading.Thread(target=held.__enter__)
+    taking.start()
+    taking.join()
+    with claimed(tmp_path, RUN) as is_free:
+        assert not is_free
+    held.__exit__(None, None, None)
+    with claimed(tmp_path, RUN) as is_free:
+        assert is_free
+
+
+def test_many_runs_begin_and_end_beside_one_that_would_be_alone(tmp_path: Path) -> None:
+    at_work: list[str] = []
+    seen: list[tuple[str, ...]] = []
+
+    def work(name: str) -> None:
+        at_work.append(name)
+        time.sleep(0.001)
+        seen.append(tuple(at_work))
+        at_work.remove(name)
+
+    def run_often() -> None:
+        for _ in range(30):
+            with shared(tmp_path):
+                work("run")
+
+    runs = [threading.Thread(target=run_often) for _ in range(3)]
+    for each in runs:
+        each.start()
+    refused = 0
+    while any(each.is_alive() for each in runs):
+        time.sleep(0.002)
+        with claimed(tmp_path, RUN) as is_free:
+            if is_free:
+                work("alone")
+            else:
+                refused += 1
+    assert [names for names in seen if "alone" in names and len(names) > 1] == []
+    assert refused > 0
+    assert list(tmp_path.rglob("*.holder")) == []
+
+
+def test_a_place_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
+    with shared(tmp_path):
+        pass
+    (gate,) = tmp_path.rglob("gate")
+    gate.unlink()
+    gate.mkdir()
+    with (
+        pytest.raises(LakeError, match=r"gate cannot be locked .*: who is at work"),
+        shared(tmp_path),
+    ):
+        pass
 
 
 def test_a_run_inside_dagster_holds_it_from_its_first_step_to_its_last(tmp_path: Path) -> None:

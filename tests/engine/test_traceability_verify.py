@@ -11,11 +11,12 @@ import pytest
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
+from samplemix_dagster.show.lineage_tree import lineage_text
 from samplemix_dagster.stages.mixture.mixture_manifest import sealed
 from samplemix_dagster.storage.corpus.shards import REASONS
 from samplemix_dagster.storage.lake import table_files
 from samplemix_dagster.trace.explain import explain_document, explain_row, explanation_lines
-from samplemix_dagster.trace.lineage import lineage, lineage_lines
+from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import CHANGES
 from tests.engine.runs import Run, manifest, rows, run, version
@@ -249,7 +250,7 @@ def test_the_lineage_reaches_every_shard_and_model(root: Path) -> None:
         shard["digest"] for shard in manifest(root)["shards"]
     }
     assert all(node["is_there"] for node in nodes.values())
-    text = "\n".join(lineage_lines(found))
+    text = lineage_text(found)
     for node in nodes.values():
         if node["id"] in reached:
             assert node["name"] in text

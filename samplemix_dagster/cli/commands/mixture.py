@@ -17,7 +17,13 @@ from samplemix_dagster.cli.options import (
     open_project,
 )
 from samplemix_dagster.errors import CheckFailedError, InputError
-from samplemix_dagster.show.terminal import print_json, print_lines, say
+from samplemix_dagster.show.terminal import (
+    print_json,
+    print_lines,
+    print_raw,
+    say,
+    terminal_width,
+)
 
 mixture_app = typer.Typer(
     help="Mixture versions: list, show, lineage, diff, verify.",
@@ -107,7 +113,8 @@ def mixture_lineage(
 ) -> None:
     """Show what a version was made from, down to shard files and model files."""
     from samplemix_dagster.pages.lineage import lineage_page
-    from samplemix_dagster.trace.lineage import lineage, lineage_lines
+    from samplemix_dagster.show.lineage_tree import lineage_text
+    from samplemix_dagster.trace.lineage import lineage
     from samplemix_dagster.trace.versions import resolve_version
 
     project = open_project(config)
@@ -117,7 +124,7 @@ def mixture_lineage(
     if json:
         print_json(found)
     elif html is None:
-        print_lines(lineage_lines(found))
+        print_raw(lineage_text(found, terminal_width()))
 
 
 @mixture_app.command("diff")

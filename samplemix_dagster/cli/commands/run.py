@@ -47,6 +47,7 @@ def run(
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
     from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake
+    from samplemix_dagster.runs.upkeep.unfinished import abandoned
     from samplemix_dagster.show.bars import waiting
 
     project = open_project(config)
@@ -62,6 +63,8 @@ def run(
         # A lake made before there were markers gets its own, where it can be written at all.
         with contextlib.suppress(LakeError), project.at_work():
             pass
+        if abandoned(project.home):
+            _tell_of_killed_runs(project)
         warned = _lost(project)
         _show_run(None, warned, json=json)
         say("Everything is current: nothing to do.")
@@ -75,6 +78,14 @@ def run(
         select=select or [], mixtures=mixture or [], refit=refit or [], check_lake=check_lake
     )
     _end(project, run_in_instance(project, choice, verbose=verbose), config, json=json)
+
+
+def _tell_of_killed_runs(project: "Project") -> None:
+    from samplemix_dagster.cli.session import tell_of_killed_runs
+    from samplemix_dagster.show.bars import waiting
+
+    with waiting("Telling Dagster of a run that was killed"):
+        tell_of_killed_runs(project)
 
 
 def _check_lake(project: "Project") -> None:

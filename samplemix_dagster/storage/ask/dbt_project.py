@@ -6,7 +6,6 @@ so that nobody reads half a report, and a report that does not add up is never s
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
@@ -275,8 +275,8 @@ def _plainly_named(folder: Path) -> Iterator[Path]:
 def _only_one(path: Path) -> Iterator[None]:
     """Let one build at a time use the folders of a project."""
     make_folder(path.parent)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    # A marker file, which filelock falls back to, would outlive its process.
+    with FileLock(path, fallback_to_soft=False):
         yield
 
 

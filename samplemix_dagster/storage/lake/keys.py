@@ -33,6 +33,8 @@ _FORMS = {
     rf"|manifest\.damaged|ledger/{_LABEL}-{_DIGEST}\.parquet))",
     # Which folders and files there are in it is asked of the formats.
     "exports": rf"{_LABEL}/{_RECIPE}/[^/]+/[^/]+",
+    "evaluations": rf"(?:results/current\.json|(?:overlaps|results)/{_RECIPE}\.json"
+    rf"|losses/{_RECIPE}\.parquet|steps/{_RECIPE}\.safetensors)",
     "shards": rf"{_PARTITION}/current\.json",
     "state": rf"[a-z]+(?:-{_LABEL})?/{_LABEL}\.json",
     "reports": r"(?:current\.json|[a-z0-9_]+\.parquet)",
@@ -55,6 +57,7 @@ _SECOND = {
     "fits": re.compile(rf"[a-z_]+(?:-{_LABEL})?"),
     "mixtures": re.compile(_LABEL),
     "exports": re.compile(_LABEL),
+    "evaluations": re.compile("overlaps|results|losses|steps"),
     "shards": re.compile(_PARTITION),
     "state": re.compile(rf"[a-z]+(?:-{_LABEL})?"),
 }
@@ -124,6 +127,9 @@ MIXTURES, FITS, SHARDS, STATE, REPORTS, EXPORTS = (
     "reports",
     "exports",
 )
+EVALUATIONS = "evaluations"
+CURRENT_EVALUATION = f"{EVALUATIONS}/results/current.json"
+"""The result that was asked for last."""
 CURRENT_REPORTS = f"{REPORTS}/current.json"
 MODEL_DIGESTS = "models/digests.json"
 TABLES_OF_SHARDS = ("documents/", "features/")
@@ -236,3 +242,23 @@ def report(model: str) -> str:
 def machine(mark: str) -> str:
     """Return what was found out about a machine."""
     return f"machines/{mark}.json"
+
+
+def evaluation_overlaps(address: str) -> str:
+    """Return which judged texts stand in the corpus."""
+    return f"{EVALUATIONS}/overlaps/{address}.json"
+
+
+def evaluation_losses(address: str) -> str:
+    """Return the losses of a trained learner."""
+    return f"{EVALUATIONS}/losses/{address}.parquet"
+
+
+def evaluation_result(address: str) -> str:
+    """Return what an evaluation found."""
+    return f"{EVALUATIONS}/results/{address}.json"
+
+
+def evaluation_steps(address: str) -> str:
+    """Return how far a training is that has not ended."""
+    return f"{EVALUATIONS}/steps/{address}.safetensors"

@@ -1,0 +1,88 @@
+"""What is judged, by whom, and how often: the section ``evaluation``.
+
+Nothing here changes a mixture, so none of it is part of a version.
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from samplemix_dagster.config.corpus import Source
+from samplemix_dagster.section import Section, Seed, Size, check_name
+
+
+class Evaluation(Section):
+    """Which mixture trains the better model."""
+
+    texts: dict[str, str | list[str] | Source] = {}
+    """Groups of texts held out from the sources: files by group, read as a source's are."""
+    sets: dict[str, list[str]] = {}
+    """Sets of groups that are judged together, each group counting alike; ``all`` is always one."""
+    arms: list[str] = []
+    """What ``samplemix evaluate`` judges when it is told no arm; all mixtures when empty."""
+    labels: str | None = None
+    """Labels of a dirty pool, as ``samplemix dirty`` writes them: says how much is recovered."""
+    learner: Literal["ngram"] = "ngram"
+    """What is trained on each draw."""
+    order: int = Field(default=3, ge=2, le=5)
+    """Tokens of the n-gram learner's longest gram."""
+    budget_tokens: Size = Field(default=2_000_000, ge=1)
+    """Tokens that each learner reads."""
+    seeds: int = Field(default=8, ge=1, le=64)
+    """Pairs of draws; fewer than 8 are a look, not a claim."""
+    seed: Seed = 0
+    """The first seed."""
+    pool: Literal["auto"] | float = "auto"
+    """Part of the corpus to draw from; ``auto``: such that copies are as rare as in a mixture."""
+    ladder: list[float] = [0.5, 0.75, 1.5]
+    """Further budgets, as multiples, that tell how many tokens one arm needs to match another."""
+    documents: int = Field(default=100, ge=2)
+    """Texts of each group at most, chosen by hash."""
+    piece_characters: Size = Field(default=2_000, ge=100)
+    """Of a longer text a piece is judged, from a place chosen by hash."""
+    max_overlap: float = Field(default=0.3, ge=0, le=1)
+    """A text of which more 13-grams stand in the corpus is refused: it is not held out."""
+
+    @field_validator("texts")
+    @classmethod
+    def _names(cls, texts: dict[str, str | list[str] | Source]) -> dict[str, object]:
+        for name in texts:
+            check_name("group", name)
+        return dict(texts)
+
+    @field_validator("pool")
+    @classmethod
+    def _is_share(cls, pool: float | str) -> float | str:
+        if isinstance(pool, float | int) and not 0 < pool <= 1:
+            raise ValueError(f"`auto`, or a share above 0 and at most 1, not {pool}")
+        return pool
+
+    @field_validator("ladder")
+    @classmethod
+    def _ascends(cls, ladder: list[float]) -> list[float]:
+        if any(rung <= 0 or rung == 1 for rung in ladder):
+            raise ValueError("a rung is a multiple of budget_tokens above 0; 1 is always there")
+        return sorted(set(ladder))
+
+    @model_validator(mode="after")
+    def _sets_name_groups(self) -> "Evaluation":
+        for name, groups in self.sets.items():
+            check_name("set", name)
+            if name == "all" or name in self.texts:
+                raise ValueError(f"sets: {name!r} is taken")
+            for group in groups:
+                if group not in self.texts:
+                    raise ValueError(f"sets.{name}: no group {group!r}")
+            if not groups:
+                raise ValueError(f"sets.{name}: a set has a group at least")
+        return self
+
+    def source(self, group: str) -> Source:
+        """Return how the files of a group are read."""
+        found = self.texts[group]
+        return found if isinstance(found, Source) else Source(path=found)
+
+    @property
+    def every_set(self) -> dict[str, list[str]]:
+        """Sets by name, ``all`` first."""
+        return {"all": list(self.texts), **self.sets}

@@ -1,0 +1,1 @@
+"""Small models that are trained on a draw and judge texts: which draw teaches more."""

@@ -1,0 +1,288 @@
+"""A causal transformer in plain torch, trained on a draw from the weights that its seed gives.
+
+Pre-norm blocks with rotary positions (Su et al. 2021) and a gated layer (Shazeer 2020), tied
+embeddings, AdamW with warm-up and a cosine to a tenth. Two learners of one seed begin with the same
+weights; what both drew they read in one order. Each training keeps to one thread, so that its
+result does not depend on how many run at once.
+
+Shape letters: B = rows of a batch, L = tokens of a row, E = width, H = heads, V = vocabulary.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from samplemix_dagster.core.learners.learner import Steps
+from samplemix_dagster.core.learners.packing import Rows, packed
+from samplemix_dagster.core.learners.ragged import TokenTexts
+from samplemix_dagster.core.learners.sizes import SIZES, TransformerSize
+
+_BETAS = (0.9, 0.95)
+_GRADIENT_NORM = 1.0
+_WARM_UP = 0.1
+_FINAL_RATE = 0.1
+_ROTARY_BASE = 10_000.0
+_DEVIATION = 0.02
+
+
+class TokenRows(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+    """Rows of a stream as a stock ``DataLoader`` reads them: inputs, targets, texts."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return a row; the last one may be shorter."""
+        if number >= len(self):
+            raise IndexError(number)
+        at = self._rows.row(number)
+        parts = (self._rows.inputs[at], self._rows.targets[at], self._rows.texts[at])
+        inputs, targets, texts = (torch.from_numpy(part) for part in parts)
+        return inputs, targets, texts
+
+
+class _Block(nn.Module):
+    def __init__(self, size: TransformerSize) -> None:
+        super().__init__()
+        inner = 8 * size.width // 3
+        self.heads = size.heads
+        self.attend = nn.RMSNorm(size.width)
+        self.mixed = nn.Linear(size.width, 3 * size.width, bias=False)
+        self.out = nn.Linear(size.width, size.width, bias=False)
+        self.think = nn.RMSNorm(size.width)
+        self.gate = nn.Linear(size.width, 2 * inner, bias=False)
+        self.down = nn.Linear(inner, size.width, bias=False)
+
+    def forward(
+        self, x_BLE: torch.Tensor, mask_B1LL: torch.Tensor, turn_2LD: torch.Tensor
+    ) -> torch.Tensor:
+        rows, length, width = x_BLE.shape
+        mixed = self.mixed(self.attend(x_BLE)).view(
+            rows, length, 3, self.heads, width // self.heads
+        )
+        q, k, v = (part.transpose(1, 2) for part in mixed.unbind(2))
+        q, k = _turned(q, turn_2LD), _turned(k, turn_2LD)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask_B1LL)
+        x_BLE = x_BLE + self.out(seen.transpose(1, 2).reshape(rows, length, width))
+        gate, value = self.gate(self.think(x_BLE)).chunk(2, dim=-1)
+        thought: torch.Tensor = self.down(functional.silu(gate) * value)
+        return x_BLE + thought
+
+
+def _turned(x_BHLD: torch.Tensor, turn_2LD: torch.Tensor) -> torch.Tensor:
+    half = x_BHLD.shape[-1] // 2
+    swapped = torch.cat((-x_BHLD[..., half:], x_BHLD[..., :half]), dim=-1)
+    return x_BHLD * turn_2LD[0].to(x_BHLD.dtype) + swapped * turn_2LD[1].to(x_BHLD.dtype)
+
+
+class Transformer(nn.Module):
+    """The model; its vocabulary has the start token as its last entry."""
+
+    def __init__(self, size: TransformerSize, vocabulary: int, length: int, seed: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary + 1, size.width)
+        self.blocks = nn.ModuleList(_Block(size) for _ in range(size.layers))
+        self.last = nn.RMSNorm(size.width)
+        dim = size.width // size.heads
+        rates = _ROTARY_BASE ** (-torch.arange(0, dim, 2) / dim)
+        angles = torch.outer(torch.arange(length), rates).repeat(1, 2)
+        self.register_buffer("turn", torch.stack((angles.cos(), angles.sin())), persistent=False)
+        self._begin(seed, size.layers)
+
+    def _begin(self, seed: int, layers: int) -> None:
+        luck = torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            if weight.ndim < 2:
+                nn.init.ones_(weight)
+                continue
+            is_output = name.endswith(("out.weight", "down.weight"))
+            deviation = _DEVIATION / math.sqrt(2 * layers) if is_output else _DEVIATION
+            nn.init.normal_(weight, std=deviation, generator=luck)
+
+    def forward(self, inputs_BL: torch.Tensor, texts_BL: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each next token: (B, L, V)."""
+        length = inputs_BL.shape[1]
+        turn: Any = self.turn
+        is_earlier = torch.ones(length, length, dtype=torch.bool, device=inputs_BL.device).tril()
+        mask_BLL = is_earlier & (texts_BL[:, :, None] == texts_BL[:, None, :])
+        x_BLE = self.embed(inputs_BL)
+        for block in self.blocks:
+            x_BLE = block(x_BLE, mask_BLL[:, None], turn[:, :length])
+        return functional.linear(self.last(x_BLE), self.embed.weight[:-1])
+
+
+class TransformerLearner:
+    """Trains a transformer on each draw and judges texts with it."""
+
+    name = "transformer"
+    uses_luck = True
+
+    def __init__(
+        self,
+        texts: TokenTexts,
+        *,
+        size: str,
+        vocabulary: int,
+        device: str = "cpu",
+        dtype: str = "float32",
+        learning_rate: float | None = None,
+        weight_decay: float = 0.1,
+        length: int = 256,
+        batch_tokens: int = 4096,
+    ) -> None:
+        """Take what is judged and how it is trained.
+
+        Args:
+            texts: What is judged; ids below ``vocabulary``.
+            size: One of :data:`.sizes.SIZES`.
+            vocabulary: Number of token ids.
+            device: Where it is trained.
+            dtype: ``float32``, or ``bfloat16`` for what is computed; weights stay in float32.
+            learning_rate: The peak; the size's own where none is given.
+            weight_decay: Of the matrices.
+            length: Tokens of a row, in training and in judging.
+            batch_tokens: Tokens of a step.
+
+        Raises:
+            KeyError: There is no such size.
+        """
+        self.size, self.vocabulary = SIZES[size], vocabulary
+        self.device, self.dtype = device, getattr(torch, dtype)
+        self.side_by_side = device == "cpu"
+        self.rate = learning_rate or self.size.learning_rate
+        self.length, self.weight_decay = length, weight_decay
+        self.batch = max(1, batch_tokens // length)
+        self._judged = packed(texts, length=length, start=vocabulary)
+        self._num_texts = len(texts)
+        self.recipe: Mapping[str, object] = {
+            "learner": self.name,
+            "version": 1,
+            "size": size,
+            "vocabulary": vocabulary,
+            "device": "cpu" if device == "cpu" else device.partition(":")[0],
+            "dtype": dtype,
+            "learning_rate": self.rate,
+            "weight_decay": weight_decay,
+            "length": length,
+            "batch_tokens": self.batch * length,
+        }
+
+    def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
+        """Return the loss of each text in nats after training on a draw: (D,)."""
+        if self.side_by_side:
+            torch.set_num_threads(1)  # sums of several threads differ in their last bits
+        model = Transformer(self.size, self.vocabulary, self.length, seed).to(self.device)
+        self._train(model, draw, steps)
+        return self._judge(model)
+
+    def _train(self, model: Transformer, draw: TokenTexts, steps: Steps) -> None:
+        rows = TokenRows(packed(draw, length=self.length, start=self.vocabulary))
+        optimiser = _optimiser(model, self.rate, self.weight_decay)
+        loader = DataLoader(rows, batch_size=self.batch, collate_fn=_batch)
+        first = _restore(model, optimiser, steps)
+        for step, batch in enumerate(loader):
+            if step < first:
+                continue
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate * _rate(step, len(loader))
+            loss = self._losses(model, batch).mean()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+            optimiser.step()
+            optimiser.zero_grad()
+            if steps.is_due() and step + 1 < len(loader):
+                steps.save(_state(model, optimiser, step + 1))
+
+    def _losses(self, model: Transformer, batch: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the loss of each target that is one: those of rows that are filled up are not."""
+        inputs, targets, texts = (part.to(self.device) for part in batch)
+        is_bfloat = self.dtype == torch.bfloat16
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=is_bfloat):
+            logits = model(inputs, texts)
+        is_real = targets >= 0
+        found: torch.Tensor = functional.cross_entropy(
+            logits[is_real].float(), targets[is_real], reduction="none"
+        )
+        return found
+
+    @torch.no_grad()
+    def _judge(self, model: Transformer) -> npt.NDArray[np.float64]:
+        loader = DataLoader(TokenRows(self._judged), batch_size=self.batch, collate_fn=_batch)
+        losses = [self._losses(model, batch).double().cpu().numpy() for batch in loader]
+        found = np.concatenate(losses) if losses else np.empty(0)
+        nats: npt.NDArray[np.float64] = np.bincount(
+            self._judged.texts, found, minlength=self._num_texts
+        ).astype(np.float64)
+        return nats
+
+
+def _batch(
+    rows: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Stack rows; a shorter last one is filled with what no token reads and nothing predicts."""
+    most = max(len(inputs) for inputs, _, _ in rows)
+
+    def filled(part: int, value: int) -> torch.Tensor:
+        return torch.stack(
+            [functional.pad(row[part], (0, most - len(row[part])), value=value) for row in rows]
+        )
+
+    return filled(0, 0), filled(1, -1), filled(2, -1)
+
+
+def _optimiser(model: Transformer, rate: float, decay: float) -> torch.optim.AdamW:
+    matrices = [weight for weight in model.parameters() if weight.ndim >= 2]
+    scales = [weight for weight in model.parameters() if weight.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": decay},
+        {"params": scales, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, betas=_BETAS)
+
+
+def _rate(step: int, num_steps: int) -> float:
+    """Return the share of the peak rate: linear warm-up, then a cosine to a tenth."""
+    num_warm_up = max(1, round(_WARM_UP * num_steps))
+    if step < num_warm_up:
+        return (step + 1) / num_warm_up
+    done = (step - num_warm_up) / max(1, num_steps - num_warm_up)
+    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def _state(
+    model: Transformer, optimiser: torch.optim.AdamW, step: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Return all that a training needs to go on: weights, moments, the step."""
+    found = {f"weight/{name}": weight for name, weight in model.named_parameters()}
+    for name, weight in model.named_parameters():
+        moments = optimiser.state[weight]
+        found[f"mean/{name}"], found[f"square/{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
+    arrays = {name: value.detach().cpu().numpy() for name, value in found.items()}
+    return {**arrays, "step": np.array(step)}
+
+
+def _restore(model: Transformer, optimiser: torch.optim.AdamW, steps: Steps) -> int:
+    """Go on from what was saved; return how many steps are done."""
+    saved = steps.load()
+    if saved is None:
+        return 0
+    step = int(saved["step"])
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(torch.from_numpy(saved[f"weight/{name}"]))
+            optimiser.state[weight] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": torch.from_numpy(saved[f"mean/{name}"]).to(weight.device),
+                "exp_avg_sq": torch.from_numpy(saved[f"square/{name}"]).to(weight.device),
+            }
+    return step
