@@ -123,8 +123,11 @@ def _in_phases(steps: list[Step]) -> list[Step]:
 
 
 def _of_stages(project: Project, filled: Sequence[Stage]) -> Step:
-    """The step of an asset: of its stage, or of all that join in the first's pass over the text."""
-    first, *joining = filled
+    """The step of an asset: of its stage, or of all that join in the first reading of a shard."""
+    first, *joining = sorted(filled, key=lambda stage: not stage.lists_documents)
+    if joining and not first.lists_documents:
+        names = " and ".join(stage.name for stage in filled)
+        raise ValueError(f"{first.asset} cannot be the asset of {names}: no reading fills both")
 
     def run(call: Call) -> Outcome:
         if first.lists_documents:
@@ -139,7 +142,7 @@ def _of_stages(project: Project, filled: Sequence[Stage]) -> Step:
         deps=first.needs(project),
         waits=first.waits(),
         run=run,
-        stages=tuple(filled),
+        stages=(first, *joining),
         code_version="-".join(str(stage.version) for stage in filled),
         uses_model=first.uses_model,
         words=first.words,

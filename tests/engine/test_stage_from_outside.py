@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from examples.lines_stage import LINES
+from examples.lines_stage import LINES, Lines
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.runs.plan.plan import Planner
@@ -17,9 +17,10 @@ from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import rewrite_one_document
 from tests.engine.runs import Run, manifest, rows, run, version
-from tests.projects import copy_project, finished_project, needs_encoder
+from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
 pytestmark = needs_encoder
+PLAIN = flow.FLOW
 ABOVE = {"document_scores", "beta_parameters"}
 
 
@@ -27,7 +28,7 @@ ABOVE = {"document_scores", "beta_parameters"}
 def longer_flow() -> Iterator[None]:
     """The flow with a line more, before all others: order comes from needs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "FLOW", (LINES, *flow.FLOW))
+        patch.setattr(flow, "FLOW", (LINES, *PLAIN))
         yield
 
 
@@ -104,6 +105,36 @@ def test_it_is_an_asset_of_dagster_with_its_words_its_check_and_its_place(change
     assert node.group_name == "quality"
     assert {key.name for key in node.check_keys} == {"one_row_per_document"}
     assert dg.AssetKey("line_lengths") in graph.get(dg.AssetKey("document_scores")).parent_keys
+
+
+class Joins(Lines):
+    """The same stage, filled in the first reading of a shard."""
+
+    asset = flow.DOCUMENTS.asset
+
+
+def test_one_with_the_asset_of_documents_joins_in_their_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "FLOW", (joins := Joins(), *PLAIN))
+    root = copy_project(finished_project(), tmp_path / "project")
+    change = run(root)
+    assert change.counts("raw_shards").keys() == {"letters", "news", "web"}
+    assert "line_lengths" not in change.assets
+    for shard in change.project.all_shards():
+        key = Recipes(change.project).feature_key(joins, shard)
+        assert change.project.lake.num_rows(key) == 20
+
+
+def test_two_stages_of_one_asset_that_no_reading_fills_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = Lines()
+    other.name = "others"
+    monkeypatch.setattr(flow, "FLOW", (*PLAIN, LINES, other))
+    project = open_project(copy_project(finished_project(), tmp_path / "project"))
+    with pytest.raises(ValueError, match="line_lengths cannot be the asset of lines and others"):
+        build_steps(project)
 
 
 def test_it_stands_after_what_it_needs_wherever_its_line_stands(change: Run) -> None:
