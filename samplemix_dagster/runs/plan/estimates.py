@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from samplemix_dagster.engine.fitting.parameters import reference_parameters
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.runs.plan.first_guess import FirstGuess
 from samplemix_dagster.runs.plan.plan import Plan, Task
 from samplemix_dagster.storage.corpus.home import make_folder
