@@ -15,6 +15,7 @@ import typer
 
 from samplemix_dagster import __version__
 from samplemix_dagster.cli.commands.config import config_app, init
+from samplemix_dagster.cli.commands.dirty import dirty
 from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.plan import plan, status
@@ -107,6 +108,7 @@ app.command("run")(run)
 
 app.command("status")(status)
 app.command("evaluate")(evaluate)
+app.command("dirty")(dirty)
 
 
 @app.command()

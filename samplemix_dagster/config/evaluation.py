@@ -3,12 +3,25 @@
 Nothing here changes a mixture, so none of it is part of a version.
 """
 
-from typing import Literal
+import difflib
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from samplemix_dagster.config.corpus import Source
+from samplemix_dagster.core.learners.sizes import SIZES
 from samplemix_dagster.section import Section, Seed, Size, check_name
+
+
+def _is_size(name: str) -> str:
+    if name not in SIZES:
+        close = difflib.get_close_matches(name, SIZES, n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"there is no size {name!r}; there are {', '.join(SIZES)}{hint}")
+    return name
+
+
+_SIZE_NAMES = WithJsonSchema({"type": "string", "enum": list(SIZES)})
 
 
 class Evaluation(Section):
@@ -22,10 +35,20 @@ class Evaluation(Section):
     """What ``samplemix evaluate`` judges when it is told no arm; all mixtures when empty."""
     labels: str | None = None
     """Labels of a dirty pool, as ``samplemix dirty`` writes them: says how much is recovered."""
-    learner: Literal["ngram"] = "ngram"
+    learner: Literal["ngram", "transformer"] = "ngram"
     """What is trained on each draw."""
     order: int = Field(default=3, ge=2, le=5)
     """Tokens of the n-gram learner's longest gram."""
+    size: Annotated[str, AfterValidator(_is_size), _SIZE_NAMES] = next(iter(SIZES))
+    """Parameters of the transformer learner, without embeddings."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Its peak; the size's own when not given."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Of its matrices; arms that repeat want more than others."""
+    context_tokens: int = Field(default=256, ge=16, le=8192)
+    """Tokens that it sees at once."""
+    second_judge: bool = True
+    """Whether a second transformer, at a very small rate, must agree; else it is undecided."""
     budget_tokens: Size = Field(default=2_000_000, ge=1)
     """Tokens that each learner reads."""
     seeds: int = Field(default=8, ge=1, le=64)

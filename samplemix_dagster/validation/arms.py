@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.judging.draws import Groups, groups_by, shares_as_groups
+from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.core.mixture.activation import MAX_COPIES
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InputError
@@ -16,7 +17,7 @@ from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.versions import load_manifest, resolve_version
 from samplemix_dagster.validation.choices import read_choice
 from samplemix_dagster.validation.corpus import JudgedCorpus
-from samplemix_dagster.validation.labels import CLEAN, Labels
+from samplemix_dagster.validation.known.labels import CorpusLabels
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +58,9 @@ class Arm:
         return shares_as_groups(of_document, held, budget)
 
 
-def arm_of(recipes: Recipes, corpus: JudgedCorpus, words: str, labels: Labels | None = None) -> Arm:
+def arm_of(
+    recipes: Recipes, corpus: JudgedCorpus, words: str, labels: CorpusLabels | None = None
+) -> Arm:
     """Return the arm that words name: ``NAME=`` before them calls it so.
 
     Args:
@@ -82,7 +85,7 @@ def arm_of(recipes: Recipes, corpus: JudgedCorpus, words: str, labels: Labels | 
     return _version(recipes, corpus, name, place)
 
 
-def _clean(name: str, labels: Labels | None) -> Arm:
+def _clean(name: str, labels: CorpusLabels | None) -> Arm:
     if labels is None:
         raise ConfigError(
             "the arm `clean` needs to know which documents are: --labels names the labels of a "

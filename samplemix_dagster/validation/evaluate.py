@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.core.learners.learner import Learner, NgramLearner
+from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Progress, no_progress
@@ -18,31 +17,15 @@ from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.validation.arms import PROPORTIONAL, Arm, arm_of
 from samplemix_dagster.validation.corpus import JudgedCorpus, read_corpus
-from samplemix_dagster.validation.draws import (
-    Design,
-    Drawn,
-    control_name,
-    every_draw,
-    names_with_controls,
-)
-from samplemix_dagster.validation.judgement import (
-    JsonObject,
-    Judged,
-    against_controls,
-    domains,
-    judgement,
-    ranking,
-    recovered,
-    strength,
-)
-from samplemix_dagster.validation.labels import CLEAN, read_labels
+from samplemix_dagster.validation.draws import Design, Drawn, every_draw
+from samplemix_dagster.validation.found import SCHEMA, found_of
+from samplemix_dagster.validation.judgement import JsonObject
+from samplemix_dagster.validation.judges import Judge, judges
+from samplemix_dagster.validation.known.labels import CorpusLabels, labels_of
 from samplemix_dagster.validation.overlaps import HeldOut, held_out
-from samplemix_dagster.validation.texts import read_texts, texts_digest
+from samplemix_dagster.validation.texts import read_texts
 from samplemix_dagster.validation.tokenized import TokenSource
-from samplemix_dagster.validation.trainings import Training, Trainings
-
-Floats = npt.NDArray[np.float64]
-SCHEMA = 1
+from samplemix_dagster.validation.trainings import Training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,13 +36,22 @@ class Prepared:
     recipes: Recipes
     corpus: JudgedCorpus
     arms: list[Arm]
+    labels: CorpusLabels | None
     design: Design
+    draws: list[Drawn]
     judged: HeldOut
-    trainings: Trainings
-    wanted: list[Training]
-    missing: list[Training]
     tokens: TokenSource
-    learner: Learner
+    judges: list[Judge]
+
+    @property
+    def wanted(self) -> list[Training]:
+        """Every training, of every judge."""
+        return [one for judge in self.judges for one in judge.wanted]
+
+    @property
+    def missing(self) -> list[Training]:
+        """Those that are not in the lake."""
+        return [one for judge in self.judges for one in judge.missing]
 
     @property
     def address(self) -> str:
@@ -68,20 +60,22 @@ class Prepared:
             {
                 "schema": SCHEMA,
                 "arms": [[arm.name, dict(arm.what)] for arm in self.arms],
+                "labels": self.labels.digest if self.labels else None,
                 "sets": self.settings.every_set,
-                "trainings": [
-                    [t.drawn.arm, t.drawn.seed, t.drawn.rung, t.address] for t in self.wanted
-                ],
+                "trainings": [_named(training) for training in self.wanted],
             }
         )
 
     @property
     def cost(self) -> dict[str, int]:
-        """What is to be trained: trainings, and the tokens that they read."""
+        """What is to be trained: trainings, the tokens that they read, operations where counted."""
+        missing = self.missing
+        flops = sum(judge.flops or 0 for judge in self.judges)
         return {
-            "trainings": len(self.missing),
+            "trainings": len(missing),
             "of": len({one.address for one in self.wanted}),
-            "tokens": sum(one.drawn.num_tokens for one in self.missing),
+            "tokens": sum(one.drawn.num_tokens for one in missing),
+            **({"flops": flops} if flops else {}),
         }
 
 
@@ -112,44 +106,33 @@ def prepare(
     recipes = Recipes(project)
     texts = read_texts(project, settings)
     corpus = read_corpus(recipes)
+    labels = labels_of(recipes, corpus, settings.labels) if settings.labels else None
     judged = held_out(recipes, corpus, texts, settings.max_overlap, progress)
-    arms = _arms(recipes, corpus, words, settings)
+    arms = _arms(recipes, corpus, words or settings.arms or list(project.config.mixtures), labels)
     design = _design(settings, arms)
     tokens = TokenSource(recipes)
-    pieces = TokenTexts.of(tokens.encode([text.piece for text in judged.texts]))
-    learner = NgramLearner(pieces, order=settings.order, vocabulary=tokens.vocabulary)
-    trainings = Trainings(
-        project.lake,
-        learner,
-        judged.texts,
-        tokens=tokens.digest,
-        judged=texts_digest(judged.texts),
-    )
-    wanted = [trainings.of(drawn) for drawn in every_draw(arms, corpus, design)]
+    draws = list(every_draw(arms, corpus, design))
+    names = [arm.name for arm in arms]
     return Prepared(
         settings=settings,
         recipes=recipes,
         corpus=corpus,
         arms=arms,
+        labels=labels,
         design=design,
+        draws=draws,
         judged=judged,
-        trainings=trainings,
-        wanted=wanted,
-        missing=trainings.missing(wanted),
         tokens=tokens,
-        learner=learner,
+        judges=judges(recipes, settings, tokens, judged.texts, draws, names),
     )
 
 
 def _arms(
-    recipes: Recipes, corpus: JudgedCorpus, words: Sequence[str], settings: Evaluation
+    recipes: Recipes, corpus: JudgedCorpus, words: Sequence[str], labels: CorpusLabels | None
 ) -> list[Arm]:
-    wanted = list(words) or settings.arms or list(recipes.config.mixtures)
-    labels = None
-    if settings.labels is not None:
-        labels = read_labels(recipes, corpus, settings.labels)
-        wanted = [CLEAN, *(one for one in wanted if one != CLEAN)]
-    wanted = [PROPORTIONAL, *(one for one in wanted if one != PROPORTIONAL)]
+    """Return the arms, the baseline first and then the ceiling, where there is one."""
+    first = [PROPORTIONAL] if labels is None else [PROPORTIONAL, CLEAN]
+    wanted = [*first, *(one for one in words if one not in first)]
     arms = [arm_of(recipes, corpus, one, labels) for one in wanted]
     names = [arm.name for arm in arms]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -175,26 +158,25 @@ def _design(settings: Evaluation, arms: Sequence[Arm]) -> Design:
 def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
     """Train what is missing, and return what was found; it is kept in the lake."""
     began = time.perf_counter()
+    cost = prepared.cost
     _train(prepared, progress)
-    found = _found(prepared)
-    key = keys.evaluation_result(prepared.address)
-    lake = prepared.recipes.lake
+    lake, key = prepared.recipes.lake, keys.evaluation_result(prepared.address)
     known = lake.read_json(key)
-    seconds = time.perf_counter() - began
     if known is None:
-        cost = {**prepared.cost, "seconds": round(seconds, 1)}
-        known = {**found, "cost": cost}
+        seconds = round(time.perf_counter() - began, 1)
+        known = {**found_of(prepared), "cost": {**cost, "seconds": seconds}}
         lake.replace_json(key, known)
     lake.keep_json(keys.CURRENT_EVALUATION, {"evaluation": prepared.address})
     return dict(known)
 
 
 def _train(prepared: Prepared, progress: Progress) -> None:
-    if not prepared.missing:
+    missing = prepared.missing
+    if not missing:
         return
     corpus = prepared.corpus
     is_drawn = np.zeros(corpus.ids.size, dtype=bool)
-    for one in prepared.missing:
+    for one in missing:
         is_drawn[one.drawn.rows] = True
     rows = np.flatnonzero(is_drawn)
     texts = prepared.tokens.documents(corpus, rows, progress)
@@ -205,86 +187,5 @@ def _train(prepared: Prepared, progress: Progress) -> None:
         return texts.take(place[corpus.pool.order(drawn.rows, drawn.copies, drawn.seed)])
 
     workers = prepared.recipes.project.num_workers
-    prepared.trainings.run(prepared.missing, tokens_of, workers, progress)
-
-
-def _found(prepared: Prepared) -> JsonObject:
-    judged = _judged(prepared)
-    names = names_with_controls(prepared.arms, prepared.corpus)
-    own = [arm.name for arm in prepared.arms]
-    arms = judgement(judged, names, PROPORTIONAL)
-    for name in names:
-        has_ceiling = CLEAN in own
-        gained = recovered(judged, name, PROPORTIONAL, CLEAN) if has_ceiling else None
-        arms[name]["recovered"] = gained
-    for arm in prepared.arms:
-        arms[arm.name] |= _of_arm(prepared, judged, arm)
-    design = prepared.design
-    return {
-        "schema": SCHEMA,
-        "evaluation": prepared.address,
-        "learner": prepared.learner.name,
-        "learner_settings": dict(prepared.learner.recipe),
-        "seeds": len(design.seeds),
-        "strength": strength(len(design.seeds)),
-        "budget_tokens": design.budget,
-        "pool": design.pool,
-        "ladder": list(design.ladder),
-        "baseline": PROPORTIONAL,
-        "texts": _texts(prepared),
-        "sets": {name: list(groups) for name, groups in prepared.settings.every_set.items()},
-        "arms": arms,
-        "ranking": ranking(judged, own),
-        "undecided": [],
-    }
-
-
-def _of_arm(prepared: Prepared, judged: Judged, arm: Arm) -> JsonObject:
-    mine = [one.drawn for one in prepared.wanted if one.drawn.arm == arm.name]
-    drawn = [one for one in mine if one.rung == 1.0]
-    controls = [control_name(arm.name, name) for name in prepared.corpus.controls]
-    is_baseline = arm.name == PROPORTIONAL
-    return {
-        "what": dict(arm.what),
-        "max_copies": arm.max_copies,
-        "missing_documents": arm.missing,
-        "draws": {
-            "tokens": round(float(np.mean([one.num_tokens for one in drawn]))),
-            "documents": round(float(np.mean([one.rows.size for one in drawn]))),
-        },
-        "against_controls": {} if is_baseline else against_controls(judged, arm.name, controls),
-        "domains": domains(judged, arm.name, PROPORTIONAL),
-    }
-
-
-def _texts(prepared: Prepared) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for text in prepared.judged.texts:
-        entry = found.setdefault(text.group, {"texts": 0, "bytes": 0, "refused": 0})
-        entry["texts"] += 1
-        entry["bytes"] += text.num_bytes
-    for group, count in prepared.judged.refused.items():
-        found[group]["refused"] = count
-    return found
-
-
-def _judged(prepared: Prepared) -> Judged:
-    nats: dict[tuple[str, float], list[Floats]] = {}
-    tokens: dict[tuple[str, float], list[int]] = {}
-    known: dict[str, Floats] = {}
-    for one in prepared.wanted:
-        if one.address not in known:
-            known[one.address] = prepared.trainings.losses(one)
-        mark = (one.drawn.arm, one.drawn.rung)
-        nats.setdefault(mark, []).append(known[one.address])
-        tokens.setdefault(mark, []).append(one.drawn.num_tokens)
-    seeds = len(prepared.design.seeds)
-    texts = prepared.judged.texts
-    return Judged(
-        groups=np.array([text.group for text in texts]),
-        num_bytes=np.array([text.num_bytes for text in texts]),
-        # A rung that some seed could not reach says nothing.
-        nats={mark: np.stack(rows) for mark, rows in nats.items() if len(rows) == seeds},
-        tokens={mark: float(np.mean(counts)) for mark, counts in tokens.items()},
-        sets=prepared.settings.every_set,
-    )
+    for judge in prepared.judges:
+        judge.trainings.run(judge.missing, tokens_of, workers, progress)

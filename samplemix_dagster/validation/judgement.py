@@ -175,7 +175,8 @@ def recovered(judged: Judged, arm: str, baseline: str, ceiling: str) -> float | 
     whole = judged.difference(ceiling, baseline, groups).value
     if whole >= 0.0:
         return None
-    return _rounded(judged.difference(arm, baseline, groups).value / whole, 3)
+    # 0 rather than -0 of the baseline itself.
+    return _rounded(judged.difference(arm, baseline, groups).value / whole + 0.0, 3)
 
 
 def strength(seeds: int) -> str:

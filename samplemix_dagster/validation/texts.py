@@ -1,6 +1,6 @@
 """The texts that learners are judged on: pieces of held-out files, in groups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ def read_texts(project: Project, settings: Evaluation) -> list[JudgedText]:
     return [text for group in settings.texts for text in _of_group(project, settings, group)]
 
 
-def texts_digest(texts: list[JudgedText]) -> str:
+def texts_digest(texts: Sequence[JudgedText]) -> str:
     """Return a digest of what is judged, in its order."""
     return fingerprint([[text.group, text.doc_id, doc_id(text.piece)] for text in texts])
 

@@ -35,16 +35,18 @@ COMMANDS = {
     "mixture diff": ["mixture", "diff", "{first}", "default"],
     "mixture verify": ["mixture", "verify", "held"],
     "gc": ["gc", "--dry-run"],
+    "dirty": ["dirty", "{data}/lines", "{pool}", "--kinds", "salad"],
 }
 """Commands whose output is recorded; what stands in braces is looked up."""
+WITHOUT_PROJECT = {"dirty"}
 _HEX = re.compile("[0-9a-f]{24,32}")
 _NUMBER = re.compile("[0-9]+")
 
 
 def ask(root: Path, arguments: list[str]) -> Any:
     """Return what a command says with ``--json``."""
-    arguments = [*arguments, "--config", str(root / "samplemix.yaml"), "--json"]
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    own = [] if arguments[0] in WITHOUT_PROJECT else ["--config", str(root / "samplemix.yaml")]
+    result = CliRunner().invoke(app, [*arguments, *own, "--json"], catch_exceptions=False)
     return json.loads(result.stdout)
 
 
@@ -67,11 +69,13 @@ def commands(root: Path) -> dict[str, list[str]]:
     own = [row for row in listed if row["name"] == "default"]
     first = f"default@{own[0]['version']}"
     rows = query(Lake(root / ".samplemix/lake"), "select min(doc_id) as doc_id from scores")
-    named = {"first": first, "document": rows.to_pylist()[0]["doc_id"]}
-    return {
-        name: sorted(key_paths(ask(root, [part.format(**named) for part in arguments])))
-        for name, arguments in COMMANDS.items()
-    }
+    named = {"first": first, "document": rows.to_pylist()[0]["doc_id"], "data": str(root / "data")}
+    with tempfile.TemporaryDirectory() as pool:
+        named["pool"] = pool
+        return {
+            name: sorted(key_paths(ask(root, [part.format(**named) for part in arguments])))
+            for name, arguments in COMMANDS.items()
+        }
 
 
 def views(root: Path) -> dict[str, dict[str, str]]:

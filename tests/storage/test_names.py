@@ -73,3 +73,8 @@ def test_companions_are_such_only_beside_arrow_files() -> None:
         "dataset_info.json",
     }
     assert companions(["dataset_dict.json", "train"]) == {"dataset_dict.json"}
+
+
+def test_the_labels_of_a_dirty_pool_are_no_data_beside_what_was_asked() -> None:
+    assert companions(["labels.parquet", "a.jsonl"]) == set()
+    assert companions(["labels.parquet", "dirty.json"]) == {"labels.parquet", "dirty.json"}

@@ -28,6 +28,8 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(help="Labels of a dirty pool: says what is recovered.")
     ] = None,
+    learner: Annotated[str | None, typer.Option(help="ngram, or transformer.")] = None,
+    size: Annotated[str | None, typer.Option(help="Size of the transformer: 0.9M to 125M.")] = None,
     budget: Annotated[str | None, typer.Option(help="Tokens that each learner reads.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Pairs of draws; 8 make a claim.")] = None,
     pool: Annotated[str | None, typer.Option(help="auto, or the share to draw from.")] = None,
@@ -47,7 +49,9 @@ def evaluate(
         project,
         {
             "texts": _texts(texts),
-            "labels": labels,
+            "labels": str(Path(labels).absolute()) if labels else None,
+            "learner": learner,
+            "size": size,
             "budget_tokens": budget,
             "seeds": seeds,
             "pool": _pool(pool),

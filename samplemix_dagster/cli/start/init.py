@@ -9,6 +9,7 @@ the first objects of each source the beginning is read.
 import glob
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,10 +22,11 @@ import yaml
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import MAX_PARTITIONS, Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files, Seen, Unread
+from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import keys_of
 from samplemix_dagster.storage.corpus.home import make_folder
 from samplemix_dagster.storage.corpus.manifest import unread_words
+from samplemix_dagster.storage.corpus.patterns import WILD
 from samplemix_dagster.storage.corpus.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.s3.bucket import Connection
@@ -96,6 +98,38 @@ def describe(place: str, base: Path) -> Found:
         inner = {
             path: (base / path).relative_to(folder.resolve()).as_posix() for path in listing.files
         }
+    return _found(place, root, listing, inner, files)
+
+
+def describe_files(pattern: str, base: Path) -> Found:
+    """Return the sources among the files that a glob matches, or that of one file.
+
+    Sources are the folders below the last folder that the glob names without a wildcard.
+
+    Raises:
+        InputError: Nothing matches that can be read.
+    """
+    files = Files(base, Connection(S3()))
+    path = Path(os.path.abspath(base / pattern))  # noqa: PTH100 - a link stays as it is named
+    fixed = [*itertools.takewhile(lambda part: not WILD.search(part), path.parts)]
+    folder = path.parent if path.exists() else Path(*fixed)
+    listing = files.matching([str(path)])
+    inner = {found: (base / found).relative_to(folder).as_posix() for found in listing.files}
+    return _found(pattern, _shown(folder, base), listing, inner, files)
+
+
+def _found(
+    place: str, root: str, listing: Listing, inner: Mapping[str, str], files: Files
+) -> Found:
+    """Return the sources of a listing.
+
+    Args:
+        place: What was looked into, for messages.
+        root: The folder that all of it lies in, as paths begin.
+        listing: The files.
+        inner: Their paths from there on.
+        files: Where they lie.
+    """
     if not listing.files:
         lost = f" Not read: {unread_words(listing.unread)}." if listing.unread else ""
         raise InputError(f"{place} has no file that looks like text ({_TEXT_FILES}).{lost}")

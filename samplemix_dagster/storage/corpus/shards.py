@@ -100,7 +100,7 @@ def read_shard(path: Openable, rules: ReadRules) -> Generator[Document | Rejecti
                     f"{path}: {end.value} rows, but {number} documents and rejected rows"
                 ) from None
             break
-        problem = row.problem or _text_problem(row.value, rules)
+        problem = row.problem or text_problem(row.value, rules)
         if problem is None:
             for place in range(number, number + row.num_rows):
                 yield _document(place, row, rules)
@@ -169,8 +169,8 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _text_problem(value: object, rules: ReadRules) -> str | None:
-    """Return why a value is no document, or None."""
+def text_problem(value: object, rules: ReadRules) -> str | None:
+    """Return why a value is no document, a key of :data:`REASONS`, or None."""
     if value is None:
         return "missing_text"
     if not isinstance(value, str):

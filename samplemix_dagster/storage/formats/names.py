@@ -79,6 +79,8 @@ UNSUPPORTED: dict[str, str] = {
 
 COMPANIONS: frozenset[str] = frozenset({"dataset_info.json", "state.json", "dataset_dict.json"})
 """Files that stand beside the Arrow files of a data set that was saved to a folder."""
+POOL_ABOUT, POOL_LABELS = "dirty.json", "labels.parquet"
+"""What stands beside the sources of a dirty pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +142,12 @@ def refusal(name: str) -> str:
 
 
 def companions(names: Collection[str]) -> set[str]:
-    """Return which of the names of one folder belong to the Arrow files beside them.
+    """Return which of the names of one folder say something of the data beside them.
 
-    Alone, ``state.json`` is a file like any other.
+    Alone, ``state.json`` is a file like any other, and so is ``labels.parquet``.
     """
     has_data = any(named(name).format == "arrow" for name in names)
     there = COMPANIONS.intersection(names)
-    return set(there) if has_data else {"dataset_dict.json"} & there
+    of_arrow = there if has_data else {"dataset_dict.json"} & there
+    of_pool = {POOL_ABOUT, POOL_LABELS}
+    return {*of_arrow, *(of_pool if of_pool <= set(names) else ())}

@@ -6,25 +6,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.validation.choices import table_of
 from samplemix_dagster.validation.corpus import JudgedCorpus
-
-CLEAN = "clean"
+from samplemix_dagster.validation.known.labelled import Labels, read_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Labels:
+class CorpusLabels:
     """What each document of the corpus is.
 
     Attributes:
         kinds: ``clean``, or a kind of junk; empty where nothing is known: (N,).
+        by_place: The same by source and own id.
         digest: Of the file.
     """
 
     kinds: npt.NDArray[np.str_]
+    by_place: Labels
     digest: str
 
     @property
@@ -39,7 +40,7 @@ class Labels:
         return sorted(set(self.kinds.tolist()) - {CLEAN, ""})
 
 
-def read_labels(recipes: Recipes, corpus: JudgedCorpus, place: str) -> Labels:
+def labels_of(recipes: Recipes, corpus: JudgedCorpus, place: str) -> CorpusLabels:
     """Read labels by source and own id, as ``samplemix dirty`` writes them.
 
     Args:
@@ -52,15 +53,10 @@ def read_labels(recipes: Recipes, corpus: JudgedCorpus, place: str) -> Labels:
     """
     inside = recipes.project.root / place
     file = inside if inside.is_file() else Path(place)
-    if not file.is_file():
-        raise InputError(f"labels: there is no file {place}.")
-    table = table_of(file)
-    if lacking := sorted({"source", "id", "kind"} - set(table.column_names)):
-        raise InputError(f"{file}: no column {lacking[0]!r}; there are {table.column_names}.")
-    columns = (table.column(name).to_pylist() for name in ("source", "id", "kind"))
-    known = {(str(s), str(i)): str(kind) for s, i, kind in zip(*columns, strict=True)}
+    known = read_labels(file)
     ids = corpus.column(recipes, "id")
-    kinds = [known.get((str(s), str(i)), "") for s, i in zip(corpus.sources, ids, strict=True)]
+    pairs = zip(corpus.sources.tolist(), ids, strict=True)
+    kinds = [known.get((source, str(found)), "") for source, found in pairs]
     if not any(kinds):
         raise InputError(f"{file}: none of its documents is in the corpus, by source and id.")
-    return Labels(kinds=np.array(kinds, dtype=str), digest=digest_file(file))
+    return CorpusLabels(kinds=np.array(kinds, dtype=str), by_place=known, digest=digest_file(file))

@@ -1,0 +1,93 @@
+"""Who judges: the learners that an evaluation trains, and what each is trained on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from samplemix_dagster.config.evaluation import Evaluation
+from samplemix_dagster.core.learners.learner import Learner, NgramLearner
+from samplemix_dagster.core.learners.ragged import TokenTexts
+from samplemix_dagster.core.learners.sizes import SIZES, SMALL_RATE
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.validation.draws import Drawn
+from samplemix_dagster.validation.texts import JudgedText, texts_digest
+from samplemix_dagster.validation.tokenized import TokenSource
+from samplemix_dagster.validation.trainings import Training, Trainings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judge:
+    """A learner with the trainings that are asked of it."""
+
+    learner: Learner
+    trainings: Trainings
+    wanted: list[Training]
+
+    @property
+    def missing(self) -> list[Training]:
+        """Those that are not in the lake."""
+        return self.trainings.missing(self.wanted)
+
+    @property
+    def flops(self) -> int | None:
+        """Operations that the missing ones take; None where that is not how it is counted."""
+        size = SIZES.get(str(self.learner.recipe.get("size")))
+        if size is None:
+            return None
+        vocabulary, length = (int(str(self.learner.recipe[k])) for k in ("vocabulary", "length"))
+        per_token = size.flops_per_token(vocabulary, length)
+        return per_token * sum(one.drawn.num_tokens for one in self.missing)
+
+
+def judges(
+    recipes: Recipes,
+    settings: Evaluation,
+    tokens: TokenSource,
+    texts: Sequence[JudgedText],
+    draws: Sequence[Drawn],
+    arms: Sequence[str],
+) -> list[Judge]:
+    """Return the judge whose figures are reported, then the one that it must agree with, if any.
+
+    Args:
+        recipes: Of the project.
+        settings: Which learner.
+        tokens: The tokenizer.
+        texts: What is judged.
+        draws: Everything that was drawn; a second judge has the arms at the full budget alone.
+        arms: The arms' names, without controls.
+    """
+    pieces = TokenTexts.of(tokens.encode([text.piece for text in texts]))
+    found = []
+    for number, learner in enumerate(_learners(recipes, settings, tokens, pieces)):
+        trainings = Trainings(
+            recipes.lake, learner, texts, tokens=tokens.digest, judged=texts_digest(texts)
+        )
+        own = [one for one in draws if number == 0 or (one.arm in arms and one.rung == 1.0)]
+        found.append(
+            Judge(learner=learner, trainings=trainings, wanted=[trainings.of(one) for one in own])
+        )
+    return found
+
+
+def _learners(
+    recipes: Recipes, settings: Evaluation, tokens: TokenSource, pieces: TokenTexts
+) -> Iterator[Learner]:
+    if settings.learner == "ngram":
+        yield NgramLearner(pieces, order=settings.order, vocabulary=tokens.vocabulary)
+        return
+    from samplemix_dagster.core.learners.transformer import TransformerLearner
+
+    rates = (
+        (settings.learning_rate, SMALL_RATE) if settings.second_judge else (settings.learning_rate,)
+    )
+    for rate in rates:
+        yield TransformerLearner(
+            pieces,
+            size=settings.size,
+            vocabulary=tokens.vocabulary,
+            device=recipes.device,
+            dtype=recipes.dtype,
+            learning_rate=rate,
+            weight_decay=settings.weight_decay,
+            length=settings.context_tokens,
+        )
