@@ -31,7 +31,9 @@ _READ = (2, 3)
 """Forms that are read: form 2 does not state ``needs``, and they are found by hash."""
 
 _LEFT_OUT: dict[str, Any] = {
-    **dict.fromkeys(("lake", "export", "schedule", "sensor", "hooks", "s3", "query"), True),
+    **dict.fromkeys(
+        ("lake", "export", "schedule", "sensor", "hooks", "s3", "query", "evaluation"), True
+    ),
     "corpus": {"warn", "warn_rejected"},
 }
 """Sections and keys of the configuration that cannot change a result."""
