@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.ask.query import query
 
 DOMAINS = ("wikipedia", "book", "ocr", "web_noisy")
@@ -89,8 +90,8 @@ def quality_of(project: Project, source: str, language: str | None) -> np.ndarra
     recipes = Recipes(project)
     found = []
     for shard in project.shards(source):
-        documents = project.lake.read_table(recipes.feature_key(stages.DOCUMENTS, shard))
-        losses = project.lake.read_table(recipes.feature_key(stages.PERPLEXITY, shard))
+        documents = project.lake.read_table(recipes.feature_key(DOCUMENTS, shard))
+        losses = project.lake.read_table(recipes.feature_key(PERPLEXITY, shard))
         bits = losses.column("bits_per_byte").to_numpy()
         keep = np.ones(len(bits), dtype=bool)
         if language is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from samplemix_dagster.engine.addresses.own_signals import own_signals
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.stages.signals import OwnStage, own_signals
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets import (
     beta,
     diversity,
@@ -22,7 +22,7 @@ from samplemix_dagster.wiring.assets import (
     shards,
     signals,
 )
-from samplemix_dagster.wiring.assets.asset import Look, step_asset, with_automation
+from samplemix_dagster.wiring.assets.asset import Look, plain_look, step_asset, with_automation
 from samplemix_dagster.wiring.assets.inputs import inputs_assets
 from samplemix_dagster.wiring.automation.schedules import build_schedules
 from samplemix_dagster.wiring.automation.sensors import build_sensors
@@ -90,7 +90,10 @@ def _assets(
 ) -> list[dg.AssetsDefinition]:
     steps = build_steps(project)
     looks = _looks(project, names)
-    assets = [step_asset(project, step, looks[step.asset], names, pool) for step in steps]
+    assets = [
+        step_asset(project, step, looks.get(step.asset) or plain_look(step), names, pool)
+        for step in steps
+    ]
     if with_report:
         from samplemix_dagster.wiring.assets.report import build_report_assets
 
@@ -108,7 +111,7 @@ def _resources(project: Project, names: Names) -> dict[str, object]:
 
 
 def _looks(project: Project, names: Names) -> dict[str, Look]:
-    looks = {**shards.LOOKS, **diversity.LOOKS, **beta.looks(project)}
+    looks = {**shards.LOOKS, **diversity.looks(project), **beta.looks(project)}
     for name, settings in project.config.references.items():
         is_trained = settings.bootstrap is not None
         looks[f"reference_model/{name}"] = reference.look(name, is_trained=is_trained)
@@ -116,8 +119,9 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[f"mixture/{name}"] = mixture.look(project, name, names)
         looks[f"export/{name}"] = export.look(name)
     for own in own_signals(project.config):
-        looks[own.stage.asset] = signals.look(own)
-        looks[f"{own.fit.asset}/{own.name}"] = signals.fit_look(own)
+        stage = OwnStage(own)
+        looks[stage.asset] = signals.look(stage)
+        looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
     return {**looks, **quality.looks(project)}
 
 

@@ -74,14 +74,15 @@ class Table:
                 raise ValueError(f"table {self.name}: nulls in column {column.name!r}")
 
 
-_DOC_ID = Column("doc_id", pa.string(), "128-bit BLAKE2b of the text, 32 hex digits")
+DOC_ID = Column("doc_id", pa.string(), "128-bit BLAKE2b of the text, 32 hex digits")
+"""The first column of every table of a shard."""
 _ROW = Column("row", pa.int64(), "row within the shard, from 0")
 
 DOCUMENTS = Table(
     "documents",
     "One row per document of a shard.",
     (
-        _DOC_ID,
+        DOC_ID,
         _ROW,
         Column("id", pa.string(), "the document's own id, as given", nullable=True),
         Column("language", pa.string(), "language code, or `und` when nothing can be said"),
@@ -108,7 +109,7 @@ GRAMS = Table(
     "grams",
     "One row per document of a shard: its distinct hashed n-grams.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("num_positions", pa.int64(), "n-gram positions (among the sampled grams)"),
         Column("grams", pa.list_(pa.uint64()), "distinct gram hashes, ascending"),
         Column("counts", pa.list_(pa.uint32()), "how often each gram occurs in the document"),
@@ -118,7 +119,7 @@ WORDS = Table(
     "words",
     "One row per document of a shard: its distinct words.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("words", pa.list_(pa.string()), "distinct lower-cased words, sorted"),
         Column("counts", pa.list_(pa.int32()), "how often each word occurs in the document"),
     ),
@@ -127,7 +128,7 @@ PERPLEXITY = Table(
     "perplexity",
     "One row per document of a shard: its loss under a reference.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("nll_nats", pa.float64(), "negative log-likelihood of the scored tokens, in nats"),
         Column("num_scored_tokens", pa.int64(), "tokens scored, each once"),
         Column("num_reference_tokens", pa.int64(), "tokens in the reference's tokenizer"),
@@ -138,13 +139,13 @@ PERPLEXITY = Table(
 TOKENS = Table(
     "tokens",
     "One row per document of a shard: its length in the budget's tokenizer.",
-    (_DOC_ID, Column("num_tokens", pa.int64(), "tokens in the budget's tokenizer")),
+    (DOC_ID, Column("num_tokens", pa.int64(), "tokens in the budget's tokenizer")),
 )
 QUALITY = Table(
     "quality",
     "One row per document of a shard: calibrated quality.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("quality_z", pa.float64(), "robust z of bits per byte within its group"),
         Column("quality", pa.float64(), "quality in (0, 1)"),
     ),
@@ -153,7 +154,7 @@ CLUSTERS = Table(
     "clusters",
     "One row per document of a shard: its cluster and distance.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("cluster", pa.int32(), "the nearest cluster"),
         Column("is_noise", pa.bool_(), "HDBSCAN left its micro-centroid outside every cluster"),
         Column("cluster_distance", pa.float64(), "1 - cosine to the cluster's centroid"),
@@ -164,7 +165,7 @@ OWNERSHIP = Table(
     "ownership",
     "One row per document of a shard: its n-gram overlap with the corpus.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("ngram_ownership", pa.float64(), "share of n-gram positions that it owns"),
         Column("ngram_overlap", pa.float64(), "share of positions that other documents have too"),
         Column("ngram_novelty", pa.float64(), "share of positions new with this document alone"),
@@ -176,7 +177,7 @@ TOPICS = Table(
     "topics",
     "One row per document of a shard: its topics.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("topic", pa.int32(), "the strongest topic"),
         Column("topic_entropy", pa.float64(), "entropy of the topic mixture, in nats"),
         Column("topic_score", pa.float64(), "diversity by topics: rarity, in (0, 1)"),
@@ -185,18 +186,18 @@ TOPICS = Table(
 METRIC = Table(
     "metric",
     "One row per document of a shard: a user's own component.",
-    (_DOC_ID, Column("score", pa.float64(), "the component, in (0, 1)")),
+    (DOC_ID, Column("score", pa.float64(), "the component, in (0, 1)")),
 )
 SIGNAL = Table(
     "signal",
     "One row per document of a shard: one signal of quality beside perplexity.",
-    (_DOC_ID, Column("score", pa.float64(), "the signal, in (0, 1), high = good")),
+    (DOC_ID, Column("score", pa.float64(), "the signal, in (0, 1), high = good")),
 )
 DIVERSITY = Table(
     "diversity",
     "One row per document of a shard: the combined, calibrated diversity.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("diversity_raw", pa.float64(), "weighted geometric mean of the components"),
         Column("diversity", pa.float64(), "diversity in (0, 1)"),
     ),
@@ -205,7 +206,7 @@ LEDGER = Table(
     "ledger",
     "One row per document of a mixture, drawn or not.",
     (
-        _DOC_ID,
+        DOC_ID,
         _ROW,
         Column("num_tokens", pa.int64(), "tokens in the budget's tokenizer"),
         Column("quality", pa.float64(), "quality in (0, 1)", nullable=True),
@@ -224,7 +225,7 @@ DUPLICATES = Table(
     "duplicates",
     "One row per occurrence of a text that stands earlier in the corpus too.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("source", pa.string(), "source of the occurrence"),
         Column("shard", pa.string(), "digest of its shard"),
         _ROW,
@@ -234,7 +235,7 @@ SAMPLE = Table(
     "sample",
     "One row per document of the hash sample, smallest hash first.",
     (
-        _DOC_ID,
+        DOC_ID,
         Column("source", pa.string(), "source of the document"),
         Column("shard", pa.string(), "digest of its shard"),
         _ROW,
@@ -246,7 +247,7 @@ LOSSES = Table(
     "One row per judged text: what a learner lost on it.",
     (
         Column("group", pa.string(), "group of texts"),
-        _DOC_ID,
+        DOC_ID,
         Column("num_bytes", pa.int64(), "UTF-8 bytes that were judged"),
         Column("nats", pa.float64(), "negative log-likelihood, in nats"),
     ),
@@ -259,20 +260,19 @@ def embeddings_table(dimensions: int) -> Table:
         "embeddings",
         "One row per document of a shard: its sentence embedding.",
         (
-            _DOC_ID,
+            DOC_ID,
             Column(EMBEDDING, pa.list_(pa.float16(), dimensions), "unit vector, float16"),
         ),
     )
 
 
-def scores_table(own: tuple[str, ...] = ()) -> Table:
-    """The contract of the wide score table: every score of a document, side by side."""
+def scores_table() -> Table:
+    """The contract of the wide table of scores, as far as every project has its columns."""
     wide: list[Column] = []
     for table in (PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS):
         wide += table.columns[1:]
-    wide += [Column(f"{name}_score", pa.float64(), "a signal of your own") for name in own]
     wide += DIVERSITY.columns[1:]
-    head = (_DOC_ID, _ROW, Column("language", pa.string(), "language code"))
+    head = (DOC_ID, _ROW, Column("language", pa.string(), "language code"))
     return Table("scores", "One row per document of a shard, with every score.", (*head, *wide))
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from tests.engine.runs import ledgers
 from tests.projects import open_project
 
@@ -175,7 +175,7 @@ def _scored(project: Project) -> dict[str, int]:
     """Documents of each shard that has its perplexity."""
     recipes, found = Recipes(project), {}
     for shard in project.readable_shards():
-        key = recipes.feature_key(stages.PERPLEXITY, shard)
+        key = recipes.feature_key(PERPLEXITY, shard)
         if project.lake.exists(key):
             found[shard.digest] = project.lake.num_rows(key)
     return found

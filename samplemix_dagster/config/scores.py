@@ -42,7 +42,7 @@ class Reference(Section):
     """A reference model: a hub name or folder, or one trained here."""
 
     model: str | None = None
-    """Hub name (``org/name``), folder, or ``package:name/folder``."""
+    """Hub name (``org/name``), folder, GGUF file, or ``package:name/`` and one of these."""
     revision: str | None = None
     """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
     bootstrap: Bootstrap | None = None

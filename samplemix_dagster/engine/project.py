@@ -15,6 +15,7 @@ from typing import Any
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.engine.addresses.metrics import metric_identity
 from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.places.claims import RUN, claimed, shared
 from samplemix_dagster.engine.places.lake_place import (
@@ -273,6 +274,16 @@ class Project:
         with shared(self.home, RUN, tell or _ignore):
             mark(self.lake, self.config.lake)
             yield
+
+    def signal_identity(self, stage: str, target: str) -> dict[str, str | bool]:
+        """Return what a signal's class is: ``name``, ``version``, ``needs``, ``is_fitted``.
+
+        Args:
+            stage: The stage that it computes, by name.
+            target: ``package.module:Class``.
+        """
+        del stage
+        return metric_identity(target, self.root)
 
     def mixture_config(self, name: str) -> dict[str, Any]:
         """Return what of a mixture's configuration decides its draws, as a JSON value."""

@@ -6,7 +6,7 @@ not a second document: with ``duplicates: drop`` it counts in no plane.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +16,26 @@ from samplemix_dagster.core.beta.fit import LawFit, fit_law, uniform_law
 from samplemix_dagster.core.beta.goodness import goodness_of_fit, warnings
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import Plane, merge, plane_of
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.fitting.fits import NEUTRAL, FitWriter, duplicate_rows
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.fitting.sample import duplicate_rows
+from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
+from samplemix_dagster.engine.foundation.corpus import CORPUS
+from samplemix_dagster.engine.outcome import Progress
+from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.errors import DegenerateSampleError
-from samplemix_dagster.stages.scoring import floats, strings
+from samplemix_dagster.stages.columns import floats, strings
+from samplemix_dagster.stages.scores import SCORES
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
 
 _FEWEST_DOCUMENTS = 50
 _MOST_PLANES = 32
 
 
 def counted_shards(
-    recipes: Recipes, *columns: str
+    recipes: "Recipes", *columns: str
 ) -> Iterator[tuple[PlacedShard, pa.Table, npt.NDArray[np.bool_]]]:
     """Yield each shard with columns of its scores and which of its rows are duplicates."""
     dropped: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
@@ -37,14 +43,50 @@ def counted_shards(
         dropped = duplicate_rows(recipes)
     wanted = dict.fromkeys(["row", *columns])
     for shard in recipes.project.all_shards():
-        table = read(recipes, stages.SCORES, shard, *wanted)
+        table = read(recipes, SCORES, shard, *wanted)
         rows = table.column("row").to_numpy()
         is_duplicate = np.isin(rows, dropped.get((shard.source, shard.digest), np.empty(0)))
         yield shard, table, is_duplicate
 
 
-def make_beta(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
-    """Fit the law of the corpus, and one for each source and language beside it."""
+class Beta(Fit):
+    """The law of the corpus on the (quality, diversity) plane."""
+
+    name = "beta"
+    asset = "beta_parameters"
+    group = "beta"
+    words = (
+        "The law of the corpus: beta marginals of quality and diversity with a Gaussian "
+        "copula, fitted to a token-weighted histogram, with its standard errors and how "
+        "well it describes the corpus."
+    )
+    is_frozen = False
+    can_be_neutral = True
+
+    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+        """Return the scores, and the corpus, which knows duplicates."""
+        del project, name
+        return (SCORES.asset, CORPUS.asset)
+
+    def settings(self, recipes: "Recipes", name: str) -> Settings:
+        """Return the scores, and which documents count."""
+        del name
+        return {
+            "scores": recipes.by_source(SCORES),
+            "duplicates": recipes.config.corpus.duplicates,
+            "corpus": recipes.fit(CORPUS),
+        }
+
+    def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
+        """Fit the law of the corpus, and one for each source and language beside it."""
+        del name, progress
+        return _make(recipes, writer)
+
+
+BETA = Beta()
+
+
+def _make(recipes: "Recipes", writer: FitWriter) -> Facts:
     parts: dict[str, list[Plane]] = {}
     for shard, table, is_duplicate in counted_shards(
         recipes, "quality", "diversity", "num_tokens", "language"
@@ -98,7 +140,7 @@ def _plane(table: pa.Table, chosen: npt.NDArray[np.bool_]) -> Plane:
     )
 
 
-def _facts(plane: Plane, fit: LawFit) -> dict[str, Any]:
+def _facts(plane: Plane, fit: LawFit) -> Facts:
     goodness = goodness_of_fit(plane, fit.law)
     return {
         "law": {name: round(value, 5) for name, value in fit.law.to_json().items()},
@@ -114,7 +156,7 @@ def _facts(plane: Plane, fit: LawFit) -> dict[str, Any]:
     }
 
 
-def _group_facts(plane: Plane) -> dict[str, Any] | None:
+def _group_facts(plane: Plane) -> Facts | None:
     """Return a group's own fit; None where there is too little to fit."""
     if plane.num_documents < _FEWEST_DOCUMENTS:
         return None
@@ -131,16 +173,14 @@ def _rounded(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
 
 
-def load_law(recipes: Recipes) -> BivariateBeta:
+def load_law(recipes: "Recipes") -> BivariateBeta:
     """Return the fitted law of the corpus."""
-    return BivariateBeta.from_json(
-        recipes.lake.read_json(f"{recipes.fit_key(stages.BETA)}/law.json")
-    )
+    return BivariateBeta.from_json(recipes.lake.read_json(f"{recipes.fit_key(BETA)}/law.json"))
 
 
-def load_plane(recipes: Recipes, source: str | None = None) -> Plane:
+def load_plane(recipes: "Recipes", source: str | None = None) -> Plane:
     """Return the merged plane of the corpus, or of one source."""
     name = "plane" if source is None else f"planes/{source}"
     return Plane.from_arrays(
-        recipes.lake.read_arrays(f"{recipes.fit_key(stages.BETA)}/{name}.safetensors")
+        recipes.lake.read_arrays(f"{recipes.fit_key(BETA)}/{name}.safetensors")
     )

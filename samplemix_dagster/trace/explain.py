@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from samplemix_dagster.core.hashing import id_words, uniforms
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.reasons import last_recipe
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError, LakeError
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.scores import scored_stages
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.corpus.shards import REASONS, Document, read_shard
@@ -65,7 +65,7 @@ def explain_document(project: Project, doc_id: str, mixture: str | None) -> dict
         "scores": scores[0] if scores else None,
         "recipes": {
             stage.asset: recipe
-            for stage in stages.SCORED
+            for stage in scored_stages(project.config)
             if (recipe := last_recipe(project, stage, found[0]["source"])) is not None
         },
         "mixtures": [

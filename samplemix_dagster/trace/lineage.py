@@ -7,12 +7,11 @@ in the lake is looked up; nothing is computed.
 from collections.abc import Mapping
 from typing import Any
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import PREFIXES
 from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, RecipeGraph
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.mixture.mixture_manifest import BASE_STAGES, read_traced
+from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.steps import fit_asset
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
@@ -96,7 +95,7 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
                 name=name,
                 version=version,
                 place=keys.fit_folder(name, version),
-                asset=stages.fit_asset(name),
+                asset=fit_asset(name),
                 is_there=project.lake.exists(keys.fit_note(keys.fit_folder(name, version))),
                 inputs=inputs,
             )
@@ -106,7 +105,6 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
 
 def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sources that share a recipe share a folder, and so a node."""
-    base = {stage.name for stage in BASE_STAGES}
     graph = RecipeGraph.of_manifest(manifest)
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for source, entries in manifest["features"].items():
@@ -132,8 +130,7 @@ def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, A
             node["sources"].append(source)
             node["num_tables"] += len(digests)
             node["num_there"] += sum(f"{digest}.parquet" in there for digest in digests)
-            reads_text = stage in base or (stage.startswith(PREFIXES) and "text" in entry["recipe"])
-            if reads_text:
+            if "text" in entry["recipe"]:
                 node["inputs"] = [*node["inputs"], f"source/{source}"]
     for node in merged.values():
         node["is_there"] = node["num_there"] == node["num_tables"]

@@ -20,13 +20,12 @@ from pydantic import ValidationError
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import Diversity
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import PREFIXES, OwnSignal, identity_in
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.stages.mixture.mixture_manifest import feature_stages
+from samplemix_dagster.stages.signals import identity_in
 from samplemix_dagster.storage.corpus.manifest import Shard
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
@@ -75,9 +74,9 @@ def state_of(manifest: Mapping[str, Any]) -> State:
     fit_recipes = manifest["fit_recipes"]
     first = next(iter(manifest["features"].values()))
     signals = {
-        stage: identity_in(entry["recipe"])
+        stage: identity
         for stage, entry in first.items()
-        if stage.startswith(PREFIXES)
+        if (identity := identity_in(entry["recipe"])) is not None
     }
     quality.pop("reference")
     return State(
@@ -151,6 +150,11 @@ class PinnedProject(Project):
     def readable_shards(self) -> list[PlacedShard]:
         """Return the state's shards: a state knows them without looking at files."""
         return self._placed
+
+    def signal_identity(self, stage: str, target: str) -> dict[str, str | bool]:
+        """Return what a signal's class was in the state."""
+        del target
+        return dict(self.state.settings["signals"][stage])
 
     @cached_property
     def _placed(self) -> list[PlacedShard]:
@@ -229,6 +233,11 @@ class PinnedRecipes(Recipes):
         """Return the number format in which the state's reference ran."""
         return str(self.state.reference["dtype"])
 
+    @property
+    def encoder_dtype(self) -> str:
+        """Return the number format in which the state's encoder ran."""
+        return str(self.state.encoder["dtype"])
+
     def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
         """Return a stage's recipe: the recorded one, else today's with the state's code."""
         found = self._recorded(f"feature/{source}/{stage.name}")
@@ -236,8 +245,7 @@ class PinnedRecipes(Recipes):
 
     def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
         """Return a fit's recipe: the recorded one, else today's with the state's code."""
-        node = "mixture" if fit is stages.MIXTURE else f"fit/{self.fit_name(fit, name)}"
-        found = self._recorded(node)
+        found = self._recorded(fit.node(name))
         return self.todays_fit_recipe(fit, name) if found is None else found
 
     def _recorded(self, node: str) -> dict[str, Any] | None:
@@ -246,7 +254,7 @@ class PinnedRecipes(Recipes):
         return None if recipe is None else dict(recipe)
 
     def feature_stages(self) -> tuple[Stage, ...]:
-        """Return the per-shard stages of the state, in an order that respects their needs.
+        """Return the per-shard stages of the state.
 
         Those that its version recorded, or those that its settings ask of this code.
         """
@@ -256,6 +264,11 @@ class PinnedRecipes(Recipes):
             return todays
         named = {stage for entries in recorded.features.values() for stage in entries}
         return tuple(stage for stage in todays if stage.name in named)
+
+    def has_fit(self, fit: FitStage, name: str) -> bool:
+        """Whether the state has a fit: it was recorded, or the settings ask for it."""
+        recorded = self.state.recorded
+        return recorded is None or fit.folder(name) in recorded.fit_recipes
 
     def todays_recipe(self, stage: Stage, source: str) -> dict[str, Any]:
         """Return the recipe that this code would give the state's stage."""
@@ -270,17 +283,9 @@ class PinnedRecipes(Recipes):
         found = super().fit_recipe(fit, name)
         return {**found, "stage_version": self.state.code["fits"].get(fit.name, fit.version)}
 
-    def _text(self, source: str) -> str:
+    def text(self, source: str) -> str:
         """Return the fingerprint of how the state read a source, whatever readers there are now."""
         return str(self.state.data["texts"][source])
-
-    def _embeddings_recipe(self, source: str, stage: Stage) -> dict[str, Any]:
-        found = super()._embeddings_recipe(source, stage)
-        return {**found, "dtype": self.state.encoder["dtype"]}
-
-    def own_identity(self, own: OwnSignal) -> dict[str, Any]:
-        """Return what a signal's class was in the state."""
-        return dict(self.state.settings["signals"][own.stage.name])
 
     def fit_key(self, fit: FitStage, name: str = "") -> str:
         """Return the folder of the state's fit, which may not exist.
@@ -288,7 +293,7 @@ class PinnedRecipes(Recipes):
         Raises:
             DamagedError: It exists, and a file of it is not what was written.
         """
-        folder = keys.fit_folder(self.fit_name(fit, name), self.fit(fit, name))
+        folder = keys.fit_folder(fit.folder(name), self.fit(fit, name))
         return super().fit_key(fit, name) if self.lake.exists(keys.fit_note(folder)) else folder
 
     def fit(self, fit: FitStage, name: str = "") -> str:
@@ -297,7 +302,7 @@ class PinnedRecipes(Recipes):
 
     def wanted_fit(self, fit: FitStage, name: str = "") -> str:
         """Return a known fit of the state's very recipe, else that of the state's inputs."""
-        folder = self.fit_name(fit, name)
+        folder = fit.folder(name)
         if folder not in self._fits:
             recipe = self.fit_recipe(fit, name)
             if self.state.recorded is not None and folder in self.state.recorded.fits:

@@ -8,20 +8,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from samplemix_dagster import tables
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import (
-    OwnSignal,
-    names_of_columns,
-    own_of_fit,
-    own_of_stage,
-)
-from samplemix_dagster.engine.fitting.fits import FitWriter, make_corpus
+from samplemix_dagster.engine.addresses.metrics import metric_identity
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.outcome import no_progress
 from samplemix_dagster.engine.project import PlacedShard
-from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.stages import Fit, FitStage, Maker, Stage, Task
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.stages import scoring
-from samplemix_dagster.stages.mixture.mixture_manifest import BASE_STAGES
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.stages.signals import OwnFit, OwnStage
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.pinned import NotComputableError, PinnedRecipes
 
@@ -41,24 +36,13 @@ class StateMaker:
             NotComputableError: Something that only text or a model could give is not stored.
         """
         self.require_base()
-        self._fit(stages.CORPUS)
-        for fit in (stages.CALIBRATION, stages.CLUSTER_FIT, stages.NGRAM_INDEX, stages.TOPIC_FIT):
-            self._fit(fit)
-        for stage, identity in self.recipes.state.settings["signals"].items():
-            if identity["is_fitted"]:
-                own = own_of_stage(self.recipes.config, stage)
-                self._fit(own.fit, own.name)
-        last = (stages.QUALITY, stages.DIVERSITY, stages.SCORES)
-        for one in self.recipes.feature_stages():
-            if one not in (*BASE_STAGES, *last):
-                self._tables(one)
-        if self.recipes.has_signals:
-            self._fit(stages.QUALITY_CALIBRATION)
-        self._tables(stages.QUALITY)
-        self._fit(stages.DIVERSITY_CALIBRATION)
-        self._tables(stages.DIVERSITY)
-        self._tables(stages.SCORES)
-        self._fit(stages.BETA)
+        mine = {stage.name for stage in self.recipes.feature_stages()}
+        for step in build_steps(self.recipes.project):
+            if isinstance(step.fit, Fit) and not step.is_given(self.recipes.config):
+                self._fit(step.fit, step.name)
+            for stage in step.stages:
+                if stage.name in mine and not stage.is_base:
+                    self._tables(stage)
         self.require_same_draw()
 
     def require_base(self) -> None:
@@ -68,7 +52,7 @@ class StateMaker:
             NotComputableError: What a text or a model gave for a shard is not stored.
         """
         for stage in self.recipes.feature_stages():
-            if stage in BASE_STAGES:
+            if stage.is_base:
                 self._require(stage)
 
     def require_same_draw(self) -> None:
@@ -77,9 +61,9 @@ class StateMaker:
         Raises:
             NotComputableError: The state has another version of the mixture's code.
         """
-        drawn_by = self.recipes.state.code["fits"].get(stages.MIXTURE.name)
-        if drawn_by not in stages.OLDER_DRAWS:
-            self._same_code("fits", stages.MIXTURE)
+        drawn_by = self.recipes.state.code["fits"].get(MIXTURE.name)
+        if drawn_by not in MIXTURE.older:
+            self._same_code("fits", MIXTURE)
 
     def _missing(self, stage: Stage) -> list[PlacedShard]:
         folders = {}
@@ -110,68 +94,75 @@ class StateMaker:
                 self.recipes.recipe(stage, source),
                 partial(self.recipes.todays_recipe, stage, source),
             )
-        make = scoring.lazily(self._maker(stage), self.recipes)
-        contract = stage.table
-        if stage is stages.SCORES:
-            contract = tables.scores_table(names_of_columns(self.recipes.config))
+        make = self._maker(stage)
+        contract = stage.contract(self.recipes.config)
         for shard in missing:
             key = self.recipes.feature_key(stage, shard)
             recipe = self.recipes.recipe(stage, shard.source)
             self.lake.write_table(key, make(shard), contract, recipe)
 
-    def _maker(self, stage: Stage) -> Any:
-        makers = {
-            stages.QUALITY: scoring.quality_maker,
-            stages.CLUSTERS: scoring.clusters_maker,
-            stages.OWNERSHIP: scoring.ownership_maker,
-            stages.TOPICS: scoring.topics_maker,
-            stages.DIVERSITY: scoring.diversity_maker,
-            stages.SCORES: scoring.scores_maker,
-        }
-        if stage in makers:
-            return makers[stage]
-        own = own_of_stage(self.recipes.config, stage.name)
-        if self._own(own)["needs"] != "embedding":
+    def _maker(self, stage: Stage) -> Maker:
+        """Return what makes a stage's tables from others.
+
+        Raises:
+            NotComputableError: It reads text, or the code of its class has changed.
+        """
+        if isinstance(stage, OwnStage):
+            self._require_same_class(stage)
+        if stage.reads_text(self.recipes.project):
             raise NotComputableError(f"{stage.asset} is not stored, and it reads the text")
-        return lambda recipes: scoring.embedding_metric_maker(recipes, own)
+        made = stage.work(self.recipes, "")
+        if isinstance(made, Task):
+            raise NotComputableError(f"{stage.asset} is not stored, and it reads the text")
+        return made
 
-    def _own(self, own: OwnSignal) -> Mapping[str, Any]:
-        """Return what a signal's class is, if its code is still the same."""
-        from samplemix_dagster.engine.addresses.metrics import metric_identity
+    def _require_same_class(self, stage: OwnStage) -> None:
+        """Refuse to make by a signal's class what its code of before made.
 
-        identity = dict(self.recipes.state.settings["signals"][own.stage.name])
-        identity.pop("is_fitted")
-        if metric_identity(own.target, self.recipes.project.root) != identity:
-            raise NotComputableError(f"the code of {own.name!r} has changed since")
-        return identity
+        Raises:
+            NotComputableError: The code has changed since.
+        """
+        before = self.recipes.project.signal_identity(stage.name, stage.own.target)
+        today = metric_identity(stage.own.target, self.recipes.project.root)
+        if {**today, "is_fitted": before["is_fitted"]} != before:
+            raise NotComputableError(f"the code of {stage.own.name!r} has changed since")
 
-    def _fit(self, fit: FitStage, name: str = "") -> None:
+    def _require_no_text(self, fit: FitStage, name: str) -> None:
+        """Refuse to fit a signal's class to texts.
+
+        Raises:
+            NotComputableError: It reads them, or its code has changed since.
+        """
+        if isinstance(fit, OwnFit):
+            self._require_same_class(fit.own(self.recipes.config, name))
+            if fit.reads_text(self.recipes.project, name):
+                asset = fit.asset_of(name)
+                raise NotComputableError(f"{asset} is not stored, and it reads the text")
+
+    def _fit(self, fit: Fit, name: str) -> None:
         recipes = self.recipes
+        if not recipes.has_fit(fit, name):
+            return
         folder = recipes.fit_key(fit, name)
         if self.lake.exists(keys.fit_note(folder)):
             return
-        if recipes.fit(fit, name) in self._versions_known(recipes.fit_name(fit, name)):
+        if recipes.fit(fit, name) in self._versions_known(fit, name):
             raise NotComputableError(f"{folder} is gone from the lake")
         self._same_code("fits", fit)
-        if (
-            fit in OWN_FITS
-            and self._own(own_of_fit(recipes.config, fit, name))["needs"] != "embedding"
-        ):
-            raise NotComputableError(f"{fit.asset}/{name} is not stored, and it reads the text")
+        self._require_no_text(fit, name)
         recipe = recipes.fit_recipe(fit, name)
         self._same_recipe(fit.asset, recipe, lambda: recipes.todays_fit_recipe(fit, name))
         with self.lake.fill_folder(folder, "fit.json") as aside:
             writer = FitWriter(aside)
-            facts = _fit_maker(recipes, fit, name)(recipes, writer)
+            facts = fit.make(recipes, writer, name, no_progress)
             stated = {"version": recipes.fit(fit, name), "recipe": recipe, "facts": facts}
             writer.lake.replace_json("fit.json", stated)
 
-    def _versions_known(self, folder: str) -> set[str]:
-        """Versions of frozen fits that a manifest names: they are read, never made again."""
-        frozen = {fit.name for fit in stages.FROZEN}
-        if folder not in frozen and not folder.startswith(tuple(fit.name for fit in OWN_FITS)):
+    def _versions_known(self, fit: FitStage, name: str) -> set[str]:
+        """Versions of a frozen fit that a manifest names: they are read, never made again."""
+        if not fit.is_frozen:
             return set()
-        return {known["versions"].get(folder, "") for known in self.recipes.state.refit}
+        return {known["versions"].get(fit.folder(name), "") for known in self.recipes.state.refit}
 
     def _same_code(self, kind: str, stage: Stage | FitStage) -> None:
         """Refuse to make by this code what another version of it made.
@@ -204,23 +195,3 @@ class StateMaker:
             raise NotComputableError(
                 f"{asset} was made by a recipe that this code does not make of the same settings"
             )
-
-
-OWN_FITS = (stages.METRIC_FIT, stages.SIGNAL_FIT)
-
-
-def _fit_maker(recipes: PinnedRecipes, fit: FitStage, name: str) -> Any:
-    from samplemix_dagster.stages import beta, diversity_fits
-
-    if fit in OWN_FITS:
-        return diversity_fits.own_fit_maker(own_of_fit(recipes.config, fit, name))
-    return {
-        stages.CORPUS: make_corpus,
-        stages.QUALITY_CALIBRATION: diversity_fits.make_quality_calibration,
-        stages.CALIBRATION: diversity_fits.make_calibration,
-        stages.CLUSTER_FIT: diversity_fits.make_clusters,
-        stages.NGRAM_INDEX: diversity_fits.make_ngram_index,
-        stages.TOPIC_FIT: diversity_fits.make_topics,
-        stages.DIVERSITY_CALIBRATION: diversity_fits.make_diversity_calibration,
-        stages.BETA: beta.make_beta,
-    }[fit]

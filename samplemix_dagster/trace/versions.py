@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.steps import fit_asset
 from samplemix_dagster.storage.ask.views import mixture_versions
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.difference_words import CAUSES, MEANING
@@ -116,7 +116,7 @@ def summary(manifest: dict[str, Any]) -> dict[str, Any]:
 def version_inputs(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the inputs of a version: ``asset``, ``version`` (or digest) and ``what`` it is."""
     rows = [
-        {"asset": stages.fit_asset(name), "version": manifest["fits"][name], "what": "fit"}
+        {"asset": fit_asset(name), "version": manifest["fits"][name], "what": "fit"}
         for name in manifest["fit_recipes"]
     ]
     by_asset: dict[str, dict[str, list[str]]] = {}

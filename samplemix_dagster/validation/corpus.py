@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import fingerprint, id_words
 from samplemix_dagster.core.judging.draws import Pool, groups_by, octaves
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.stages.beta import counted_shards
 
@@ -74,7 +74,7 @@ class JudgedCorpus:
         whole: list[str | None] = [None] * self.ids.size
         for number, shard in enumerate(self.shards):
             mine = np.flatnonzero(self.shard_of == number)
-            table = read(recipes, stages.DOCUMENTS, shard, "row", name)
+            table = read(recipes, DOCUMENTS, shard, "row", name)
             values: Mapping[int, str | None] = dict(
                 zip(table.column("row").to_pylist(), table.column(name).to_pylist(), strict=True)
             )

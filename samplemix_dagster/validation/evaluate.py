@@ -11,8 +11,8 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Progress, no_progress
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Progress, no_progress
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.validation.arms import PROPORTIONAL, Arm, arm_of

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.validation.arms import PROPORTIONAL, Arm
+from samplemix_dagster.validation.break_even import pays_from, scoring_flops
 from samplemix_dagster.validation.draws import Drawn, control_name, names_with_controls
 from samplemix_dagster.validation.judgement import (
+    ALL,
     JsonObject,
     Judged,
     against_controls,
@@ -65,6 +67,7 @@ def found_of(prepared: "Prepared") -> JsonObject:
         **({"tasks": counts_of_tasks(prepared)} if prepared.tasks else {}),
         "sets": {name: list(groups) for name, groups in prepared.settings.every_set.items()},
         "arms": arms,
+        "scoring_flops": scoring_flops(prepared.recipes, prepared.corpus),
         "ranking": ranking(judged, own),
         "second_judges": [
             {"learner_settings": dict(other.learner.recipe), "ranking": ranking(laid, own)}
@@ -88,6 +91,11 @@ def _of_arm(prepared: "Prepared", judged: Judged, arm: Arm) -> JsonObject:
         },
         "against_controls": {} if is_baseline else against_controls(judged, arm.name, controls),
         "domains": domains(judged, arm.name, PROPORTIONAL),
+        "pays_from_parameters": pays_from(
+            scoring_flops(prepared.recipes, prepared.corpus),
+            judged.needs(arm.name, PROPORTIONAL, judged.members[ALL]),
+            arm.real_budget,
+        ),
         "kinds": _kinds(prepared, mine),
         "truth": _truth(prepared, arm),
     }

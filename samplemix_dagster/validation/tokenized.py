@@ -8,7 +8,7 @@ import numpy.typing as npt
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.shards.maps import Progress
+from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.models.load import load_tokenizer

@@ -19,7 +19,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.core.learners.learner import Learner
 from samplemix_dagster.core.learners.ragged import TokenTexts
-from samplemix_dagster.engine.shards.maps import Progress
+from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

@@ -11,14 +11,15 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.engine.shards.shard_rows import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
-from samplemix_dagster.stages.flow import Step
 from samplemix_dagster.stages.mixture.publishing import Verdict, budget_verdict, ledger_verdict
+from samplemix_dagster.stages.scores import SCORES
+from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.storage.lake import keys
 
 REJECTED_CHECK = "few_rows_are_rejected"
@@ -51,7 +52,7 @@ def checks_of(step: Step) -> list[Check]:
         return [_one_row(step), _INSIDE]
     if step.is_partitioned:
         return [_one_row(step)]
-    if step.fit is stages.MIXTURE:
+    if step.is_published:
         return [_LEDGER, _BUDGET, _PROMISE, _IS_CURRENT]
     named = {
         "clusters": [_NOISE, _GIANT],
@@ -129,7 +130,7 @@ def _rows(project: Project, outcome: Outcome) -> Verdict:
     documents = rejected = 0
     broken = []
     for shard in project.shards(str(outcome.partition)):
-        found = project.lake.read_table(recipes.feature_key(stages.DOCUMENTS, shard), ["row"])
+        found = project.lake.read_table(recipes.feature_key(DOCUMENTS, shard), ["row"])
         others = project.lake.read_table(recipes.rejections_key(shard))
         counts = row_counts(others)
         documents += found.num_rows
@@ -174,7 +175,7 @@ def _one_row(step: Step) -> Check:
         for shard in project.shards(str(outcome.partition)):
             documents, rows = (
                 project.lake.read_table(recipes.feature_key(stage, shard), ["doc_id"])
-                for stage in (stages.DOCUMENTS, step.stages[0])
+                for stage in (DOCUMENTS, step.stages[0])
             )
             facts["documents"] += documents.num_rows
             facts["rows"] += rows.num_rows
@@ -195,7 +196,7 @@ def _inside(project: Project, outcome: Outcome) -> Verdict:
     outside = 0
     for shard in project.shards(str(outcome.partition)):
         table = project.lake.read_table(
-            recipes.feature_key(stages.SCORES, shard), ["quality", "diversity"]
+            recipes.feature_key(SCORES, shard), ["quality", "diversity"]
         )
         for column in table.columns:
             values = column.to_numpy()

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.maps import data_version
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.flow import GROUPS, build_steps
+from samplemix_dagster.stages.steps import GROUPS, build_steps
 from samplemix_dagster.wiring.names import PLAIN
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.run_tags import (
@@ -224,11 +224,11 @@ def _lose_a_row(project: Project, partition: str) -> None:
     """Write a documents table that lacks its third row, as a bug would."""
     recipes = Recipes(project)
     (shard,) = project.shards(partition)
-    key = recipes.feature_key(stages.DOCUMENTS, shard)
+    key = recipes.feature_key(DOCUMENTS, shard)
     table = project.lake.read_table(key)
     keep = pa.array([row for row in range(table.num_rows) if row != 2])
     project.lake.path(key).unlink()
-    project.lake.write_table(key, table.take(keep), stages.DOCUMENTS.table, {})
+    project.lake.write_table(key, table.take(keep), DOCUMENTS.table, {})
 
 
 def test_a_run_whose_process_is_gone_is_shown_as_failed() -> None:

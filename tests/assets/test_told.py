@@ -4,8 +4,10 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster import tables
-from samplemix_dagster.engine.shards.maps import Outcome, ShardOutcome
+from samplemix_dagster.config.project import Config
+from samplemix_dagster.engine.outcome import Outcome, ShardOutcome
 from samplemix_dagster.show.presentation import flops_in_words, many, took
+from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.wiring import checks
 from samplemix_dagster.wiring.assets.columns import (
     column_lineage,
@@ -128,16 +130,27 @@ def test_a_mixture_begins_with_its_tokens_documents_and_means() -> None:
     assert words["quality"] == "corpus 0.500 → mixture 0.512 (promised 0.500)"
 
 
+SETTINGS = {
+    "corpus": {"sources": {"news": {"path": "news/*.jsonl"}}},
+    "references": {"main": {"bootstrap": {}}},
+    "tokenizer": {"reference": "main"},
+    "encoder": {"model": "somewhere"},
+    "mixtures": {"default": {"budget_tokens": 1000}},
+}
+
+
 @pytest.mark.parametrize("metrics", [(), ("vocabulary",)])
 def test_every_column_of_scores_and_ledger_says_where_it_comes_from(
     metrics: tuple[str, ...],
 ) -> None:
-    scores = {column.name for column in tables.scores_table(metrics).columns}
-    assert set(origins_of_scores({name: f"metric_{name}" for name in metrics})) == scores
+    named = {name: f"module:{name}" for name in metrics}
+    config = Config.model_validate({**SETTINGS, "diversity": {"metrics": named}})
+    scores = {column.name for column in SCORES.contract(config).columns}
+    assert set(origins_of_scores(config)) == scores
     assert set(origins_of_ledger()) == {column.name for column in tables.LEDGER.columns}
     for pairs in origins_of_ledger().values():
         assert {column for _, column in pairs} <= scores
-    lineage = column_lineage(origins_of_diversity(metrics)).deps_by_column["diversity"]
+    lineage = column_lineage(origins_of_diversity(config)).deps_by_column["diversity"]
     assert len(lineage) == 3 + len(metrics)
 
 

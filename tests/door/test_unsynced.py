@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.flow import build_steps
+from samplemix_dagster.stages.steps import build_steps
 from tests.door.open_ui import Ui, open_ui
 from tests.engine.changes import add_a_shard, turn_a_dial
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
-from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.errors import (
     ConfigError,
     InfeasibleMixtureError,
@@ -18,6 +19,16 @@ from samplemix_dagster.errors import (
     ModelError,
 )
 from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.diversity.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.diversity import DIVERSITY
+from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
+from samplemix_dagster.stages.diversity.ngrams import GRAMS, OWNERSHIP
+from samplemix_dagster.stages.diversity.topics import TOPICS
+from samplemix_dagster.stages.diversity.words import WORDS
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.quality import QUALITY
+from samplemix_dagster.stages.quality.tokens import TOKENS
+from samplemix_dagster.stages.scores import SCORES
 from tests.engine.changes import settings_changed
 from tests.engine.runs import copies, manifest, rows, run, run_changed
 from tests.projects import (
@@ -35,17 +46,17 @@ from tests.projects import (
 
 pytestmark = needs_encoder
 SCORED = [
-    stages.GRAMS,
-    stages.WORDS,
-    stages.PERPLEXITY,
-    stages.TOKENS,
-    stages.EMBEDDINGS,
-    stages.QUALITY,
-    stages.CLUSTERS,
-    stages.OWNERSHIP,
-    stages.TOPICS,
-    stages.DIVERSITY,
-    stages.SCORES,
+    GRAMS,
+    WORDS,
+    PERPLEXITY,
+    TOKENS,
+    EMBEDDINGS,
+    QUALITY,
+    CLUSTERS,
+    OWNERSHIP,
+    TOPICS,
+    DIVERSITY,
+    SCORES,
 ]
 
 
@@ -56,7 +67,7 @@ def test_every_row_of_a_shard_is_a_document_or_a_rejection(finished: Path) -> No
     project = open_project(finished)
     recipes = Recipes(project)
     for shard in project.all_shards():
-        documents = project.lake.read_table(recipes.feature_key(stages.DOCUMENTS, shard))
+        documents = project.lake.read_table(recipes.feature_key(DOCUMENTS, shard))
         rejected = project.lake.read_table(recipes.rejections_key(shard))
         found = [*documents.column("row").to_pylist(), *rejected.column("row").to_pylist()]
         number = SHARD_DOCUMENTS + (2 if shard.source == "web" else 0)
@@ -65,12 +76,12 @@ def test_every_row_of_a_shard_is_a_document_or_a_rejection(finished: Path) -> No
 
 @pytest.mark.parametrize("stage", SCORED, ids=lambda stage: stage.name)
 def test_a_stage_has_one_row_for_each_document_in_the_same_order(
-    stage: stages.Stage, finished: Path
+    stage: Stage, finished: Path
 ) -> None:
     project = open_project(finished)
     recipes = Recipes(project)
     for shard in project.all_shards():
-        ids = project.lake.read_table(recipes.feature_key(stages.DOCUMENTS, shard), ["doc_id"])
+        ids = project.lake.read_table(recipes.feature_key(DOCUMENTS, shard), ["doc_id"])
         scored = project.lake.read_table(recipes.feature_key(stage, shard), ["doc_id"])
         assert scored.column("doc_id").to_pylist() == ids.column("doc_id").to_pylist()
 
@@ -303,7 +314,7 @@ def test_a_shard_that_changes_between_scan_and_reading_is_not_stored_under_a_fal
     write_shard(root, "news", 2, shard_rows("news", 3, count=7))
     with pytest.raises(InputError, match=r"part-2\.jsonl changed while it was read; run again"):
         run_raw_shards(project, "news", "a test")
-    folder = Recipes(project).feature_folder(stages.DOCUMENTS, "news")
+    folder = Recipes(project).feature_folder(DOCUMENTS, "news")
     stored = {name.split(".")[0] for name in project.lake.names(folder)}
     assert len(scanned - stored) == 1
 

@@ -5,13 +5,13 @@ it is counted what was done.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.shards import tasks
+from samplemix_dagster.engine.shards import loaded
+from samplemix_dagster.stages.quality.quality import QUALITY
 from tests.engine.changes import (
     add_a_shard,
     count_with_another_tokenizer,
@@ -37,7 +37,7 @@ pytestmark = needs_encoder
 
 EVERY = 120
 SHARDS = 6
-QUALITY = {"quality": SHARDS, "scores": SHARDS}
+SCORED_ANEW = {"quality": SHARDS, "scores": SHARDS}
 DIVERSITY = {"clusters": SHARDS, "diversity": SHARDS, "scores": SHARDS}
 ONE_SHARD = {
     "documents": 2,  # rejected rows lie beside
@@ -137,7 +137,7 @@ ROWS: dict[str, tuple[Callable[[Path], None], Cost]] = {
         Cost(
             scored={"perplexity": EVERY, "token_counts": EVERY},
             models=(1, 0),
-            tables={"perplexity": SHARDS, "tokens": SHARDS, **QUALITY},
+            tables={"perplexity": SHARDS, "tokens": SHARDS, **SCORED_ANEW},
             fits=frozenset({"reference-main", "calibration", "beta"}),
             mixtures=BOTH,
         ),
@@ -168,7 +168,7 @@ ROWS: dict[str, tuple[Callable[[Path], None], Cost]] = {
 def counted(root: Path, change: Callable[[Path], None]) -> tuple[Run, Cost]:
     """Change a project, run it, and count what was done."""
     change(root)
-    for cache in (tasks._reference, tasks._encoder):
+    for cache in (loaded.reference, loaded.encoder):
         cache.cache_clear()
     before = set(files(root))
     done = run(root)
@@ -188,10 +188,10 @@ def counted(root: Path, change: Callable[[Path], None]) -> tuple[Run, Cost]:
     for asset, _, count in done.done:
         if count and asset in {"raw_shards", "perplexity", "token_counts", "embeddings"}:
             scored[asset] = scored.get(asset, 0) + count
-    loaded = (tasks._reference.cache_info().misses, tasks._encoder.cache_info().misses)
+    num_loaded = (loaded.reference.cache_info().misses, loaded.encoder.cache_info().misses)
     return done, Cost(
         scored=scored,
-        models=loaded,
+        models=num_loaded,
         tables=tables,
         fits=frozenset(fits),
         mixtures=frozenset(mixtures),
@@ -220,9 +220,9 @@ def test_a_stage_with_new_code_costs_itself_and_what_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = copy_project(finished_project(), tmp_path / "project")
-    monkeypatch.setattr(stages, "QUALITY", replace(stages.QUALITY, version=99))
+    monkeypatch.setattr(QUALITY, "version", 99)
     _, found = counted(root, nothing)
-    assert found == Cost(tables=QUALITY, fits=frozenset({"beta"}), mixtures=BOTH)
+    assert found == Cost(tables=SCORED_ANEW, fits=frozenset({"beta"}), mixtures=BOTH)
 
 
 def test_another_reference_and_back_costs_one_way_only(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.runs.plan.estimates import (
     estimated,
@@ -16,6 +15,7 @@ from samplemix_dagster.runs.plan.estimates import (
 )
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from tests.engine.changes import add_a_shard
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
@@ -58,7 +58,7 @@ def test_a_plan_has_the_seconds_and_operations_that_were_measured(tmp_path: Path
         tokens += outcome.facts.get("tokens_computed", 0)
     recipes = Recipes(project)
     (shard,) = [s for s in project.all_shards() if s.shard.path.endswith("part-2.jsonl")]
-    table = project.lake.read_table(recipes.feature_key(stages.PERPLEXITY, shard))
+    table = project.lake.read_table(recipes.feature_key(PERPLEXITY, shard))
     assert tokens == sum(table.column("num_reference_tokens").to_pylist())
 
     (root / "data/news/part-2.jsonl").unlink()

@@ -1,15 +1,14 @@
 """What a ledger expects is its design's, without the luck of its draw; older versions stay."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
 from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, manifest, rows, run, version
@@ -96,8 +95,8 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose mixtures were drawn by the code before."""
     root = copy_project(finished_project(), tmp_path / "older")
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "MIXTURE", replace(stages.MIXTURE, version=1))
-        patch.setattr(stages, "OLDER_DRAWS", (1,))
+        patch.setattr(MIXTURE, "version", 1)
+        patch.setattr(MIXTURE, "older", (1,))
         turn_a_dial(root)
         run(root)
     assert manifest(root)["recipe"]["stage_version"] == 1

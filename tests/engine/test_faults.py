@@ -200,18 +200,18 @@ def test_a_reference_that_changes_while_it_scores_spoils_nothing(
 def test_scores_of_a_model_that_was_replaced_under_them_are_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samplemix_dagster.engine.shards import tasks
+    from samplemix_dagster.engine.shards import loaded
 
     model = tmp_path / "model"
     shutil.copytree(reference_folder(), model)
     root = make_project(tmp_path / "project", model)
-    load = tasks._reference
+    load = loaded.reference
 
     def replaced_while_loading(*words: Any) -> Any:
         shutil.copytree(reference_folder("second"), model, dirs_exist_ok=True)
         return load(*words)
 
-    monkeypatch.setattr(tasks, "_reference", replaced_while_loading)
+    monkeypatch.setattr(loaded, "reference", replaced_while_loading)
     with pytest.raises(ModelError, match="changed while this ran"):
         run_project(open_project(root))
     assert lake_files(root, "features/perplexity/*/*.parquet") == []

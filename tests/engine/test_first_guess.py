@@ -11,7 +11,7 @@ from samplemix_dagster.core.quality.bootstrap import (
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.runs.plan import first_guess
 from samplemix_dagster.runs.plan.estimates import estimated, note_measurement
 from samplemix_dagster.runs.plan.first_guess import FirstGuess, Machine, bootstrap_parameters

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import num_rejected, read_documents
 from samplemix_dagster.runs.plan.plan import Planner
@@ -98,7 +98,7 @@ def test_what_the_first_version_read_is_read_as_it_did(root: Path) -> None:
     project = open_project(root)
     recipes = as_of_the_first_version(project)
     shard = next(shard for shard in project.all_shards() if shard.source == "news")
-    key = recipes.feature_key(stages.DOCUMENTS, shard)
+    key = recipes.feature_key(DOCUMENTS, shard)
     path = root / shard.shard.path
     path.write_bytes(path.read_bytes() + b"\xef\xbb\xbf" + PAIR)
     found = [document.row for document in read_documents(recipes, shard)]

@@ -62,6 +62,17 @@ class Metric:
         cosine = embeddings.astype(np.float64) @ fitted["mean"]
         return np.clip((1 - cosine) / 2, 0.01, 0.99)
 """
+FIRST_AXIS = """
+import numpy as np
+
+class Metric:
+    name = "first_axis"
+    version = "1"
+    needs = "embedding"
+
+    def score(self, embeddings):
+        return np.clip((1 + embeddings[:, 0].astype(np.float64)) / 2, 0.01, 0.99)
+"""
 OUTSIDE = """
 import numpy as np
 
@@ -170,3 +181,11 @@ def test_a_metric_that_is_none_is_named(target: str, expected: str, root: Path) 
     with pytest.raises(ConfigError) as caught:
         run(root)
     assert expected in str(caught.value)
+
+
+def test_a_metric_of_embeddings_need_not_be_fitted(root: Path) -> None:
+    own_metric(root, "own_first_axis", FIRST_AXIS)
+    change = run(root)
+    assert change.assets == {"metric_own", *SCORED, *DRAWN}
+    [row] = rows(root, "select min(own_score) as low, max(own_score) as high from scores")
+    assert 0 < row["low"] < row["high"] < 1

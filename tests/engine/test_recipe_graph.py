@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import pytest
 
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.section import Section
-from samplemix_dagster.trace import pinned
+from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions
@@ -99,12 +101,12 @@ def test_a_section_that_was_recorded_before_a_key_came_is_read_without_it() -> N
 
 def forget_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have today's code call every wide table by another recipe than the versions' own code did."""
-    found = pinned.Recipes._scores_recipe
+    found = SCORES.settings
 
-    def other(self: Any, source: str, stage: Any) -> dict[str, Any]:
-        return {**found(self, source, stage), "a_stage_of_tomorrow": "0" * 24}
+    def other(recipes: Recipes, source: str) -> Settings:
+        return {**found(recipes, source), "a_stage_of_tomorrow": "0" * 24}
 
-    monkeypatch.setattr(pinned.Recipes, "_scores_recipe", other)
+    monkeypatch.setattr(SCORES, "settings", other)
 
 
 def test_code_that_calls_everything_otherwise_breaks_no_version(

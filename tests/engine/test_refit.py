@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.groups import Groups, read_groups
+from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
 from tests.engine.changes import add_a_shard, settings_changed
 from tests.engine.runs import copies, run
 from tests.projects import (
@@ -28,7 +30,7 @@ def root(tmp_path: Path) -> Path:
     return copy_project(finished_project(), tmp_path / "project")
 
 
-def groups(root: Path, fit: stages.FitStage) -> Groups:
+def groups(root: Path, fit: FitStage) -> Groups:
     recipes = Recipes(open_project(root))
     return read_groups(recipes.lake, recipes.fit_key(fit))
 
@@ -64,8 +66,8 @@ def test_a_planned_refit_says_who_asked(root: Path) -> None:
     assert plan["topics"] == "refit: asked for"
 
 
-@pytest.mark.parametrize("fit", stages.MATCHED, ids=lambda fit: fit.asset)
-def test_groups_keep_ids_and_names_over_a_refit(root: Path, fit: stages.FitStage) -> None:
+@pytest.mark.parametrize("fit", [CLUSTER_FIT, TOPIC_FIT], ids=lambda fit: fit.asset)
+def test_groups_keep_ids_and_names_over_a_refit(root: Path, fit: FitStage) -> None:
     before = groups(root, fit)
     add_a_shard(root)
     facts = refit(root, fit.asset)[fit.asset]["matched"]
@@ -99,7 +101,7 @@ def test_always_gives_plain_numbers_that_follow_nothing(root: Path) -> None:
     settings_changed("diversity", "refit", to="always")(root)
     add_a_shard(root)
     run(root)
-    for fit in stages.MATCHED:
+    for fit in (CLUSTER_FIT, TOPIC_FIT):
         found = groups(root, fit)
         assert found.ids == tuple(range(len(found.ids)))
 
@@ -107,7 +109,7 @@ def test_always_gives_plain_numbers_that_follow_nothing(root: Path) -> None:
 def test_another_encoder_starts_other_clusters(root: Path) -> None:
     settings_changed("encoder", "max_tokens", to=24)(root)
     run(root)
-    found = groups(root, stages.CLUSTER_FIT)
+    found = groups(root, CLUSTER_FIT)
     assert found.ids == tuple(range(len(found.ids)))
 
 
@@ -116,10 +118,10 @@ def test_a_frozen_fit_that_was_lost_is_fitted_to_what_is_there(root: Path) -> No
     run(root)
     before = copies(root)
     project = open_project(root)
-    frozen = Recipes(project).current_fit(stages.TOPIC_FIT)["version"]
+    frozen = Recipes(project).current_fit(TOPIC_FIT)["version"]
     (project.lake.path(f"fits/topic_fit/{frozen}/fit.json")).unlink()
     assert "topics" in run(root).assets
-    assert Recipes(open_project(root)).fit(stages.TOPIC_FIT) != frozen
+    assert Recipes(open_project(root)).fit(TOPIC_FIT) != frozen
     assert set(copies(root)) == set(before)
 
 

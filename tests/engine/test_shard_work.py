@@ -12,7 +12,7 @@ from samplemix_dagster.engine.executors.executor import Executor, Lost, lost_in_
 from samplemix_dagster.engine.executors.here import Here
 from samplemix_dagster.engine.executors.processes import Processes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import missing_shards
+from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.shard_rows import read_documents, rules_as_read
 from samplemix_dagster.engine.shards.shard_work import (
     ShardPlace,
@@ -23,9 +23,10 @@ from samplemix_dagster.engine.shards.shard_work import (
     read_whole_shard,
     work_on_shard,
 )
-from samplemix_dagster.engine.shards.tasks import Chunk, Losses, Words, work
-from samplemix_dagster.engine.stages import WORDS
+from samplemix_dagster.engine.shards.tasks import Chunk, work
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.stages.diversity.words import WORDS, CountWords
+from samplemix_dagster.stages.quality.perplexity import Losses
 from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import open_project
@@ -41,7 +42,7 @@ def unit_of(project: Project, partition: str, known: frozenset[str] = frozenset(
         shard=0,
         place=place_of(project, shard),
         rules=rules_as_read(Recipes(project), shard.source, shard.digest),
-        tasks={"words": Words()},
+        tasks={"words": CountWords()},
         known=known,
         language="detect",
     )
@@ -57,7 +58,7 @@ def test_a_shard_gives_what_its_chunks_give(finished: Path) -> None:
         for identity, text in zip(unit_ids(project, "news"), documents, strict=True)
     ):
         ids += (
-            work(Chunk(shard=0, doc_ids=chunk_ids, texts=texts, tasks={"words": Words()}))
+            work(Chunk(shard=0, doc_ids=chunk_ids, texts=texts, tasks={"words": CountWords()}))
             .tables["words"]
             .to_pylist()
         )
@@ -110,7 +111,7 @@ def test_a_worker_that_is_shown_one_gpu_uses_that() -> None:
 
     assert on_worker(replace(LOSSES, device="cuda:3")).device == "cuda"
     assert on_worker(LOSSES) is LOSSES
-    assert on_worker(Words()) == Words()
+    assert on_worker(CountWords()) == CountWords()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.difference.difference_words import CAUSES
 from samplemix_dagster.trace.difference.measures import COUNTS, MEANS
@@ -253,8 +252,7 @@ def test_a_fixed_shard_another_reference_and_a_dial_are_three_causes(
 
 def test_new_code_of_the_draw_is_a_cause(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = version(root)
-    newer = replace(stages.MIXTURE, version=stages.MIXTURE.version + 1)
-    monkeypatch.setattr(stages, "MIXTURE", newer)
+    monkeypatch.setattr(MIXTURE, "version", MIXTURE.version + 1)
     run(root)
     found = compared(root, before)
     assert causes(found) == [("code",)]

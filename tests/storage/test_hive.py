@@ -13,6 +13,8 @@ from samplemix_dagster.engine.places.watching import look_at
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.diversity.ngrams import GRAMS
+from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.corpus.hive import keys_of, named_digest, values_of
 from samplemix_dagster.storage.corpus.manifest import Shard
@@ -40,7 +42,7 @@ def opened(root: Path) -> Project:
 
 def read(root: Path) -> list[dict[str, Any]]:
     """Read the corpus, and return what its documents are."""
-    run_raw_shards(opened(root), "a", "")
+    run_raw_shards(opened(root), "a", "", joining=(GRAMS, WORDS))
     sql = "select shard, row, language, metadata from documents order by shard, row"
     return list(query(opened(root).lake, sql).to_pylist())
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
-from samplemix_dagster.engine.shards.tasks import Chunk, CountTokens, work
+from samplemix_dagster.engine.shards.tasks import Chunk, work
 from samplemix_dagster.errors import ModelError, SampleMixError
 from samplemix_dagster.runs.plan.foresight import notes, refusals
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.quality.tokens import CountTokens
 from samplemix_dagster.storage.models.checks import (
     as_model_errors,
     check_encoder,

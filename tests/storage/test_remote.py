@@ -17,6 +17,8 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
 from samplemix_dagster.errors import InputError, UnreachableInputError
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.diversity.ngrams import GRAMS
+from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.remote import RemotePath
@@ -126,7 +128,7 @@ def test_shards_are_read_and_then_current(tmp_path: Path) -> None:
     put("tst://b/data/a.jsonl.gz", packed(jsonl(ROWS[:4])))
     put("tst://b/data/b.parquet", parquet(ROWS[4:8]))
     put("tst://b/data/lang=xx/c.jsonl", jsonl(ROWS[8:]))
-    run_raw_shards(project(tmp_path), "a", "")
+    run_raw_shards(project(tmp_path), "a", "", joining=(GRAMS, WORDS))
     sql = "select shard, metadata from documents order by shard, row"
     rows = query(project(tmp_path).lake, sql).to_pylist()
     assert [row["shard"] for row in rows[::4]] == [

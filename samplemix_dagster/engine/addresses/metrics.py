@@ -68,8 +68,12 @@ def _code(metric: Any) -> str:
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def metric_identity(target: str, root: Path) -> dict[str, str]:
-    """Return what a component's scores depend on: its name, version, file and what it reads."""
+def metric_identity(target: str, root: Path) -> dict[str, str | bool]:
+    """Return what a component's scores depend on, and how they are made.
+
+    That is ``name``, ``version``, ``code`` (a digest of its file, for what does not come along),
+    ``needs`` (what it reads) and ``is_fitted``.
+    """
     metric = load_metric(target, root)
     # What comes along says by its version alone that it computes something else.
     code = {} if target.startswith(_OURS) else {"code": _code(metric)}
@@ -78,12 +82,8 @@ def metric_identity(target: str, root: Path) -> dict[str, str]:
         "version": str(metric.version),
         **code,
         "needs": str(getattr(metric, "needs", "text")),
+        "is_fitted": is_fitted(metric),
     }
-
-
-def metric_is_fitted(target: str, root: Path) -> bool:
-    """Whether a component is fitted to the corpus before it scores."""
-    return is_fitted(load_metric(target, root))
 
 
 def metric_scores(metric: Any, batch: Any, fitted: Any = None) -> npt.NDArray[np.float64]:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import machine_marks
-from samplemix_dagster.engine.stages import FitStage
+from samplemix_dagster.engine.stages import FitStage, NotFittedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.models import load as models
 from samplemix_dagster.storage.models.files import (
@@ -24,14 +24,6 @@ from samplemix_dagster.storage.models.files import (
 _DEFAULT_CONTEXT = 1024
 
 
-class NotFittedError(Exception):
-    """A recipe depends on a fit that has not been made yet."""
-
-    def __init__(self, fit: str) -> None:
-        super().__init__(f"{fit} has not been fitted yet")
-        self.fit = fit
-
-
 class ModelRecipes:
     """The models of one project at one moment."""
 
@@ -42,7 +34,7 @@ class ModelRecipes:
 
     def fit(self, fit: FitStage, name: str = "") -> str:
         """Return the version of a fit that is to be used."""
-        raise NotFittedError(f"{fit.name}-{name}")
+        raise NotFittedError(fit, name)
 
     @property
     def context_tokens(self) -> int:
@@ -59,6 +51,11 @@ class ModelRecipes:
         """The number format in which models run."""
         return self._machine[1]
 
+    @property
+    def encoder_dtype(self) -> str:
+        """The number format in which the encoder runs."""
+        return self.dtype
+
     @cached_property
     def _machine(self) -> tuple[str, str]:
         """Device and dtype; what was found on this very machine is not looked for again."""
@@ -72,10 +69,6 @@ class ModelRecipes:
             self.lake.write_json(key, known)
         return known["device"], known["dtype"]
 
-    def is_trained_here(self, name: str) -> bool:
-        """Whether a reference is trained on the corpus, rather than found."""
-        return self.config.references[name].bootstrap is not None
-
     def reference_folder(self, name: str) -> Path:
         """Return the folder of a reference's files.
 
@@ -86,8 +79,8 @@ class ModelRecipes:
         reference = self.config.references[name]
         if reference.model is not None:
             return resolve_model(reference.model, reference.revision, self.project.root)
-        version = self.fit(stages.REFERENCE, name)
-        return self.lake.folder(f"{keys.fit_folder(f'reference-{name}', version)}/model")
+        version = self.fit(REFERENCE, name)
+        return self.lake.folder(f"{REFERENCE.versions_folder(name)}/{version}/model")
 
     def reference_digest(self, name: str) -> str:
         """Return the digest of a reference's weight, config and tokenizer files."""

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
-from samplemix_dagster.engine.stages import FitStage
+from samplemix_dagster.engine.stages import FitStage, NotFittedError
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
@@ -49,7 +48,7 @@ def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
 
     It is the version of today's recipe that a published mixture was made from, or the only one.
     """
-    lake, folder = recipes.lake, recipes.fit_name(fit, name)
+    lake, folder = recipes.lake, fit.folder(name)
     versions = sorted(lake.names(keys.fits_folder(folder)))
     if not versions:
         return {}
@@ -72,7 +71,7 @@ def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
         "recipe": recipe,
         "recipe_fingerprint": fingerprint(recipe),
         "inputs": basis.get("inputs"),
-        "space": recipes.fit_space(fit),
+        "space": fit.space(recipes),
         "sample": basis.get("sample"),
     }
 

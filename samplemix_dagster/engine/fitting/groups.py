@@ -7,18 +7,16 @@ are matched is ``core.diversity.matching``'s.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.core.diversity.matching import LEAST_AFFINITY, LEAST_COSINE, match_groups
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.core.diversity.matching import match_groups
 from samplemix_dagster.engine.fitting.fit_files import check_fit
-from samplemix_dagster.engine.fitting.fits import FitWriter
-from samplemix_dagster.engine.stages import FitStage
-from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.stages import IDS_FILE, FitStage
 from samplemix_dagster.storage.lake.lake import Lake
 
-_LEAST = {stages.CLUSTER_FIT: LEAST_COSINE, stages.TOPIC_FIT: LEAST_AFFINITY}
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +31,21 @@ class Groups:
     def write(self, writer: FitWriter) -> None:
         """Write ``ids.json``, and ``names.json`` for those who only look names up."""
         value = {"ids": list(self.ids), "names": list(self.names), "next_id": self.next_id}
-        writer.lake.replace_json(stages.IDS_FILE, value)
+        writer.lake.replace_json(IDS_FILE, value)
         names = {str(identity): name for identity, name in zip(self.ids, self.names, strict=True)}
         writer.lake.replace_json("names.json", names)
 
 
 def read_groups(lake: Lake, folder: str) -> Groups:
     """Return the groups of the fit in a folder of the lake."""
-    value = lake.read_json(f"{folder}/{stages.IDS_FILE}")
+    value = lake.read_json(f"{folder}/{IDS_FILE}")
     return Groups(
         ids=tuple(value["ids"]), names=tuple(value["names"]), next_id=int(value["next_id"])
     )
 
 
 def carry_over(
-    recipes: Recipes, fit: FitStage, names: list[str], likeness: Callable[[str], Any]
+    recipes: "Recipes", fit: FitStage, names: list[str], likeness: Callable[[str], Any]
 ) -> tuple[Groups, dict[str, Any] | None]:
     """Return the groups of a new fit, matched to those of the former one where there is one.
 
@@ -64,10 +62,10 @@ def carry_over(
     if former is None:
         count = len(names)
         return Groups(ids=tuple(range(count)), names=tuple(names), next_id=count), None
-    folder = keys.fit_folder(recipes.fit_name(fit), former)
+    folder = f"{fit.versions_folder()}/{former}"
     check_fit(recipes.lake, folder)
     old = read_groups(recipes.lake, folder)
-    found = match_groups(likeness(folder), old.ids, old.next_id, least=_LEAST[fit])
+    found = match_groups(likeness(folder), old.ids, old.next_id, least=fit.least_likeness or 0.0)
     kept = [
         old.names[place] if place >= 0 else names[new] for new, place in enumerate(found.matched)
     ]

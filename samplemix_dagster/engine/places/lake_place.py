@@ -26,7 +26,7 @@ from samplemix_dagster.storage.lake.keys import (
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.s3.bucket import SCHEME, Connection
 
-_OF_HOME = ("dagster", "claims", "looks", "cache", "dbt")
+_OF_HOME = ("dagster", "claims", "looks", "cache", "dbt", "models", "unfinished")
 _WAY_OUT = "choose an empty folder, such as .samplemix/lake"
 
 

@@ -6,19 +6,21 @@ for the way in which it was read.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.storage.corpus.manifest import source_of
 from samplemix_dagster.storage.lake import keys
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
 
-def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table | None:
+
+def carried_rows(recipes: "Recipes", stage: Stage, shard: PlacedShard) -> pa.Table | None:
     """Return what the stage found for texts that are likely to stand in a shard again.
 
     That is what the same path held before, and what the same bytes gave when they were read by
@@ -28,7 +30,7 @@ def carried_rows(recipes: Recipes, stage: Stage, shard: PlacedShard) -> pa.Table
     return pa.concat_tables(found) if found else None
 
 
-def carried_keys(recipes: Recipes, stage: Stage, shard: PlacedShard) -> list[str]:
+def carried_keys(recipes: "Recipes", stage: Stage, shard: PlacedShard) -> list[str]:
     """Return the tables from which rows are carried over; the nearest first.
 
     Raises:
@@ -44,7 +46,7 @@ def carried_keys(recipes: Recipes, stage: Stage, shard: PlacedShard) -> list[str
     return [key for key in dict.fromkeys(places_of) if recipes.lake.exists(key)]
 
 
-def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
+def _former_folders(recipes: "Recipes", stage: Stage, source: str) -> list[str]:
     """Return the folders by the recipes before that differ from today's in the reading alone."""
     state = recipes.lake.read_json(keys.done_note(stage.name, source))
     recipe = recipes.recipe(stage, source)
@@ -56,7 +58,7 @@ def _former_folders(recipes: Recipes, stage: Stage, source: str) -> list[str]:
     return found
 
 
-def _is_read_anew(recipes: Recipes, source: str, state: Mapping[str, Any]) -> bool:
+def _is_read_anew(recipes: "Recipes", source: str, state: Mapping[str, Any]) -> bool:
     """Whether a source was read by the rules of today, but by other readers."""
     plain = recipes.project.rules(source).text_recipe()
     before = {key: value for key, value in state.get("reading", {}).items() if key != "readers"}
@@ -70,7 +72,7 @@ def differs_in_reading(before: Mapping[str, Any], after: Mapping[str, Any]) -> b
     return fingerprint({**before, "text": ""}) == fingerprint({**after, "text": ""})
 
 
-def record_recipe(recipes: Recipes, stage: Stage, partition: str) -> None:
+def record_recipe(recipes: "Recipes", stage: Stage, partition: str) -> None:
     """Note by which recipe a stage's tables are current: views and reasons look there."""
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)

@@ -1,30 +1,24 @@
-"""The first reading of a shard: one pass over its text fills every table that needs no model.
+"""The first reading of a shard: one pass over its text fills every table that joins in.
 
 Identity, language, n-grams and words of each document are found together, so that a text is read
-once for all of them. What is computed from a chunk is in ``tasks.py``.
+once for all of them.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from samplemix_dagster import tables
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.choice import executor_of
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.carrying import record_recipe
-from samplemix_dagster.engine.shards.maps import (
-    Outcome,
-    Progress,
-    ShardOutcome,
-    check_unchanged,
-    data_version,
-    missing_shards,
-    no_progress,
-)
+from samplemix_dagster.engine.shards.maps import check_unchanged, data_version
+from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.shard_rows import num_rejected, rules_as_read
 from samplemix_dagster.engine.shards.shard_work import (
     DETECT,
@@ -34,8 +28,8 @@ from samplemix_dagster.engine.shards.shard_work import (
     place_of,
     read_whole_shard,
 )
-from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, Grams, Task, Words, work
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, work
+from samplemix_dagster.engine.stages import Stage, Task
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
@@ -47,9 +41,21 @@ from samplemix_dagster.storage.corpus.rows import ReadRules
 
 
 def run_raw_shards(
-    project: Project, partition: str, why: str, progress: Progress = no_progress
+    project: Project,
+    partition: str,
+    why: str,
+    progress: Progress = no_progress,
+    *,
+    joining: Sequence[Stage] = (),
 ) -> Outcome:
-    """Read a partition's new shards once: identity, language, n-grams and words of each document.
+    """Read a partition's new shards once: documents, and what stages that join make of the texts.
+
+    Args:
+        project: The project.
+        partition: The partition.
+        why: Why it runs, for people.
+        progress: Told how far it is.
+        joining: Stages that are filled in the same pass.
 
     Raises:
         InputError: Nothing matches the source's path, or a file cannot be read.
@@ -59,16 +65,17 @@ def run_raw_shards(
     manifest = project.scan(partition)
     pending = {
         shard.digest: shard
-        for stage in (stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
+        for stage in (DOCUMENTS, *joining)
         for shard in missing_shards(recipes, stage, partition)
     }
-    reader = _FirstReading(project, recipes, [pending[digest] for digest in sorted(pending)])
+    shards = [pending[digest] for digest in sorted(pending)]
+    reader = _FirstReading(recipes, shards, {s: _task(s, recipes, partition) for s in joining})
     computed = reader.run(partition, progress)
     _write_manifest(project, manifest)
     project.keep_looks()
     outcomes = []
     for shard in project.shards(partition):
-        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        key = recipes.feature_key(DOCUMENTS, shard)
         outcomes.append(
             ShardOutcome(
                 shard=shard.digest,
@@ -78,11 +85,11 @@ def run_raw_shards(
                 num_rejected=num_rejected(recipes, shard),
             )
         )
-    asset_stages = (stages.DOCUMENTS, stages.GRAMS, stages.WORDS)
+    asset_stages = (DOCUMENTS, *joining)
     for stage in asset_stages:
         record_recipe(recipes, stage, partition)
     return Outcome(
-        asset="raw_shards",
+        asset=DOCUMENTS.asset,
         partition=partition,
         why=why,
         data_version=data_version(recipes, asset_stages, partition),
@@ -100,14 +107,30 @@ def _write_manifest(project: Project, manifest: Manifest) -> None:
     project.lake.keep_json(manifest_key(manifest.partition), manifest.to_json())
 
 
-class _FirstReading:
-    """Reads shards and fills their documents, grams and words tables in one pass over the text."""
+def _task(stage: Stage, recipes: Recipes, partition: str) -> Task:
+    """Return what a stage makes of texts.
 
-    def __init__(self, project: Project, recipes: Recipes, shards: Sequence[PlacedShard]) -> None:
-        self.project = project
+    Raises:
+        TypeError: It makes nothing of them, so it cannot join in a reading.
+    """
+    found = stage.work(recipes, partition)
+    if not isinstance(found, Task):
+        raise TypeError(f"{stage.name} reads no text, and its asset is {stage.asset}")
+    return found
+
+
+class _FirstReading:
+    """Reads shards and fills their documents, and other tables, in one pass over the text."""
+
+    def __init__(
+        self, recipes: Recipes, shards: Sequence[PlacedShard], joining: Mapping[Stage, Task]
+    ) -> None:
+        self.project = recipes.project
         self.recipes = recipes
         self.shards = shards
-        self.executor = executor_of(project)
+        self.joining = joining
+        self.tasks = {stage.name: task for stage, task in joining.items()}
+        self.executor = executor_of(recipes.project)
         self.readings: dict[int, ShardReading] = {}
         """What was found of each shard beside its texts."""
 
@@ -119,7 +142,7 @@ class _FirstReading:
         for result in self._results():
             gathered.setdefault(result.shard, []).append(result)
             done += result.num_documents
-            progress("raw_shards", partition, done, 0)
+            progress(DOCUMENTS.asset, partition, done, 0)
             # Results come in order, so a later shard's first result closes the earlier ones.
             while written < result.shard:
                 counts[self.shards[written].digest] = self._write(written, gathered)
@@ -143,7 +166,7 @@ class _FirstReading:
                 shard=position,
                 place=place_of(self.project, shard),
                 rules=self._rules(shard),
-                tasks=self._tasks(),
+                tasks=self.tasks,
                 language=self.project.config.corpus.language,
             )
 
@@ -157,16 +180,9 @@ class _FirstReading:
                     shard=position,
                     doc_ids=ids,
                     texts=texts,
-                    tasks=self._tasks(),
+                    tasks=self.tasks,
                     detect_language=language == DETECT,
                 )
-
-    def _tasks(self) -> dict[str, Task]:
-        ngram = self.project.config.diversity.ngram
-        return {
-            "grams": Grams(order=ngram.order, sample_bits=self.recipes.gram_sample_bits),
-            "words": Words(),
-        }
 
     def _rules(self, shard: PlacedShard) -> ReadRules:
         rules = rules_as_read(self.recipes, shard.source, shard.digest)
@@ -192,7 +208,7 @@ class _FirstReading:
         languages = [code for result in results for code in result.languages]
         if not languages:
             languages = [row["language"] for row in rows]
-        for stage in (stages.GRAMS, stages.WORDS):
+        for stage in self.joining:
             parts = [result.tables[stage.name] for result in results]
             table = pa.concat_tables(parts) if parts else stage.table.schema.empty_table()
             self._put(stage, shard, table)
@@ -200,13 +216,13 @@ class _FirstReading:
             self.recipes.rejections_key(shard),
             rejected.table(),
             tables.REJECTIONS,
-            self.recipes.recipe(stages.DOCUMENTS, shard.source),
+            self.recipes.recipe(DOCUMENTS, shard.source),
         )
         columns = ("doc_id", "row", "id", "num_bytes", "metadata")
         documents = tables.DOCUMENTS.make(
             language=languages, **{name: [row[name] for row in rows] for name in columns}
         )
-        self._put(stages.DOCUMENTS, shard, documents)
+        self._put(DOCUMENTS, shard, documents)
         return len(rows)
 
     def _put(self, stage: Stage, shard: PlacedShard, table: pa.Table) -> None:

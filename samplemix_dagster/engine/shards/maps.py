@@ -1,27 +1,27 @@
 """Run a per-shard stage over a partition: read, map over chunks, write, say what was done.
 
 A shard whose table stands at its address is skipped. A shard that was rewritten carries over the
-rows of documents that it had before, so only new texts are scored. What is computed from a text is
-in ``tasks.py``; what is computed from other tables is in ``scoring.py``.
+rows of documents that it had before, so only new texts are scored. What is computed is said by each
+stage's own file.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import doc_id, fingerprint
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import names_of_columns
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.executors.executor import Executor
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.carrying import carried_rows, record_recipe
+from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import not_of_this_shard
 from samplemix_dagster.engine.shards.shard_rows import read_documents, rules_as_read
 from samplemix_dagster.engine.shards.shard_work import (
@@ -31,55 +31,11 @@ from samplemix_dagster.engine.shards.shard_work import (
     place_of,
     work_on_shard,
 )
-from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, Task, work
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, ModelTask, work
+from samplemix_dagster.engine.stages import Maker, Stage, Task
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.manifest import source_of
 from samplemix_dagster.storage.lake import keys
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardOutcome:
-    """What a stage did to one shard."""
-
-    shard: str
-    path: str
-    num_documents: int
-    num_computed: int
-    num_rejected: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a stage did to a partition, or a fit to the corpus."""
-
-    asset: str
-    partition: str | None
-    why: str
-    data_version: str
-    seconds: float
-    shards: tuple[ShardOutcome, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-    """Numbers and short texts for people, by name."""
-
-    @property
-    def num_documents(self) -> int:
-        """Documents of the partition."""
-        return sum(shard.num_documents for shard in self.shards)
-
-    @property
-    def num_computed(self) -> int:
-        """Documents that had to be computed."""
-        return sum(shard.num_computed for shard in self.shards)
-
-
-Progress = Callable[[str, str, int, int], None]
-"""Called with (asset, partition, documents done, documents in all or 0)."""
-
-
-def no_progress(asset: str, partition: str, done: int, total: int) -> None:
-    """Report nothing."""
-    del asset, partition, done, total
 
 
 def data_version(recipes: Recipes, asset_stages: Sequence[Stage], partition: str) -> str:
@@ -93,19 +49,6 @@ def data_version(recipes: Recipes, asset_stages: Sequence[Stage], partition: str
     )
 
 
-def missing_shards(recipes: Recipes, stage: Stage, partition: str) -> list[PlacedShard]:
-    """Return the partition's shards that have no table at their address."""
-    shards = recipes.project.shards(partition)
-    if not shards:
-        return []
-    there = recipes.lake.names(recipes.feature_folder(stage, shards[0].source))
-    # Documents and rejected rows are one reading of a shard: neither is whole without the other.
-    endings = (".parquet", ".rejected.parquet") if stage is stages.DOCUMENTS else (".parquet",)
-    return [
-        shard for shard in shards if any(f"{shard.digest}{end}" not in there for end in endings)
-    ]
-
-
 def check_unchanged(project: Project, shard: PlacedShard) -> None:
     """Compare a shard's file with what the scan saw of it.
 
@@ -115,6 +58,21 @@ def check_unchanged(project: Project, shard: PlacedShard) -> None:
     path = shard.shard.path
     if project.files.look(path) != shard.shard.seen:
         raise InputError(f"{project.files.at(path)} changed while it was read; run again.")
+
+
+def run_stage(
+    project: Project,
+    stage: Stage,
+    partition: str,
+    why: str,
+    progress: Progress = no_progress,
+) -> Outcome:
+    """Make the tables of a partition's shards that lack them, from texts or from other tables."""
+    recipes = Recipes(project)
+    work_of = stage.work(recipes, partition)
+    if isinstance(work_of, Task):
+        return run_text_stage(project, stage, work_of, partition, why, progress)
+    return run_table_stage(project, stage, work_of, partition, why, progress)
 
 
 # -- stages that read text ------------------------------------------------------------------------
@@ -133,13 +91,11 @@ def run_text_stage(
     recipes = Recipes(project)
     pending = missing_shards(recipes, stage, partition)
     run = _TextRun(recipes, stage, task, pending)
-    total = sum(
-        project.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard)) for shard in pending
-    )
+    total = sum(project.lake.num_rows(recipes.feature_key(DOCUMENTS, shard)) for shard in pending)
     computed: dict[str, int] = {}
     gathered: dict[int, list[pa.Table]] = {}
     done, written = 0, 0
-    executor = executor_of(project, getattr(task, "device", "cpu"))
+    executor = executor_of(project, task.device if isinstance(task, ModelTask) else "cpu")
     for result in run.results(executor):
         gathered.setdefault(result.shard, []).append(result.tables[stage.name])
         done += result.num_documents
@@ -209,20 +165,18 @@ class _TextRun:
                 )
 
     def _document_ids(self, shard: PlacedShard) -> list[str]:
-        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        key = self.recipes.feature_key(DOCUMENTS, shard)
         return list(self.recipes.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
 
     def write(self, position: int, parts: list[pa.Table]) -> int:
         """Write a shard's table; return how many documents were computed for it."""
         shard = self.shards[position]
         lake = self.recipes.lake
-        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        key = self.recipes.feature_key(DOCUMENTS, shard)
         ids = lake.read_table(key, ["doc_id"]).column("doc_id")
         num_computed = int(sum(part.num_rows for part in parts))
-        if self.stage is stages.PERPLEXITY:
-            self.num_tokens += sum(
-                pc.sum(part.column("num_reference_tokens")).as_py() or 0 for part in parts
-            )
+        if counted := self.stage.counted_column:
+            self.num_tokens += sum(pc.sum(part.column(counted)).as_py() or 0 for part in parts)
         carried = self.carried.pop(position, None)
         if carried is not None:
             parts = [carried, *parts]
@@ -232,16 +186,10 @@ class _TextRun:
         if not table.column("doc_id").equals(ids):
             check_unchanged(self.recipes.project, shard)
             raise lake.damage(key, f"{shard.shard.path} gives other documents")
-        contract = self.stage.table if self.stage is not stages.EMBEDDINGS else _as_read(table)
+        contract = self.stage.contract(self.recipes.config, table)
         recipe = self.recipes.recipe(self.stage, shard.source)
         lake.write_table(self.recipes.feature_key(self.stage, shard), table, contract, recipe)
         return num_computed
-
-
-def _as_read(table: pa.Table) -> tables.Table:
-    """The contract of an embeddings table, whose width is the encoder's."""
-    width = table.schema.field(tables.EMBEDDING).type.list_size
-    return tables.embeddings_table(width)
 
 
 def _num_new(recipes: Recipes, stage: Stage, shard: PlacedShard, table: pa.Table) -> int:
@@ -269,7 +217,7 @@ def finish(
     outcomes = []
     for shard in recipes.project.shards(partition):
         num_rows = recipes.lake.num_rows(recipes.feature_key(stage, shard))
-        documents = recipes.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
+        documents = recipes.lake.num_rows(recipes.feature_key(DOCUMENTS, shard))
         if num_rows != documents:
             raise not_of_this_shard(recipes, stage, shard)
         outcomes.append(
@@ -294,7 +242,7 @@ def finish(
 def run_table_stage(
     project: Project,
     stage: Stage,
-    make: Callable[[PlacedShard], pa.Table],
+    make: Maker,
     partition: str,
     why: str,
     progress: Progress = no_progress,
@@ -309,9 +257,7 @@ def run_table_stage(
         table = make(shard)
         moves.count(shard, table)
         recipe = recipes.recipe(stage, shard.source)
-        contract = stage.table
-        if stage is stages.SCORES:
-            contract = tables.scores_table(names_of_columns(project.config))
+        contract = stage.contract(project.config, table)
         project.lake.write_table(recipes.feature_key(stage, shard), table, contract, recipe)
         computed[shard.digest] = _num_new(recipes, stage, shard, table)
         progress(stage.asset, partition, number + 1, len(pending))
@@ -323,7 +269,7 @@ class _Moves:
 
     def __init__(self, recipes: Recipes, stage: Stage, partition: str) -> None:
         self.lake = recipes.lake
-        self.column = {stages.CLUSTERS: "cluster", stages.TOPICS: "topic"}.get(stage, "")
+        self.column = stage.group_column
         source = source_of(partition)
         state = self.lake.read_json(keys.done_note(stage.name, source), {}) if self.column else {}
         self.folder = str(state.get("folder", ""))

@@ -7,35 +7,38 @@ every later look at such a shard finds the same documents, it is read by the sam
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.storage.corpus.rows import ReadRules
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+
 _COUNT = "num_rows"
 
 
-def rules_as_read(recipes: Recipes, source: str, digest: str) -> ReadRules:
+def rules_as_read(recipes: "Recipes", source: str, digest: str) -> ReadRules:
     """Return the rules by which a shard's stored documents were read, or are to be."""
     rules = recipes.project.rules(source)
-    key = f"{recipes.feature_folder(stages.DOCUMENTS, source)}/{digest}.rejected.parquet"
+    key = f"{recipes.feature_folder(DOCUMENTS, source)}/{digest}.rejected.parquet"
     is_former = recipes.lake.exists(key) and _COUNT not in recipes.lake.columns(key)
     return replace(rules, as_before=True) if is_former else rules
 
 
-def is_read_otherwise(recipes: Recipes, source: str) -> bool:
+def is_read_otherwise(recipes: "Recipes", source: str) -> bool:
     """Whether a source's files have other readers today than when its documents were read."""
     readers = recipes.project.readers(source)
     today = fingerprint(recipes.project.rules(source).text_recipe(readers))
-    return bool(recipes.recipe(stages.DOCUMENTS, source)["text"] != today)
+    return bool(recipes.recipe(DOCUMENTS, source)["text"] != today)
 
 
-def read_documents(recipes: Recipes, shard: PlacedShard) -> Iterator[Document]:
+def read_documents(recipes: "Recipes", shard: PlacedShard) -> Iterator[Document]:
     """Yield the documents of a shard, in row order."""
     file = recipes.project.open_shard(shard.shard)
     for row in read_shard(file, rules_as_read(recipes, shard.source, shard.digest)):
@@ -43,12 +46,12 @@ def read_documents(recipes: Recipes, shard: PlacedShard) -> Iterator[Document]:
             yield row
 
 
-def num_rejected(recipes: Recipes, shard: PlacedShard) -> int:
+def num_rejected(recipes: "Recipes", shard: PlacedShard) -> int:
     """Return how many rows of a shard were rejected."""
     return sum(rejected_by_reason(recipes, shard).values())
 
 
-def rejected_by_reason(recipes: Recipes, shard: PlacedShard) -> Counter[str]:
+def rejected_by_reason(recipes: "Recipes", shard: PlacedShard) -> Counter[str]:
     """Return how many rows of a shard were rejected for each reason."""
     table = recipes.lake.read_table(recipes.rejections_key(shard))
     found: Counter[str] = Counter()

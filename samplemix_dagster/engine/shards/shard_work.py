@@ -14,7 +14,8 @@ import pyarrow as pa
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, Embed, Losses, Task, work
+from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, ModelTask, work
+from samplemix_dagster.engine.stages import Task
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Seen
 from samplemix_dagster.storage.corpus.rejections import Rejections
@@ -111,7 +112,7 @@ class ShardUnit:
 
 def on_worker(task: Task) -> Task:
     """Return a task for a worker that is shown one GPU: which one, whoever placed it decided."""
-    if isinstance(task, Losses | Embed) and task.device.startswith("cuda:"):
+    if isinstance(task, ModelTask) and task.device.startswith("cuda:"):
         return replace(task, device="cuda")
     return task
 

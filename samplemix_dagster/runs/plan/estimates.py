@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from samplemix_dagster.engine.fitting.parameters import reference_parameters
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.runs.plan.first_guess import FirstGuess
 from samplemix_dagster.runs.plan.plan import Plan, Task
 from samplemix_dagster.storage.corpus.home import make_folder
-from samplemix_dagster.storage.lake import keys
 
 _BYTES_PER_TOKEN = 4
 _FILE = "rates.json"
@@ -131,12 +131,5 @@ def _sum(values: list[float | None]) -> float | None:
 
 def scoring_flops(project: Project, num_tokens: float) -> float | None:
     """Return the FLOPs of scoring so many tokens with the current reference; None without one."""
-    name = project.config.quality.reference
-    current = project.lake.read_json(keys.current_fit(f"reference-{name}"))
-    if current is None:
-        return None
-    stated = project.lake.read_json(
-        keys.fit_note(keys.fit_folder(f"reference-{name}", current["version"]))
-    )
-    parameters = ((stated or {}).get("facts") or {}).get("num_parameters")
+    parameters = reference_parameters(project.lake, project.config.quality.reference)
     return None if parameters is None else 2.0 * parameters * num_tokens

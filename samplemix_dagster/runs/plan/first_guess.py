@@ -15,9 +15,9 @@ import numpy as np
 from samplemix_dagster.config.scores import Bootstrap
 from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.diversity.words import count_words
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.runs.plan.plan import Task
 from samplemix_dagster.storage.models.files import count_parameters

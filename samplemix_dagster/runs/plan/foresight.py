@@ -12,10 +12,10 @@ from fractions import Fraction
 from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.mixture.shares import held_shares
 from samplemix_dagster.core.mixture.strategies.table import strategy_of
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import (
     ConfigError,
     InputError,
@@ -25,7 +25,8 @@ from samplemix_dagster.errors import (
 )
 from samplemix_dagster.runs.plan.plan import Plan
 from samplemix_dagster.runs.upkeep.losses import Warned
-from samplemix_dagster.stages.beta import load_law, load_plane
+from samplemix_dagster.stages.beta import BETA, load_law, load_plane
+from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.storage.models.checks import (
     check_encoder,
     check_reference,
@@ -51,7 +52,7 @@ def refusals(recipes: Recipes, plan: Plan) -> dict[str, str]:
 
     What is current is not looked at: it was made.
     """
-    names = [task.step.name for task in plan.tasks if task.step.fit is stages.MIXTURE]
+    names = [task.step.name for task in plan.tasks if task.step.is_published]
     found = {f"mixture/{name}": words for name, words in _mixtures(recipes, names).items()}
     for asset, check in _model_checks(recipes, {task.step.asset for task in plan.tasks}).items():
         try:
@@ -176,7 +177,7 @@ def _capacity(recipes: Recipes) -> Capacity | None:
 
 def _by_planes(recipes: Recipes) -> Capacity | None:
     try:
-        key = recipes.fit_key(stages.BETA)
+        key = recipes.fit_key(BETA)
     except NotFittedError:
         return None
     there = recipes.lake.names(f"{key}/planes")
@@ -193,7 +194,7 @@ def _by_counts(recipes: Recipes) -> Capacity | None:
     tokens = dict.fromkeys(recipes.config.corpus.sources, 0)
     for shard in recipes.project.all_shards():
         try:
-            key = recipes.feature_key(stages.TOKENS, shard)
+            key = recipes.feature_key(TOKENS, shard)
         except NotFittedError:
             return None
         if not recipes.lake.exists(key):
@@ -218,7 +219,7 @@ def _text_bytes(recipes: Recipes, shard: PlacedShard) -> int | None:
     """Return the bytes of a shard's texts, or a number above it; None where neither is known."""
     import pyarrow.compute as pc
 
-    key = recipes.feature_key(stages.DOCUMENTS, shard)
+    key = recipes.feature_key(DOCUMENTS, shard)
     if recipes.lake.exists(key):
         column = recipes.lake.read_table(key, ["num_bytes"]).column("num_bytes")
         # A tokenizer may add a token of its own to each text.

@@ -12,19 +12,19 @@ from typing import Any
 
 from samplemix_dagster.config.scores import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.corpus import CORPUS
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.carrying import carried_keys, differs_in_reading
-from samplemix_dagster.engine.shards.maps import missing_shards
+from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.shard_rows import read_documents
-from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.stages.flow import Step, build_steps
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
+from samplemix_dagster.stages.steps import Step, build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 
@@ -148,9 +148,9 @@ class Planner:
         if self.problems or not isinstance(self.project.config.diversity.refit, Refit):
             return
         try:
-            self.recipes.fit(stages.CORPUS)
+            self.recipes.fit(CORPUS)
         except NotFittedError:
-            if any(self.recipes.current_fit(fit) for fit in stages.FROZEN):
+            if any(self._has_drifting_fit(step) for step in self.steps):
                 ids = [
                     identity
                     for s in self.project.all_shards()
@@ -158,13 +158,22 @@ class Planner:
                 ]
                 self.recipes.expect_sample(ids)
 
+    def _has_drifting_fit(self, step: Step) -> bool:
+        """Whether a fit is in use that would be made again if the corpus had drifted."""
+        fit = step.fit
+        return (
+            fit is not None
+            and fit.is_frozen
+            and fit.by_drift
+            and bool(self.recipes.current_fit(fit, step.name))
+        )
+
     def _tasks(self, step: Step, stale: set[str]) -> list[Task]:
         if step.is_partitioned:
             good = [name for name in self.project.partitions if name not in self.problems]
             found = [self._partition_task(step, name) for name in good]
             return [task for task in found if task is not None]
-        is_found = step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name)
-        if self.problems and not is_found:
+        if self.problems and not step.is_given(self.project.config):
             return []  # nothing is fitted to a corpus that cannot be listed whole
         why = self._fit_reason(step, stale)
         if why is None:
@@ -206,12 +215,12 @@ class Planner:
             except NotFittedError as error:
                 missing = self.project.shards(partition)
                 if missing:
-                    reasons.append(self._unknown_reason(error))
+                    reasons.append(f"after {error.asset}")
             else:
                 if missing:
                     reasons.append(self._reason(stage, partition, missing))
             pending.update({shard.digest: shard for shard in missing})
-        if step.asset == "raw_shards" and not pending and (why := self._list_reason(partition)):
+        if step.stages[0].lists_documents and not pending and (why := self._list_reason(partition)):
             reasons.append(why)
         lost = [s for s in step.stages if not reasons and self._has_lost_state(s, partition)]
         if lost:
@@ -247,7 +256,7 @@ class Planner:
 
     def _count_documents(self, shard: PlacedShard) -> int:
         """Count the documents of a shard: once in a process, since a new one's text is read."""
-        key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+        key = self.recipes.feature_key(DOCUMENTS, shard)
         if key not in _counted:
             if len(_counted) >= _MOST_COUNTED:
                 _counted.clear()
@@ -260,7 +269,7 @@ class Planner:
     def _document_ids(self, shard: PlacedShard) -> list[str]:
         mark = (shard.source, shard.digest)
         if mark not in self._ids:
-            key = self.recipes.feature_key(stages.DOCUMENTS, shard)
+            key = self.recipes.feature_key(DOCUMENTS, shard)
             if self.project.lake.exists(key):
                 column = self.project.lake.read_table(key, ["doc_id"]).column("doc_id")
                 self._ids[mark] = column.to_pylist()
@@ -281,7 +290,7 @@ class Planner:
                 last, recipe
             )
         # Later stages look after the first reading has noted the shard, so it is no news to them.
-        is_first = stage.asset == "raw_shards"
+        is_first = stage.asset == DOCUMENTS.asset
         before = {shard.digest for shard in known.shards} if is_first else set()
         changed = sum(1 for shard in missing if shard.shard.previous is not None)
         new = sum(1 for s in missing if s.shard.previous is None and s.digest not in before)
@@ -300,32 +309,23 @@ class Planner:
             return ""
         return f"read anew by mended readers: {', '.join(self.project.readers(source))}"
 
-    def _unknown_reason(self, error: NotFittedError) -> str:
-        return f"after {stages.fit_asset(error.fit)}"
-
     # -- fits -------------------------------------------------------------------------------------
 
     def _fit_reason(self, step: Step, stale: set[str]) -> str | None:
         """Return why a step over the whole corpus is to run; None when it is current."""
         if step.fit is None:
             return self._export_reason(step, stale)
-        if step.fit is stages.REFERENCE and not self.recipes.is_trained_here(step.name):
-            return self._named_reference_reason(step)
+        if step.is_given(self.project.config):
+            return self._given_reason(step, step.fit)
         try:
             version = self.recipes.wanted_fit(step.fit, step.name)
         except NotFittedError as error:
-            return f"after {stages.fit_asset(error.fit)}"
-        if step.fit is stages.MIXTURE:
-            folder, marker = keys.versions_folder(step.name), "manifest.json"
-        else:
-            folder, marker = (
-                keys.fits_folder(self.recipes.fit_name(step.fit, step.name)),
-                "fit.json",
-            )
+            return f"after {error.asset}"
+        folder = step.fit.versions_folder(step.name)
         current = self.project.lake.read_json(f"{folder}/current.json", {})
         # It is read, not only looked for: a damaged one is found here, and made again.
-        is_there = self.project.lake.read_json(f"{folder}/{version}/{marker}") is not None
-        if step.fit is stages.MIXTURE and (why := refused(self.project, step.name, version)):
+        is_there = self.project.lake.read_json(f"{folder}/{version}/{step.fit.marker}") is not None
+        if step.is_published and (why := refused(self.project, step.name, version)):
             return f"again: {why}"
         if is_there and current.get("version") == version:
             return None
@@ -336,12 +336,12 @@ class Planner:
     def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:
         recipe = self.recipes.fit_recipe(fit, step.name)
         before = current.get("recipe")
-        if fit is stages.MIXTURE:
+        if fit.is_published:
             key = keys.manifest(step.name, current["version"])
             before = (self.project.lake.read_json(key) or {}).get("recipe")
         if before and fingerprint(before) != fingerprint(recipe):
             return recipe_change(before, recipe)
-        if self.recipes.refit_asset(fit, step.name) in self.project.refits:
+        if fit.asset_of(step.name) in self.project.refits:
             return "refit: asked for"
         drift = self.recipes.drift(current) if fit.is_frozen else None
         if drift is not None and self.config_refits_by_drift:
@@ -353,18 +353,19 @@ class Planner:
         """Whether fits are made again when the corpus has drifted."""
         return not isinstance(self.project.config.diversity.refit, str)
 
-    def _named_reference_reason(self, step: Step) -> str | None:
-        digest = self.recipes.reference_digest(step.name)
-        current = self.recipes.current_fit(stages.REFERENCE, step.name)
+    def _given_reason(self, step: Step, fit: FitStage) -> str | None:
+        """Return why what stands somewhere already is to be looked at; None when it was."""
+        digest = str(fit.settings(self.recipes, step.name)["model"])
+        current = self.recipes.current_fit(fit, step.name)
         before = (current.get("recipe") or {}).get("model")
         if before == digest:
-            return None if self._is_there(step) else "what was noted of it is gone"
-        return _FIRST if before is None else f"reference changed: {before[:8]} -> {digest[:8]}"
+            return None if self._is_there(fit, step.name) else "what was noted of it is gone"
+        return _FIRST if before is None else f"{step.group} changed: {before[:8]} -> {digest[:8]}"
 
-    def _is_there(self, step: Step) -> bool:
-        """Whether the version of a named reference is in the lake, and noted to be in use."""
-        version = self.recipes.wanted_fit(stages.REFERENCE, step.name)
-        folder = keys.fits_folder(self.recipes.fit_name(stages.REFERENCE, step.name))
+    def _is_there(self, fit: FitStage, name: str) -> bool:
+        """Whether the version of a fit is in the lake, and noted to be in use."""
+        version = self.recipes.wanted_fit(fit, name)
+        folder = fit.versions_folder(name)
         files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
         return all(self.project.lake.read_json(file) is not None for file in files)
 

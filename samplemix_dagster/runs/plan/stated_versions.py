@@ -1,10 +1,9 @@
 """The data version of what stands in the lake, as the step that made it stated it."""
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.shards.maps import data_version
-from samplemix_dagster.stages.flow import Step
 from samplemix_dagster.stages.mixture.version_files import export_key
+from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.storage.lake import keys
 
 
@@ -19,10 +18,8 @@ def stated_version(recipes: Recipes, step: Step, partition: str) -> str | None:
     if step.is_partitioned:
         return data_version(recipes, step.stages, partition)
     if step.fit is not None:
-        is_mixture = step.fit is stages.MIXTURE
-        folder = "mixtures" if is_mixture else "fits"
-        name = step.name if is_mixture else recipes.fit_name(step.fit, step.name)
-        return _noted(recipes, f"{folder}/{name}/current.json", "version")
+        folder = step.fit.versions_folder(step.name)
+        return _noted(recipes, f"{folder}/current.json", "version")
     version = _noted(recipes, keys.current_version(step.name), "version")
     if version is None:
         return None

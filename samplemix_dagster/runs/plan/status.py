@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.losses import as_json, losses
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.storage.corpus.home import make_folder
 
@@ -84,9 +84,9 @@ def _refused(planner: Planner) -> list[str]:
     """Return the mixtures whose wanted version was made and did not hold what it must."""
     found = []
     for step in planner.steps:
-        if step.fit is stages.MIXTURE:
+        if step.is_published:
             try:
-                version = planner.recipes.mixture_version(step.name)
+                version = MIXTURE.wanted(planner.recipes, step.name)
             except (NotFittedError, InputError):
                 continue
             if refused(planner.project, step.name, version) is not None:

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.places.lake_place import refuse_unmarked
 from samplemix_dagster.engine.project import RUN, PlacedShard, Project
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.stages.flow import build_steps
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.keys import HEADS, MARKER, is_leftover, is_ours

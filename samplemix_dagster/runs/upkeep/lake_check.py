@@ -13,20 +13,20 @@ from typing import Any
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.fit_files import check_fit
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import compare_documents
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
 from samplemix_dagster.runs.upkeep.mending import SET_ASIDE
-from samplemix_dagster.stages.flow import build_steps
 from samplemix_dagster.stages.mixture.version_files import (
     export_problems,
     ledger_problems,
     mend_manifest,
 )
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import manifest_key, read_manifest, recorded_files
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.lake import keys
@@ -157,7 +157,7 @@ class _LakeCheck:
                 self._try(partial(self._rows, recipes, stage, shard))
 
     def _documents(self, recipes: Recipes, shard: PlacedShard) -> None:
-        key = recipes.feature_key(stages.DOCUMENTS, shard)
+        key = recipes.feature_key(DOCUMENTS, shard)
         rejections = recipes.rejections_key(shard)
         if not (self.lake.exists(key) and self.lake.exists(rejections)):
             return
@@ -175,11 +175,11 @@ class _LakeCheck:
         if _pairs(read[1], "row", "reason") != rejected:
             raise self.lake.damage(rejections, f"{shard.shard.path} has other rejected rows")
 
-    def _rows(self, recipes: Recipes, stage: stages.Stage, shard: PlacedShard) -> None:
+    def _rows(self, recipes: Recipes, stage: Stage, shard: PlacedShard) -> None:
         key = recipes.feature_key(stage, shard)
-        documents = recipes.feature_key(stages.DOCUMENTS, shard)
+        documents = recipes.feature_key(DOCUMENTS, shard)
         is_there = self.lake.exists(key) and self.lake.exists(documents)
-        if stage is stages.DOCUMENTS or not is_there:
+        if stage.lists_documents or not is_there:
             return
         if not is_named(self.lake.read_table(key, ["doc_id"])):
             compare_documents(recipes, stage, shard)
@@ -231,7 +231,7 @@ class _LakeCheck:
                 for source in self.project.config.corpus.sources:
                     self._try(partial(self._note, recipes, stage, source))
 
-    def _note(self, recipes: Recipes, stage: stages.Stage, source: str) -> None:
+    def _note(self, recipes: Recipes, stage: Stage, source: str) -> None:
         key = keys.done_note(stage.name, source)
         stated = self.lake.read_json(key)
         folder = recipes.feature_folder(stage, source)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.places.watching import FOLDER_MARKER, is_marker
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.shards.shard_rows import row_counts
@@ -92,7 +92,7 @@ def losses(recipes: Recipes) -> list[Warned]:
 
 
 def _take(recipes: Recipes, source: _Source, shard: PlacedShard) -> None:
-    key = recipes.feature_key(stages.DOCUMENTS, shard)
+    key = recipes.feature_key(DOCUMENTS, shard)
     rejections = recipes.rejections_key(shard)
     lake = recipes.lake
     if not (lake.exists(key) and lake.exists(rejections)):

@@ -8,10 +8,11 @@ never silently rewritten as another.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, UnreachableLakeError
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
 from samplemix_dagster.stages.mixture.mixture_manifest import sealed
 from samplemix_dagster.stages.mixture.version_files import (
@@ -133,7 +134,7 @@ def _drawn_again(
     """Return the bytes of each ledger file, and what a manifest says of a draw."""
     with scratch_over(project) as lake:
         recipes = pinned(project, state_of(manifest), lake)
-        if recipes.mixture_version("pinned") != version:
+        if MIXTURE.wanted(recipes, "pinned") != version:
             raise NotComputableError("its inputs are not those of this version")
         maker = StateMaker(recipes)
         try:
@@ -150,7 +151,7 @@ def _is_wanted(project: Project, name: str, version: str) -> bool:
     if name not in project.config.mixtures:
         return False
     try:
-        return Recipes(project).mixture_version(name) == version
+        return MIXTURE.wanted(Recipes(project), name) == version
     except (NotFittedError, SampleMixError):
         return False
 

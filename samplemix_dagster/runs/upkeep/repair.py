@@ -9,18 +9,17 @@ and the lake stays as it is. Damage is found by what reads a file, and by ``lake
 from collections.abc import Callable
 from functools import partial
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import SampleMixError, UnreachableLakeError
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.upkeep.lake_check import FOLDER_DEPTH, check_lake
 from samplemix_dagster.runs.upkeep.mending import mend_version, retry_deferred
 from samplemix_dagster.stages.export.exporting import export_into_lake
-from samplemix_dagster.stages.flow import Step, build_steps
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.version_files import export_key
+from samplemix_dagster.stages.steps import Step, build_steps
 from samplemix_dagster.storage.lake import keys
 
 __all__ = ["MOST_REPAIRS", "check_lake", "repair", "retry_deferred"]
@@ -135,12 +134,12 @@ class _Wanted:
             self.keys.add(self.recipes.feature_key(stage, shard))
 
     def _folders(self, step: Step) -> None:
-        if step.fit is stages.MIXTURE:
-            version = self.recipes.mixture_version(step.name)
+        if step.is_published:
+            version = MIXTURE.wanted(self.recipes, step.name)
             self.keys.add(export_key(self.project, step.name, version))
         elif step.fit is not None:
             version = self.recipes.wanted_fit(step.fit, step.name)
-            self.keys.add(keys.fit_folder(self.recipes.fit_name(step.fit, step.name), version))
+            self.keys.add(f"{step.fit.versions_folder(step.name)}/{version}")
 
     def end(self, key: str, folder: str) -> str:
         """Say what becomes of what was removed."""

@@ -6,14 +6,13 @@ orchestration are measured against.
 
 from collections.abc import Callable
 
-from samplemix_dagster.engine import stages
+from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome, Progress, no_progress
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
-from samplemix_dagster.stages.flow import Call, Step, build_steps
 from samplemix_dagster.stages.mixture.publishing import publish_if_it_holds
+from samplemix_dagster.stages.steps import Call, Step, build_steps
 
 
 def run_project(
@@ -83,7 +82,7 @@ def _run(
                     progress=progress,
                 )
                 outcome = step.run(call)
-                if step.fit is stages.MIXTURE:
+                if step.is_published:
                     publish_if_it_holds(project, step.name, outcome.data_version)
                 outcomes.append(outcome)
                 if on_outcome is not None:

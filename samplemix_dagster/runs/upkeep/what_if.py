@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from samplemix_dagster.config.mixtures import MIXTURES, Mixture
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
 from samplemix_dagster.runs.plan.foresight import refusal_of
 from samplemix_dagster.stages.mixture.mixing import run_mixture

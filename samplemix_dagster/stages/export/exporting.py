@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
-from samplemix_dagster.engine.shards.maps import Outcome, Progress, no_progress
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.export_formats.format import FilePlan
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted

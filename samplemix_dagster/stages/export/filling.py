@@ -12,9 +12,9 @@ import numpy as np
 
 from samplemix_dagster.core.hashing import doc_id, tokens_digest
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.places.shard_places import is_of
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Progress
 from samplemix_dagster.engine.shards.shard_rows import rules_as_read
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.format import Vocabulary

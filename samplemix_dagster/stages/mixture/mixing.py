@@ -46,18 +46,18 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
     weights_from_logs,
 )
 from samplemix_dagster.core.mixture.strategies.table import make_strategy
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
-from samplemix_dagster.engine.shards.maps import Outcome, Progress, no_progress
 from samplemix_dagster.errors import CheckFailedError
-from samplemix_dagster.stages.beta import counted_shards, load_law, load_plane
+from samplemix_dagster.stages.beta import BETA, counted_shards, load_law, load_plane
+from samplemix_dagster.stages.columns import floats
+from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
 from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.stages.mixture.version_files import mend_manifest
-from samplemix_dagster.stages.scoring import floats
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
@@ -112,7 +112,7 @@ class Draw:
         self.strategy: Strategy = make_strategy(
             self.settings.strategy, self.plane, load_law(recipes), self.settings.options
         )
-        self.version = int(recipes.fit_recipe(stages.MIXTURE, name)["stage_version"])
+        self.version = int(recipes.fit_recipe(MIXTURE, name)["stage_version"])
         """The version of the draw: what the ledger's expected copies are."""
         self._kept: list[_Part] | None = None
 
@@ -219,7 +219,7 @@ class Draw:
             zeros = np.zeros(len(part.tokens))
             return zeros.astype(np.int32), zeros
         drawn = copies(part.weights, part.luck, part.words_N2, scale, cap)
-        is_older = self.version == stages.REALISED_SCALE
+        is_older = self.version == REALISED_SCALE
         expects_at = scale.value if is_older else scales.design[source]
         return drawn, expected_copies(part.weights, expects_at, cap)
 
@@ -243,7 +243,7 @@ class Draw:
         return {name: round(value, 5) for name, value in means.items()}
 
     def _filled(self, sources: list[str]) -> list[str]:
-        folder = f"{self.recipes.fit_key(stages.BETA)}/planes"
+        folder = f"{self.recipes.fit_key(BETA)}/planes"
         there = self.recipes.lake.names(folder)
         return [name for name in sources if f"{name}.safetensors" in there]
 
@@ -261,7 +261,7 @@ def run_mixture(
     """
     began = time.perf_counter()
     recipes = Recipes(project)
-    version = recipes.mixture_version(name)
+    version = MIXTURE.wanted(recipes, name)
     folder = keys.version_folder(name, version)
     if refused(project, name, version) is not None:
         project.lake.remove_folder(folder)
@@ -348,7 +348,7 @@ def draw_ledger(
         scales={name: scale.value for name, scale in sorted(scales.settled.items())},
         design_scales=(
             None
-            if draw.version == stages.REALISED_SCALE
+            if draw.version == REALISED_SCALE
             else {name: scales.design[name] for name in sorted(scales.settled)}
         ),
         digests=digests,

@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import own_signals
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
+from samplemix_dagster.stages import flow
+from samplemix_dagster.stages.beta import BETA
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.lake import keys
 
 SCHEMA = 3
@@ -28,7 +31,9 @@ _READ = (2, 3)
 """Forms that are read: form 2 does not state ``needs``, and they are found by hash."""
 
 _LEFT_OUT: dict[str, Any] = {
-    **dict.fromkeys(("lake", "export", "schedule", "sensor", "hooks", "s3", "query"), True),
+    **dict.fromkeys(
+        ("lake", "export", "schedule", "sensor", "hooks", "s3", "query", "evaluation"), True
+    ),
     "corpus": {"warn", "warn_rejected"},
 }
 """Sections and keys of the configuration that cannot change a result."""
@@ -191,14 +196,12 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
         "config": recipes.project.mixture_config(name),
         "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute": True})
         | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
-        "recipe": recipes.fit_recipe(stages.MIXTURE, name),
+        "recipe": recipes.fit_recipe(MIXTURE, name),
         "fits": {
-            **{recipes.fit_name(fit, label): recipes.fit(fit, label) for fit, label in fits},
+            **{fit.folder(label): recipes.fit(fit, label) for fit, label in fits},
             **{kind: model["digest"] for kind, model in _models(recipes).items()},
         },
-        "fit_recipes": {
-            recipes.fit_name(fit, label): recipes.fit_recipe(fit, label) for fit, label in fits
-        },
+        "fit_recipes": {fit.folder(label): recipes.fit_recipe(fit, label) for fit, label in fits},
         "features": {source: _features(recipes, source) for source in config.corpus.sources},
         "models": _models(recipes),
         "machine": {"device": recipes.device, "dtype": recipes.dtype},
@@ -220,28 +223,9 @@ def traced(recipes: Recipes, name: str) -> dict[str, Any]:
 
 
 def feature_stages(config: Config) -> tuple[Stage, ...]:
-    """Return every per-shard stage, in an order that respects what each depends on."""
-    return (
-        *BASE_STAGES,
-        *(own.stage for own in own_signals(config)),
-        stages.QUALITY,
-        stages.CLUSTERS,
-        stages.OWNERSHIP,
-        stages.TOPICS,
-        stages.DIVERSITY,
-        stages.SCORES,
-    )
-
-
-BASE_STAGES = (
-    stages.DOCUMENTS,
-    stages.GRAMS,
-    stages.WORDS,
-    stages.PERPLEXITY,
-    stages.TOKENS,
-    stages.EMBEDDINGS,
-)
-"""Stages that read text or run a model: what they computed is stored, and costs the most."""
+    """Return every per-shard stage that mixtures are made from."""
+    every = (*flow.flow_stages(config), SCORES)
+    return tuple(stage for stage in every if stage.is_wide or stage.feeds)
 
 
 def _features(recipes: Recipes, source: str) -> dict[str, Any]:
@@ -257,22 +241,11 @@ def _features(recipes: Recipes, source: str) -> dict[str, Any]:
 
 
 def _every_fit(recipes: Recipes) -> list[tuple[FitStage, str]]:
-    from samplemix_dagster.engine.addresses.metrics import metric_is_fitted
-
-    config = recipes.config
-    counting = config.tokenizer.reference
-    used = sorted({config.quality.reference, *([counting] if counting else [])})
-    own = [
-        (signal.fit, signal.name)
-        for signal in own_signals(config)
-        if metric_is_fitted(signal.target, recipes.project.root)
-    ]
-    combined = [(stages.QUALITY_CALIBRATION, "")] if recipes.has_signals else []
     return [
-        *((fit, "") for fit in stages.SINGLE_FITS),
-        *((stages.REFERENCE, name) for name in used),
-        *combined,
-        *own,
+        (fit, name)
+        for line in (*flow.FLOW, BETA)
+        for fit, name in line.members(recipes.project)
+        if isinstance(fit, FitStage) and fit.is_used(recipes.config, name)
     ]
 
 
@@ -302,7 +275,7 @@ def _models(recipes: Recipes) -> dict[str, dict[str, Any]]:
 
 def _found_reference(recipes: Recipes, name: str) -> dict[str, Any]:
     reference = recipes.config.references[name]
-    trained = f"{recipes.fit_key(stages.REFERENCE, name)}/model" if reference.bootstrap else ""
+    trained = f"{recipes.fit_key(REFERENCE, name)}/model" if reference.bootstrap else ""
     return {"found": reference.model or trained, "revision": reference.revision}
 
 

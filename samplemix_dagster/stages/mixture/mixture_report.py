@@ -12,23 +12,19 @@ import pyarrow as pa
 
 from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.mixture.report import Grouping, LedgerColumns, MixtureReport
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.fitting.fits import NEUTRAL
-from samplemix_dagster.stages.beta import load_plane
-from samplemix_dagster.stages.scoring import floats, strings
+from samplemix_dagster.engine.fitting.writer import NEUTRAL
+from samplemix_dagster.engine.stages import FitStage
+from samplemix_dagster.stages import flow
+from samplemix_dagster.stages.beta import BETA, load_plane
+from samplemix_dagster.stages.columns import floats, strings
+from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
 from samplemix_dagster.storage.lake import keys
 
 NEAR_DUPLICATE_OVERLAP = 0.7
 NEAR_DUPLICATE_OWNERSHIP = 0.3
 """A near-duplicate: most of its n-grams stand in other documents too, and few are its own."""
-_TOLD_FITS = (
-    stages.CALIBRATION,
-    stages.CLUSTER_FIT,
-    stages.TOPIC_FIT,
-    stages.DIVERSITY_CALIBRATION,
-    stages.BETA,
-)
 _STRONG_KL_NATS = 0.1
 _LARGE_BUDGET_SHARE = 0.2
 
@@ -113,8 +109,8 @@ def mixture_report(
         "kl_nats": round(report.kl_nats, 5),
         "sources": dict(sorted(sources.items())),
         "languages": _shares(report, "language"),
-        "clusters": _shares(report, "cluster", _names(recipes, stages.CLUSTER_FIT)),
-        "topics": _shares(report, "topic", _names(recipes, stages.TOPIC_FIT)),
+        "clusters": _shares(report, "cluster", _names(recipes, CLUSTER_FIT)),
+        "topics": _shares(report, "topic", _names(recipes, TOPIC_FIT)),
         "copies": histogram,
         "warnings": warnings,
     }
@@ -123,7 +119,7 @@ def mixture_report(
 def _neutral_fits(recipes: Recipes) -> list[str]:
     """Return why fits of this mixture are neutral: nothing could be told apart by them."""
     found = []
-    for fit in _TOLD_FITS:
+    for fit in (fit for line in (*flow.FLOW, BETA) for fit in line.kinds() if fit.can_be_neutral):
         stated = recipes.lake.read_json(keys.fit_note(recipes.fit_key(fit)), {})
         if words := stated.get("facts", {}).get(NEUTRAL):
             found.append(str(words))
@@ -138,7 +134,7 @@ def _profile(profile: Any) -> dict[str, float]:
     }
 
 
-def _names(recipes: Recipes, fit: stages.FitStage) -> dict[str, str]:
+def _names(recipes: Recipes, fit: FitStage) -> dict[str, str]:
     return dict(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", {}))
 
 

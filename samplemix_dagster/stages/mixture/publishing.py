@@ -8,8 +8,8 @@ not, the lake keeps why, and the last good version stays current.
 from dataclasses import dataclass
 from typing import Any
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, LakeError, UnreachableLakeError
 from samplemix_dagster.storage.lake import keys
@@ -50,7 +50,7 @@ def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
         counts["tokens"] += int((copies * table.column("num_tokens").to_numpy()).sum())
     recipes = Recipes(project)
     corpus = sum(
-        project.lake.num_rows(recipes.feature_key(stages.DOCUMENTS, shard))
+        project.lake.num_rows(recipes.feature_key(DOCUMENTS, shard))
         for shard in project.all_shards()
     )
     report = manifest["report"]

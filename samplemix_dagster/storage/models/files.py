@@ -13,6 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from samplemix_dagster.errors import ModelError, TransientError
+from samplemix_dagster.storage.models.gguf import (
+    dense_folder,
+    gguf_in,
+    origin_digest,
+    origin_tokenizer_digest,
+)
 
 # A cross-fitted reference is a pair of models in these folders.
 FOLDS = ("fold-0", "fold-1")
@@ -39,6 +45,7 @@ def resolve_model(model: str, revision: str | None, base: Path) -> Path:
     Args:
         model: A folder (absolute, or relative to ``base``), ``package:NAME/FOLDER`` for a folder
             inside an installed package, or a hub name such as ``org/name``. A folder comes first.
+            A GGUF file, named so or alone in its folder, is unpacked (``gguf.py``).
         revision: The commit or tag of a hub name; a folder needs none.
         base: What relative folders are relative to.
 
@@ -49,8 +56,13 @@ def resolve_model(model: str, revision: str | None, base: Path) -> Path:
     folder = _local(model, base)
     if folder is None:
         folder = _download(model, revision, (f"*{_WEIGHTS}", *_TOKENIZER_FILES))
+    packed = gguf_in(folder)
+    if packed is not None:
+        return dense_folder(packed, digest_model(packed), base)
     if not folder.is_dir():
-        raise ModelError(f"a model is a folder of weights and settings; {model!r} is a file")
+        raise ModelError(
+            f"a model is a folder of weights and settings, or a GGUF file; {model!r} is a file"
+        )
     require_safetensors(folder)
     return folder
 
@@ -64,6 +76,9 @@ def resolve_tokenizer(tokenizer: str, revision: str | None, base: Path) -> Path:
         ModelError: It is not found, cannot be downloaded, or has no pinned revision.
     """
     path = _local(tokenizer, base)
+    packed = None if path is None else gguf_in(path)
+    if packed is not None:
+        return dense_folder(packed, digest_model(packed), base)
     return _download(tokenizer, revision, _TOKENIZER_FILES) if path is None else path
 
 
@@ -79,7 +94,7 @@ def digest_model(path: Path) -> str:
     """
     if path.is_file():
         return _file_digest(path).hex()
-    return _digest_files(path, _model_files(path))
+    return origin_digest(path) or _digest_files(path, _model_files(path))
 
 
 def digest_tokenizer(path: Path) -> str:
@@ -92,6 +107,8 @@ def digest_tokenizer(path: Path) -> str:
         ModelError: There is no tokenizer file.
     """
     path = first_fold(path)
+    if (packed := origin_tokenizer_digest(path)) is not None:
+        return packed
     file = path / "tokenizer.json"
     if path.is_file() or file.is_file():
         return _file_digest(path if path.is_file() else file).hex()

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.addresses.own_signals import own_of_stage
-from samplemix_dagster.engine.stages import DOCUMENTS, Stage
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.stages.mixture.mixture_manifest import BASE_STAGES
 from samplemix_dagster.trace.pinned import NotComputableError, PinnedRecipes, State
 
 Entry = Mapping[str, Any]
@@ -72,10 +71,7 @@ class CommonTexts:
                 if recipes.lake.exists(key):
                     continue
                 found = _taken(recipes, stage, part, share)
-                contract = stage.table
-                if stage.name == "embeddings":
-                    width = found.schema.field(tables.EMBEDDING).type.list_size
-                    contract = tables.embeddings_table(width)
+                contract = stage.contract(recipes.config, found)
                 recipe = recipes.recipe(stage, part["source"])
                 recipes.lake.write_table(key, found, contract, recipe)
             nothing = tables.REJECTIONS.schema.empty_table()
@@ -153,13 +149,8 @@ def _place(entry: Entry) -> tuple[str, str]:
 
 def _stages(recipes: PinnedRecipes) -> list[Stage]:
     """Return the stages that read text or run a model."""
-    signals = recipes.state.settings["signals"]
-    own = [
-        own_of_stage(recipes.config, stage).stage
-        for stage, identity in signals.items()
-        if identity["needs"] != "embedding"
-    ]
-    return [*BASE_STAGES, *own]
+    project = recipes.project
+    return [stage for stage in recipes.feature_stages() if stage.reads_text(project)]
 
 
 def _table(recipes: PinnedRecipes, stage: Stage, entry: Entry) -> pa.Table:

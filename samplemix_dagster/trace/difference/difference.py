@@ -20,6 +20,7 @@ from samplemix_dagster.errors import (
     InfeasibleMixtureError,
     LakeError,
 )
+from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.storage.lake import keys
@@ -272,7 +273,7 @@ class _Chain:
 
     def _address(self, state: State) -> str:
         try:
-            return self._pinned(state).mixture_version("pinned")
+            return MIXTURE.wanted(self._pinned(state), "pinned")
         except KeyError as error:
             raise NotComputableError(f"its settings do not go together: {error}") from None
 
@@ -290,7 +291,7 @@ class _Chain:
         try:
             StateMaker(recipes).make()
             draw = Draw(recipes, "pinned")
-            version = recipes.mixture_version("pinned")
+            version = MIXTURE.wanted(recipes, "pinned")
             drawn = draw_ledger(draw, Lake(self.lake.root / folder), version)
             return measure(self.lake, folder, recipes), drawn.digests
         except (InfeasibleMixtureError, DegenerateSampleError, CheckFailedError) as error:

@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import LakeError
+from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
+from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.trace.pinned import PinnedRecipes
@@ -54,8 +57,8 @@ def measure(ledger: Lake, folder: str, recipes: PinnedRecipes) -> Measures:
     found = Measures()
     sums = {"quality": 0.0, "diversity": 0.0}
     names = {
-        "cluster": _names(recipes, stages.CLUSTER_FIT),
-        "topic": _names(recipes, stages.TOPIC_FIT),
+        "cluster": _names(recipes, CLUSTER_FIT),
+        "topic": _names(recipes, TOPIC_FIT),
     }
     is_whole = True
     for shard in recipes.project.all_shards():
@@ -87,7 +90,7 @@ def _labels(
 ) -> dict[str, npt.NDArray[Any]] | None:
     """Return language, cluster and topic of a shard's documents; None when they are gone."""
     try:
-        key = recipes.feature_key(stages.SCORES, shard)
+        key = recipes.feature_key(SCORES, shard)
         table = recipes.lake.read_table(key, ["language", "cluster", "topic"])
     except LakeError:
         return None
@@ -99,7 +102,7 @@ def _labels(
     return labels
 
 
-def _names(recipes: PinnedRecipes, fit: stages.FitStage) -> dict[str, str]:
+def _names(recipes: PinnedRecipes, fit: FitStage) -> dict[str, str]:
     return dict(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", {}))
 
 

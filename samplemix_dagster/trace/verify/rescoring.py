@@ -13,14 +13,15 @@ import numpy as np
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes, NotFittedError
+from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.shard_rows import is_read_otherwise, rules_as_read
-from samplemix_dagster.engine.shards.tasks import CountTokens, Embed, Losses, Task
-from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
+from samplemix_dagster.stages.flow import flow_stages
+from samplemix_dagster.stages.of_model import ModelStage
 from samplemix_dagster.storage.corpus.hive import named_digest
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
@@ -54,9 +55,14 @@ class _VersionModels(ModelRecipes):
         own.files = project.files
         super().__init__(own)
         self.fits = manifest["fits"]
+        self.manifest_dtype = str(manifest["machine"]["dtype"])
+
+    @property
+    def dtype(self) -> str:
+        return self.manifest_dtype
 
     def fit(self, fit: FitStage, name: str = "") -> str:
-        return str(self.fits[f"{fit.name}-{name}"])
+        return str(self.fits[fit.folder(name)])
 
 
 def found_models(
@@ -206,37 +212,16 @@ def _tasks(
     project: Project, manifest: Mapping[str, Any], lake: OverlayLake
 ) -> dict[Stage, Task | str]:
     """Return what scores a text, or why nothing can."""
-    models, machine = found_models(project, manifest, lake), manifest["machine"]
-    state = state_of(manifest)
-    models_of = _VersionModels(project, manifest, lake)
+    models, own = found_models(project, manifest, lake), _VersionModels(project, manifest, lake)
     tasks: dict[Stage, Task | str] = {}
-    for stage, kind in (
-        (stages.PERPLEXITY, "reference"),
-        (stages.TOKENS, "tokenizer"),
-        (stages.EMBEDDINGS, "encoder"),
-    ):
-        found = models[kind]
-        if found.problem:
-            tasks[stage] = found.problem
-        elif stage is stages.TOKENS:
-            tasks[stage] = CountTokens(tokenizer=str(found.folder), digest=found.digest)
-        elif stage is stages.EMBEDDINGS:
-            tasks[stage] = Embed(
-                folder=str(found.folder),
-                digest=found.digest,
-                device=models_of.device,
-                dtype=machine["dtype"],
-                max_tokens=state.encoder["max_tokens"],
-            )
-        else:
-            tasks[stage] = Losses(
-                folder=str(found.folder),
-                digest=found.digest,
-                device=models_of.device,
-                dtype=machine["dtype"],
-                context_tokens=models_of.context_tokens,
-                overlap_tokens=state.reference["overlap_tokens"],
-            )
+    for stage in flow_stages(own.config):
+        if isinstance(stage, ModelStage):
+            found = models[stage.model]
+            folder = found.folder
+            if found.problem or folder is None:
+                tasks[stage] = found.problem
+            else:
+                tasks[stage] = stage.scorer(own, folder, found.digest)
     return tasks
 
 
@@ -260,9 +245,7 @@ def _compare(
         largest = float(np.max(gap / np.maximum(scale, 1e-12)))
         if largest >= worst:
             worst, column = largest, name
-    bound = 0.0 if stage is stages.TOKENS else TOLERANCE.get(dtype, _COARSE)
-    if stage is stages.EMBEDDINGS:
-        bound = _COARSE  # stored as float16, whose last digit is worth a thousandth
+    bound = TOLERANCE.get(dtype, _COARSE) if stage.tolerance is None else stage.tolerance
     words = (
         f"{len(ids)} documents scored again; largest relative difference {worst:.1e} ({column}), "
         f"and up to {bound:.0e} is the number format's"
@@ -276,7 +259,7 @@ def _stored(recipes: PinnedRecipes, stage: Stage, places: list[Place]) -> list[d
     found: dict[Place, dict[str, Any]] = {}
     for name in {place[:2] for place in places}:
         rows = recipes.lake.read_table(
-            recipes.feature_key(stages.DOCUMENTS, shards[name]), ["row"]
+            recipes.feature_key(DOCUMENTS, shards[name]), ["row"]
         ).column("row")
         positions = {row: index for index, row in enumerate(rows.to_pylist())}
         table = recipes.lake.read_table(recipes.feature_key(stage, shards[name]))

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
+from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.places.shard_places import digested_shards
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import LakeError, SampleMixError
+from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
-from samplemix_dagster.stages.mixture.mixture_manifest import BASE_STAGES, read_traced, sealed
+from samplemix_dagster.stages.mixture.mixture_manifest import read_traced, sealed
 from samplemix_dagster.stages.mixture.version_files import ledger_problems
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
@@ -193,18 +194,9 @@ def _draw_again(project: Project, manifest: Mapping[str, Any]) -> list[Finding]:
 def _made_again(recipes: PinnedRecipes) -> frozenset[str]:
     """Folders of what is cheap to make from stored features: frozen fits are taken as they are."""
     sources = list(recipes.config.corpus.sources)
-    derived = [
-        stage
-        for stage in recipes.feature_stages()
-        if stage not in BASE_STAGES and not _reads_text(recipes, stage)
-    ]
+    derived = [stage for stage in recipes.feature_stages() if not stage.reads_text(recipes.project)]
     folders = {recipes.feature_folder(stage, source) for stage in derived for source in sources}
-    return frozenset({*folders, recipes.fit_key(stages.CORPUS), recipes.fit_key(stages.BETA)})
-
-
-def _reads_text(recipes: PinnedRecipes, stage: stages.Stage) -> bool:
-    signal = recipes.state.settings["signals"].get(stage.name)
-    return signal is not None and signal["needs"] != "embedding"
+    return frozenset({*folders, recipes.fit_key(CORPUS), recipes.fit_key(BETA)})
 
 
 def _compare_scores(recipes: PinnedRecipes, lake: OverlayLake) -> Finding:

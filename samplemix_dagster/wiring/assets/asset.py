@@ -13,18 +13,17 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, TransientError
 from samplemix_dagster.runs.plan.above import in_a_sentence, stale_above
 from samplemix_dagster.runs.plan.estimates import foreseen, note_measurement
 from samplemix_dagster.runs.plan.plan import Planner, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_new_version
 from samplemix_dagster.runs.upkeep.repair import repair
-from samplemix_dagster.stages.flow import Call, Step
 from samplemix_dagster.stages.mixture.publishing import publish_mixture, refuse_mixture
+from samplemix_dagster.stages.steps import Call, Step
 from samplemix_dagster.tables import Table
 from samplemix_dagster.wiring import checks
 from samplemix_dagster.wiring.assets.columns import Origins, column_lineage
@@ -69,7 +68,8 @@ def nothing_more(project: Project, outcome: Outcome) -> dict[str, Any]:
 class Look:
     """What a person sees of an asset."""
 
-    description: str
+    description: str = ""
+    """The words of its stage, when empty."""
     kinds: tuple[str, ...] = ("python",)
     present: Present = nothing_more
     tables: Sequence[Table] = field(default=())
@@ -77,6 +77,13 @@ class Look:
     """Where the columns come from, if they come from other assets' columns."""
     view: str = ""
     """What ``samplemix query`` calls the table, if it has a name there."""
+
+
+def plain_look(step: Step) -> Look:
+    """Return what a person sees of an asset of which its stage's own file says all."""
+    if not step.stages:
+        return Look()
+    return Look(kinds=("python", "parquet"), tables=[stage.table for stage in step.stages])
 
 
 def definition_metadata(look: Look, names: Names) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def step_asset(
 
     @dg.asset(
         key=key,
-        description=look.description,
+        description=look.description or step.words,
         group_name=names.group(step.group),
         kinds=set(look.kinds),
         owners=[OWNER],
@@ -200,7 +207,7 @@ def step_asset(
             **lies_at(opened, step, outcome),
             **plumbing(outcome),
         }
-        if step.fit is stages.MIXTURE:
+        if step.is_published:
             found = _publish(context, opened, outcome, found)
         return dg.MaterializeResult(
             asset_key=key,

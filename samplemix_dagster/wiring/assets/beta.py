@@ -5,14 +5,12 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster.core.beta.plane import plane_of
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.own_signals import own_signals
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.show.presentation import many
-from samplemix_dagster.stages.beta import load_law, load_plane
-from samplemix_dagster.tables import scores_table
+from samplemix_dagster.stages.beta import BETA, load_law, load_plane
+from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.columns import origins_of_scores
 from samplemix_dagster.wiring.assets.pictures import histogram_svg, plane_svg
@@ -25,7 +23,7 @@ HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half 
 
 def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:
     quality, diversity, tokens = column_values(
-        project, stages.SCORES, str(outcome.partition), "quality", "diversity", "num_tokens"
+        project, SCORES, str(outcome.partition), "quality", "diversity", "num_tokens"
     )
     metadata: dict[str, Any] = {}
     for name, scores in (("quality", quality), ("diversity", diversity)):
@@ -86,22 +84,15 @@ def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of the wide table and of the law."""
-    own = {one.name: one.stage.asset for one in own_signals(project.config)}
     return {
         "document_scores": Look(
-            description="One row per document with every score, side by side.",
             kinds=("python", "parquet"),
             present=_scores,
-            tables=(scores_table(tuple(own)),),
-            origins=origins_of_scores(own),
+            tables=(SCORES.contract(project.config),),
+            origins=origins_of_scores(project.config),
             view="scores",
         ),
-        stages.BETA.asset: Look(
-            description=(
-                "The law of the corpus: beta marginals of quality and diversity with a Gaussian "
-                "copula, fitted to a token-weighted histogram, with its standard errors and how "
-                "well it describes the corpus."
-            ),
+        BETA.asset: Look(
             kinds=("scipy",),
             present=_law,
         ),

@@ -4,59 +4,37 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from samplemix_dagster import tables
-from samplemix_dagster.tables import Table
+from samplemix_dagster.config.project import Config
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.stages.diversity.diversity import every_component
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.scores import wide_stages
+from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 from samplemix_dagster.wiring.names import PLAIN, Names
 
-_MADE_BY: tuple[tuple[str, Table], ...] = (
-    ("perplexity", tables.PERPLEXITY),
-    ("token_counts", tables.TOKENS),
-    ("quality_scores", tables.QUALITY),
-    ("cluster_diversity", tables.CLUSTERS),
-    ("ngram_ownership", tables.OWNERSHIP),
-    ("topic_distribution", tables.TOPICS),
-    ("diversity_scores", tables.DIVERSITY),
-)
-"""The asset that makes each table of which the wide one is put together."""
-_COMPONENTS = (
-    ("cluster_diversity", "cluster_score"),
-    ("ngram_ownership", "ngram_score"),
-    ("topic_distribution", "topic_score"),
-)
 Origins = Mapping[str, Sequence[tuple[str, str]]]
 """Of each column: the (asset, column) pairs that it comes from."""
 
 
-def origins_of_quality(signals: Sequence[str]) -> Origins:
-    """Return where the columns of ``quality_scores`` come from.
-
-    Args:
-        signals: Names of the signals beside perplexity.
-    """
-    found = [("perplexity", "bits_per_byte"), *((f"signal_{name}", "score") for name in signals)]
+def origins_of_quality(config: Config) -> Origins:
+    """Return where the columns of ``quality_scores`` come from."""
+    own = [(OwnStage(signal).asset, "score") for signal in signals_of_quality(config)]
+    found = [(PERPLEXITY.asset, "bits_per_byte"), *own]
     return {"quality_z": found, "quality": found}
 
 
-def origins_of_diversity(metrics: Sequence[str]) -> Origins:
-    """Return where the columns of ``diversity_scores`` come from.
-
-    Args:
-        metrics: Names of the project's own components.
-    """
-    components = [*_COMPONENTS, *((f"metric_{name}", "score") for name in metrics)]
-    return {"diversity_raw": components, "diversity": components}
+def origins_of_diversity(config: Config) -> Origins:
+    """Return where the columns of ``diversity_scores`` come from."""
+    found = [(stage.asset, column) for stage, column in every_component(config).values()]
+    return {"diversity_raw": found, "diversity": found}
 
 
-def origins_of_scores(own: Mapping[str, str]) -> Origins:
-    """Return where the columns of ``document_scores`` come from.
-
-    Args:
-        own: The asset of each signal that a class computes, by its name.
-    """
-    found = {name: [("raw_shards", name)] for name in ("doc_id", "row", "language")}
-    for asset, table in _MADE_BY:
-        found |= {column.name: [(asset, column.name)] for column in table.columns[1:]}
-    return found | {f"{name}_score": [(asset, "score")] for name, asset in own.items()}
+def origins_of_scores(config: Config) -> Origins:
+    """Return where the columns of ``document_scores`` come from."""
+    found = {"doc_id": [(DOCUMENTS.asset, "doc_id")]}
+    for stage in wide_stages(config):
+        found |= {wide: [(stage.asset, name)] for name, wide in stage.columns().items()}
+    return found
 
 
 def origins_of_ledger() -> Origins:

@@ -1,16 +1,21 @@
 """diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.diversity.ownership import sample_error
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.stages.diversity.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.diversity import DIVERSITY
+from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
+from samplemix_dagster.stages.diversity.ngrams import GRAMS, OWNERSHIP, sample_bits
+from samplemix_dagster.stages.diversity.topics import TOPICS
 from samplemix_dagster.wiring.assets.asset import Look, Present
 from samplemix_dagster.wiring.assets.columns import origins_of_diversity
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
@@ -95,10 +100,10 @@ def _index(project: Project, outcome: Outcome) -> dict[str, Any]:
 def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
     """The score's histogram and, where grams are sampled, the mean standard error of ownership."""
     partition = str(outcome.partition)
-    metadata = _unit(stages.OWNERSHIP, "ngram_score")(project, outcome)
-    if Recipes(project).gram_sample_bits:
-        (ownership,) = column_values(project, stages.OWNERSHIP, partition, "ngram_ownership")
-        (positions,) = column_values(project, stages.GRAMS, partition, "num_positions")
+    metadata = _unit(OWNERSHIP, "ngram_score")(project, outcome)
+    if sample_bits(Recipes(project)):
+        (ownership,) = column_values(project, OWNERSHIP, partition, "ngram_ownership")
+        (positions,) = column_values(project, GRAMS, partition, "num_positions")
         error = float(np.mean(sample_error(ownership, positions))) if ownership.size else 0.0
         metadata["mean_standard_error_of_sampling"] = round(error, 4)
     return metadata
@@ -109,66 +114,50 @@ def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
     return {"encoder": project.config.encoder.model}
 
 
+def looks(project: Project) -> dict[str, Look]:
+    """Return what a person sees of each stage of diversity."""
+    scores = replace(LOOKS["diversity_scores"], origins=origins_of_diversity(project.config))
+    return {**LOOKS, "diversity_scores": scores}
+
+
 LOOKS = {
     "embeddings": Look(
-        description="Sentence embedding of each document, unit length, float16.",
         kinds=("pytorch", "parquet"),
         present=_embeddings,
-        tables=(stages.EMBEDDINGS.table,),
+        tables=(EMBEDDINGS.table,),
     ),
     "clusters": Look(
-        description=(
-            "Clusters of the sample's embeddings: k-means micro-centroids, UMAP, HDBSCAN; named by "
-            "their most telling words. Noise belongs to the nearest cluster and is marked."
-        ),
         kinds=("scikitlearn",),
         present=_clusters,
     ),
     "cluster_diversity": Look(
-        description=(
-            "Diversity by clusters: distance to the own centroid x separation of the cluster; its "
-            "mean over a cluster is compactness x separation."
-        ),
         kinds=("python", "parquet"),
-        present=_groups(stages.CLUSTERS, "cluster_score"),
+        present=_groups(CLUSTERS, "cluster_score"),
         tables=(tables.CLUSTERS,),
     ),
     "ngram_index": Look(
-        description="Who owns each n-gram of the corpus: the document with the smallest hash.",
         present=_index,
     ),
     "ngram_ownership": Look(
-        description=(
-            "Diversity by n-grams: the share of a document's n-grams that it owns. The first copy "
-            "of a text keeps its n-grams, later copies lose them."
-        ),
         kinds=("python", "parquet"),
         present=_ownership,
         tables=(tables.OWNERSHIP,),
     ),
     "topics": Look(
-        description="Topics of the sample's words (KL-NMF), fitted without near-duplicates.",
         kinds=("scikitlearn",),
         present=_topics,
     ),
     "topic_distribution": Look(
-        description="Diversity by topics: rarity of a document's topics, and their entropy.",
         kinds=("python", "parquet"),
-        present=_groups(stages.TOPICS, "topic_score"),
+        present=_groups(TOPICS, "topic_score"),
         tables=(tables.TOPICS,),
     ),
     "diversity_calibration": Look(
-        description=(
-            "Medians and deviations of the combined components by language, so that one unit of "
-            "either dial buys about the same."
-        ),
         present=calibration_metadata,
     ),
     "diversity_scores": Look(
-        description="Diversity in (0, 1): geometric mean of the components, calibrated once more.",
         kinds=("python", "parquet"),
-        present=_unit(stages.DIVERSITY, "diversity"),
+        present=_unit(DIVERSITY, "diversity"),
         tables=(tables.DIVERSITY,),
-        origins=origins_of_diversity(()),
     ),
 }

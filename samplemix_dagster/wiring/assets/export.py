@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.show.presentation import many
 from samplemix_dagster.wiring.assets.asset import Look

@@ -14,8 +14,8 @@ from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.show.presentation import lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from samplemix_dagster import tables
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.quality import QUALITY
+from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.columns import origins_of_quality
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
@@ -31,7 +33,7 @@ def column_values(project: Project, stage: Stage, partition: str, *columns: str)
 def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
     bits, tokens = column_values(
         project,
-        stages.PERPLEXITY,
+        PERPLEXITY,
         str(outcome.partition),
         "bits_per_byte",
         "num_reference_tokens",
@@ -50,12 +52,12 @@ def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 
 def _tokens(project: Project, outcome: Outcome) -> dict[str, Any]:
-    (tokens,) = column_values(project, stages.TOKENS, str(outcome.partition), "num_tokens")
+    (tokens,) = column_values(project, TOKENS, str(outcome.partition), "num_tokens")
     return {"tokens": int(tokens.sum())}
 
 
 def _quality(project: Project, outcome: Outcome) -> dict[str, Any]:
-    (quality,) = column_values(project, stages.QUALITY, str(outcome.partition), "quality")
+    (quality,) = column_values(project, QUALITY, str(outcome.partition), "quality")
     counts, _ = np.histogram(quality, bins=40, range=(0.0, 1.0))
     return {
         "quality": histogram_svg(counts, 0, 1),
@@ -78,46 +80,26 @@ def drift(outcome: Outcome) -> dict[str, Any]:
 
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of each stage of quality."""
-    names = tuple(project.config.quality.targets)
-    scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(names))
-    combined = Look(
-        description=(
-            "Medians and deviations of the signals' combination (as logits) by group, by tokens: "
-            "several signals are calibrated once more. Frozen like the others."
-        ),
-        present=calibration_metadata,
-    )
-    return {**LOOKS, "quality_scores": scores, "quality_calibration": combined}
+    scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(project.config))
+    return {**LOOKS, "quality_scores": scores}
 
 
 LOOKS = {
     "perplexity": Look(
-        description=(
-            "Loss of each document under the reference: nats, scored tokens, bits per byte "
-            "(canonical) and perplexity. It measures fluency and domain, not truth or spam."
-        ),
         kinds=("pytorch", "parquet"),
         present=_perplexity,
         tables=(tables.PERPLEXITY,),
     ),
     "token_counts": Look(
-        description="Each document's length in the tokenizer that counts the budget.",
         kinds=("python", "parquet"),
         present=_tokens,
         tables=(tables.TOKENS,),
     ),
     "calibration": Look(
-        description=(
-            "Medians and deviations of bits per byte by group (by default language), by tokens; "
-            "small groups shrunk to the rest. Frozen until its recipe changes or the corpus drifts."
-        ),
         present=calibration_metadata,
     ),
+    "quality_calibration": Look(present=calibration_metadata),
     "quality_scores": Look(
-        description=(
-            "Quality in (0, 1): calibrated bits per byte, in the direction wished for, and what "
-            "other signals stand beside it."
-        ),
         kinds=("python", "parquet"),
         present=_quality,
         tables=(tables.QUALITY,),

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.flow import Step, build_steps
+from samplemix_dagster.stages.steps import Step, build_steps
 from samplemix_dagster.storage.ask.dbt_project import (
     NodeResult,
     ReportError,

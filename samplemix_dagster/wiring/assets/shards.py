@@ -4,10 +4,10 @@ from collections import Counter
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.corpus import CORPUS
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.engine.shards.shard_rows import rejected_by_reason
 from samplemix_dagster.storage.corpus.manifest import unread_words
 from samplemix_dagster.wiring.assets.asset import Look
@@ -53,20 +53,12 @@ def _corpus(project: Project, outcome: Outcome) -> dict[str, Any]:
 
 LOOKS = {
     "raw_shards": Look(
-        description=(
-            "Every row of a source's shards as a document or a rejected row with its reason; "
-            "language, n-grams and words of each document, read in one pass over the text."
-        ),
         kinds=("python", "parquet"),
         present=_raw,
         tables=(tables.DOCUMENTS,),
         view="documents",
     ),
-    stages.CORPUS.asset: Look(
-        description=(
-            "The set of documents: duplicates, the hash sample that fits are made on, and counts "
-            "by source and language. Its version changes when a shard comes, changes or goes."
-        ),
+    CORPUS.asset: Look(
         kinds=("python", "duckdb"),
         present=_corpus,
         tables=(tables.DUPLICATES,),

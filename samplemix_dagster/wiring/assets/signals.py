@@ -2,32 +2,24 @@
 
 import numpy as np
 
-from samplemix_dagster.engine.addresses.own_signals import OwnSignal
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
+from samplemix_dagster.stages.signals import OwnSignal, OwnStage
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.quality import column_values
 
 
-def look(own: OwnSignal) -> Look:
+def look(stage: OwnStage) -> Look:
     """Return what a person sees of a signal's scores."""
-    where = {"quality": "signal of quality", "diversity": "component of diversity"}
-    whose = "" if own.target.startswith("samplemix_dagster.") else "Your own "
 
     def present(project: Project, outcome: Outcome) -> dict[str, object]:
-        (scores,) = column_values(project, own.stage, str(outcome.partition), "score")
+        (scores,) = column_values(project, stage, str(outcome.partition), "score")
         counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
         mean = round(float(scores.mean()), 4) if scores.size else 0.0
         return {"score": histogram_svg(counts, 0, 1), "mean_score": mean}
 
-    what = f"{whose}{where[own.coordinate]} {own.name!r}, in (0, 1): {own.target}."
-    return Look(
-        description=what[0].upper() + what[1:],
-        kinds=("python", "parquet"),
-        present=present,
-        tables=(own.stage.table,),
-    )
+    return Look(kinds=("python", "parquet"), present=present, tables=(stage.table,))
 
 
 def fit_look(own: OwnSignal) -> Look:

@@ -8,16 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.engine import stages
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.executor import lost_in_words
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.runs.plan.estimates import scoring_flops
 from samplemix_dagster.runs.plan.plan import Task
 from samplemix_dagster.show.presentation import flops_in_words, many, took
-from samplemix_dagster.stages.flow import Step
-from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.tables import Table
 
 LOST = "workers_lost"
@@ -114,11 +112,9 @@ def _place_of(project: Project, step: Step, outcome: Outcome) -> str | None:
     if step.stages:
         shards = project.shards(str(outcome.partition))
         return recipes.feature_key(step.stages[0], shards[0]).rpartition("/")[0] if shards else None
-    if step.fit is stages.MIXTURE:
-        return keys.version_folder(step.name, outcome.data_version)
     if step.fit is None:
         return None
-    key = keys.fit_folder(recipes.fit_name(step.fit, step.name), outcome.data_version)
+    key = f"{step.fit.versions_folder(step.name)}/{outcome.data_version}"
     return key if project.lake.names(key) else None
 
 

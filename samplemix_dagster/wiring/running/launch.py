@@ -14,15 +14,14 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.model_recipes import NotFittedError
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.runs.plan.plan import Plan, Planner, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
-from samplemix_dagster.stages.flow import Step, build_steps
+from samplemix_dagster.stages.steps import Step, build_steps
 from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
 from samplemix_dagster.wiring.checks import REJECTED_CHECK
@@ -126,7 +125,8 @@ class Flow:
         begin_to_observe(project, self.instance, self.names)
         for attempt in range(MOST_REPAIRS + 1):
             with contextlib.suppress(DamagedError):  # the lake has noted it
-                for _, group in groupby(steps, key=lambda step: step.phase):
+                by_phase = sorted(steps, key=lambda step: step.phase)
+                for _, group in groupby(by_phase, key=lambda step: step.phase):
                     self.run_phase(list(group), self.every)
                 if with_report and not project.lake.damaged and self.report.succeeded:
                     self.run_report()
@@ -203,7 +203,7 @@ class Flow:
             try:
                 if step.fit is None:
                     self.broken.add(step.asset)
-                elif step.fit is not stages.REFERENCE or recipes.is_trained_here(step.name):
+                elif not step.is_given(self.project.config):
                     recipes.fit(step.fit, step.name)
             except NotFittedError:
                 self.broken.add(step.asset)

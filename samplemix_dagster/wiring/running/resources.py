@@ -13,8 +13,8 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from samplemix_dagster.config.around import S3
+from samplemix_dagster.engine.outcome import Progress, no_progress
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Progress, no_progress
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.s3.bucket import make_client
 from samplemix_dagster.wiring.running.run_tags import REPORTS_TO_TAG, tag_of

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import Outcome
 from samplemix_dagster.errors import CheckFailedError, SampleMixError
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if

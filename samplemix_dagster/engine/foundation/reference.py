@@ -6,20 +6,26 @@ optimiser are in ``core.quality.bootstrap``.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import Bootstrap
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.engine import stages
-from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.fitting.fits import FitWriter
 from samplemix_dagster.engine.fitting.hash_sample import HashSample
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Progress
+from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.shard_rows import read_documents
+from samplemix_dagster.engine.stages import WHOLE_CORPUS, Facts, Fit, Settings
 from samplemix_dagster.errors import InputError
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
 
 _BYTES_PER_TOKEN = 6
 _TESTED_TEXTS = 500
@@ -28,21 +34,69 @@ _FEWEST_OF_SOURCE = 5
 _GAP_CHARACTERS = 2_000
 
 
-def reference_maker(
-    name: str, progress: Callable[[int, int], None] | None = None
-) -> Callable[[Recipes, FitWriter], dict[str, Any]]:
-    """Return what makes a reference's version, for :func:`engine.fits.run_fit`."""
+class Reference(Fit):
+    """A causal language model whose perplexity is quality: named, or trained on the corpus."""
 
-    def make(recipes: Recipes, writer: FitWriter) -> dict[str, Any]:
+    name = "reference"
+    asset = "reference_model"
+    group = "reference"
+    words = "A reference: a causal language model, found where it is named or trained here."
+    by_drift = False
+    uses_model = True
+
+    def names(self, project: Project) -> tuple[str, ...]:
+        """Return the references that a project names."""
+        return tuple(project.config.references)
+
+    def is_used(self, config: Config, name: str) -> bool:
+        """Whether it scores, or its tokenizer counts."""
+        return name in {config.quality.reference, config.tokenizer.reference}
+
+    def is_given(self, config: Config, name: str) -> bool:
+        """Whether it is named, rather than trained."""
+        return config.references[name].bootstrap is None
+
+    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+        """Return the corpus that it is trained on; nothing where it is named."""
+        if self.is_given(project.config, name):
+            return ()
+        return (DOCUMENTS.asset, *WHOLE_CORPUS)
+
+    def waits(self) -> tuple[str, ...]:
+        """Return nothing: one that is named can be looked at first."""
+        return ()
+
+    def settings(self, recipes: "Recipes", name: str) -> Settings:
+        """Return the digest of its files, or how it is trained."""
+        bootstrap = recipes.config.references[name].bootstrap
+        if bootstrap is None:
+            return {"model": recipes.reference_digest(name)}
+        return {"bootstrap": bootstrap.for_recipe()}
+
+    def shards(self, recipes: "Recipes", name: str) -> list[PlacedShard]:
+        """Return the shards of the sources that it is trained on."""
+        bootstrap = recipes.config.references[name].bootstrap
+        if bootstrap is None:
+            return []
+        every, wanted = recipes.project.all_shards(), bootstrap.sources
+        return [shard for shard in every if wanted is None or shard.source in wanted]
+
+    def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
+        """Train it, or say what is known of the one that is named."""
         bootstrap = recipes.config.references[name].bootstrap
         if bootstrap is None:
             return _named_facts(recipes, name)
-        return _train(recipes, writer, bootstrap, progress)
 
-    return make
+        def report(done: int, total: int) -> None:
+            progress(self.asset_of(name), "", done, total)
+
+        return _train(recipes, writer, bootstrap, report)
 
 
-def _named_facts(recipes: Recipes, name: str) -> dict[str, Any]:
+REFERENCE = Reference()
+
+
+def _named_facts(recipes: "Recipes", name: str) -> Facts:
     from samplemix_dagster.storage.models.files import count_parameters
 
     folder = recipes.reference_folder(name)
@@ -55,18 +109,18 @@ def _named_facts(recipes: Recipes, name: str) -> dict[str, Any]:
 
 
 def _train(
-    recipes: Recipes,
+    recipes: "Recipes",
     writer: FitWriter,
     bootstrap: Bootstrap,
-    progress: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
+    progress: Callable[[int, int], None],
+) -> Facts:
     from samplemix_dagster.core.quality.bootstrap import (
         BootstrapRecipe,
         fold_of,
         train_reference,
         train_tokenizer,
     )
-    from samplemix_dagster.engine.shards.tasks import one_thread
+    from samplemix_dagster.engine.shards.loaded import one_thread
     from samplemix_dagster.storage.models.load import digest_model, save_reference
 
     one_thread()
@@ -81,7 +135,7 @@ def _train(
     )
     tokenizer = train_tokenizer(texts, bootstrap.vocabulary)
     folder = writer.folder / "model"
-    facts: dict[str, Any] = {"kind": "bootstrap", "cross_fit": False}
+    facts: Facts = {"kind": "bootstrap", "cross_fit": False}
     is_crossed = bootstrap.cross_fit == "always"
     if not is_crossed:
         model, report = train_reference(texts, tokenizer, recipe, progress=progress)
@@ -106,7 +160,7 @@ def _train(
     return facts
 
 
-def _report(report: Any) -> dict[str, Any]:
+def _report(report: Any) -> Facts:
     return {
         "num_parameters": report.num_parameters,
         "num_training_tokens": report.num_tokens,
@@ -177,12 +231,14 @@ def _variance(values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64]) -
     return float((shares**2 * (values - mean) ** 2).sum())
 
 
-def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], list[str], list[str]]:
+def _sample_texts(
+    recipes: "Recipes", bootstrap: Bootstrap
+) -> tuple[list[str], list[str], list[str]]:
     """Return ids, sources and texts to train on, smallest hash first, with more to test on."""
     gathered = HashSample(_SAMPLE_LIMIT, "reference")
     for shard in recipes.project.all_shards():
         if bootstrap.sources is None or shard.source in bootstrap.sources:
-            key = recipes.feature_key(stages.DOCUMENTS, shard)
+            key = recipes.feature_key(DOCUMENTS, shard)
             gathered.add(shard, recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"]))
     sample = gathered.table()
     if sample.num_rows == 0:
@@ -193,7 +249,7 @@ def _sample_texts(recipes: Recipes, bootstrap: Bootstrap) -> tuple[list[str], li
     return _read(recipes, chosen)
 
 
-def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
+def _read(recipes: "Recipes", sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
     place = {
         (item["source"], item["shard"], item["row"]): index
         for index, item in enumerate(sample.to_pylist())
@@ -203,7 +259,7 @@ def _read(recipes: Recipes, sample: pa.Table) -> tuple[list[str], list[str], lis
     return ids, sources, [texts[index] for index in range(len(texts))]
 
 
-def _texts(recipes: Recipes, place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:
+def _texts(recipes: "Recipes", place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:
     wanted = {(source, shard) for source, shard, _ in place}
     for shard in recipes.project.all_shards():
         if (shard.source, shard.digest) not in wanted:

@@ -1,0 +1,1 @@
+"""What every stage stands on: the documents, the corpus that they are, the references."""

@@ -1,0 +1,215 @@
+"""quality: calibrated bits per byte, alone or combined with the signals beside it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster import tables
+from samplemix_dagster.config.project import Config
+from samplemix_dagster.config.scores import PERPLEXITY as LOSSES
+from samplemix_dagster.core.calibration import Band, Direction, group_histograms, robust_z, score
+from samplemix_dagster.core.diversity.combine import combine, logit
+from samplemix_dagster.core.hashing import round_significant, round_unit
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.outcome import Progress
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
+from samplemix_dagster.stages.columns import floats, lazily
+from samplemix_dagster.stages.quality.calibration import (
+    CALIBRATION,
+    LOGITS,
+    calibration_groups,
+    read_calibration,
+    write_calibration,
+)
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+
+
+def has_signals(config: Config) -> bool:
+    """Whether quality is more than perplexity's."""
+    return bool(config.quality.targets)
+
+
+def _signals(config: Config) -> dict[str, OwnStage]:
+    return {signal.name: OwnStage(signal) for signal in signals_of_quality(config)}
+
+
+def _combined_needs(project: Project) -> tuple[str, ...]:
+    own = (signal.asset for signal in _signals(project.config).values())
+    return (PERPLEXITY.asset, CALIBRATION.asset, *own)
+
+
+def _direction(recipes: "Recipes") -> object:
+    wished = recipes.config.quality.direction
+    return wished if isinstance(wished, str) else wished.for_recipe()
+
+
+def _signal_recipes(recipes: "Recipes", source: str) -> Settings:
+    """The signals of quality: the exponent of each, and the recipe of all but perplexity."""
+    own = _signals(recipes.config)
+    return {
+        name: [weight, recipes.fingerprint(own[name], source)] if name in own else [weight]
+        for name, weight in recipes.config.quality.weights.items()
+    }
+
+
+class QualityCalibration(Fit):
+    """Calibrates several signals once more; made only where quality has more than perplexity."""
+
+    name = "quality_calibration"
+    asset = "quality_calibration"
+    group = "quality"
+    words = (
+        "Medians and deviations of the signals' combination (as logits) by group, by tokens: "
+        "several signals are calibrated once more. Frozen like the others."
+    )
+
+    def names(self, project: Project) -> tuple[str, ...]:
+        """Return one, or none where quality has perplexity alone."""
+        return ("",) if has_signals(project.config) else ()
+
+    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+        """Return losses, their calibration, and the other signals."""
+        del name
+        return _combined_needs(project)
+
+    def settings(self, recipes: "Recipes", name: str) -> Settings:
+        """Return the signals, their exponents, and the groups within which they are compared."""
+        del name
+        config = recipes.config
+        return {
+            "perplexity": recipes.by_source(PERPLEXITY),
+            "calibration": recipes.fit(CALIBRATION),
+            "direction": _direction(recipes),
+            "signals": {s: _signal_recipes(recipes, s) for s in config.corpus.sources},
+            "language": config.corpus.language,
+            "by": config.quality.calibrate_by,
+        }
+
+    def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
+        """Fit medians and deviations of the combined signals (as logits) by group, by tokens."""
+        del name, progress
+        quality, parts = _Parts(recipes), []
+        for shard in recipes.project.all_shards():
+            documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
+            tokens = read(recipes, PERPLEXITY, shard, "num_reference_tokens")
+            groups = calibration_groups(recipes, shard, documents)
+            parts.append(
+                group_histograms(
+                    np.asarray(logit(quality.combined(shard, groups))),
+                    tokens.column("num_reference_tokens").to_numpy(),
+                    groups,
+                    lower=LOGITS[0],
+                    upper=LOGITS[1],
+                )
+            )
+        return write_calibration(parts, writer, "quality")
+
+
+QUALITY_CALIBRATION = QualityCalibration()
+
+
+class Quality(Stage):
+    """Quality of each document in (0, 1)."""
+
+    name = "quality"
+    asset = "quality_scores"
+    group = "quality"
+    table = tables.QUALITY
+    words = (
+        "Quality in (0, 1): calibrated bits per byte, in the direction wished for, and what "
+        "other signals stand beside it."
+    )
+    is_wide = True
+
+    def needs(self, project: Project) -> tuple[str, ...]:
+        """Return losses, signals and their calibrations."""
+        again = (QUALITY_CALIBRATION.asset,) if has_signals(project.config) else ()
+        return (*_combined_needs(project), *again)
+
+    def settings(self, recipes: "Recipes", source: str) -> Settings:
+        """Return losses, direction and groups; signals where there are some beside perplexity."""
+        by_source = recipes.config.quality.calibrate_by == "source"
+        return {
+            "perplexity": recipes.fingerprint(PERPLEXITY, source),
+            "language": recipes.language(source),
+            "calibration": recipes.fit(CALIBRATION),
+            "direction": _direction(recipes),
+            "source": source if by_source else None,
+            **self._combined(recipes, source),
+        }
+
+    def _combined(self, recipes: "Recipes", source: str) -> Settings:
+        if not has_signals(recipes.config):
+            return {}
+        signals = _signal_recipes(recipes, source)
+        return {"signals": signals, "combined": recipes.fit(QUALITY_CALIBRATION)}
+
+    def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
+        """Return what turns bits per byte, and the signals beside it, into quality.
+
+        Perplexity alone is its calibrated score. Several signals are combined and calibrated once
+        more, as diversity's components are.
+        """
+        del partition
+        return lazily(lambda: _maker(recipes))
+
+
+QUALITY = Quality()
+
+
+class _Parts:
+    """What quality is made of: perplexity's own score, and the other signals beside it."""
+
+    def __init__(self, recipes: "Recipes") -> None:
+        """Take the recipes of a project whose perplexity is calibrated."""
+        self.recipes = recipes
+        self.calibration = read_calibration(recipes, CALIBRATION)
+        wished = recipes.config.quality.direction
+        self.direction: Direction = wished if isinstance(wished, str) else Band(**dict(wished))
+
+    def z(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+        """Return the robust z of bits per byte of a shard's documents."""
+        losses = read(self.recipes, PERPLEXITY, shard, "bits_per_byte")
+        return robust_z(floats(losses, "bits_per_byte"), groups, self.calibration)
+
+    def combined(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+        """Return the weighted geometric mean of the signals of a shard's documents, in (0, 1)."""
+        weights = self.recipes.config.quality.weights
+        own, columns = _signals(self.recipes.config), {}
+        for name in weights:
+            if name == LOSSES:
+                columns[name] = round_unit(score(self.z(shard, groups), self.direction))
+            else:
+                columns[name] = floats(read(self.recipes, own[name], shard, "score"), "score")
+        return np.asarray(combine(columns, weights), dtype=np.float64)
+
+
+def _maker(recipes: "Recipes") -> Maker:
+    parts = _Parts(recipes)
+    again = read_calibration(recipes, QUALITY_CALIBRATION) if has_signals(recipes.config) else None
+
+    def make(shard: PlacedShard) -> pa.Table:
+        documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
+        groups = calibration_groups(recipes, shard, documents)
+        if again is None:
+            z = parts.z(shard, groups)
+            quality = score(z, parts.direction)
+        else:
+            z = robust_z(logit(parts.combined(shard, groups)), groups, again)
+            quality = score(z, "high")
+        return tables.QUALITY.make(
+            doc_id=documents.column("doc_id"),
+            quality_z=round_significant(z),
+            quality=round_unit(quality),
+        )
+
+    return make
