@@ -24,6 +24,7 @@ from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.validation.draws import Drawn
+from samplemix_dagster.validation.exported import exported
 from samplemix_dagster.validation.texts import JudgedText
 
 _SAVED_SECONDS = 120.0
@@ -126,8 +127,7 @@ class Trainings:
 
         def make(one: Training) -> None:
             nonlocal done
-            nats = self.learner.nats(tokens_of(one.drawn), one.drawn.seed, self.steps(one))
-            self._keep(one, nats)
+            self._keep(one, self._nats(one, tokens_of(one.drawn)))
             with lock:
                 done += 1
                 progress("evaluation", self.learner.name, done, len(missing))
@@ -140,6 +140,14 @@ class Trainings:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _nats(self, one: Training, texts: TokenTexts) -> npt.NDArray[np.float64]:
+        seed, steps = one.drawn.seed, self.steps(one)
+        if not self.learner.reads_exports:
+            return self.learner.nats(texts, seed, steps)
+        size = int(str(self.learner.recipe["vocabulary"]))
+        with exported(texts, vocabulary=size, tokenizer=str(self._base["tokenizer"])) as read:
+            return self.learner.nats(read, seed, steps)
 
     def steps(self, one: Training) -> "KeptSteps":
         """Return where a training keeps how far it is."""

@@ -50,6 +50,8 @@ class Learner(Protocol):
     """Whether its result depends on the seed, beyond what is drawn."""
     side_by_side: bool
     """Whether several may train at once in one process."""
+    reads_exports: bool
+    """Whether it reads a draw out of the files of an export, as a trainer would."""
 
     def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats after training on a draw: (D,)."""
@@ -61,6 +63,7 @@ class NgramLearner:
     name = "ngram"
     uses_luck = False
     side_by_side = True
+    reads_exports = False
 
     def __init__(
         self,

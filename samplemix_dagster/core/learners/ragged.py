@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Tokens = npt.NDArray[np.uint32]
+Tokens = npt.NDArray[np.uint32 | np.uint16]
 Integers = npt.NDArray[np.int64]
 
 

@@ -126,6 +126,7 @@ class TransformerLearner:
 
     name = "transformer"
     uses_luck = True
+    reads_exports = True
 
     def __init__(
         self,
