@@ -161,13 +161,13 @@ def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
     cost = prepared.cost
     _train(prepared, progress)
     lake, key = prepared.recipes.lake, keys.evaluation_result(prepared.address)
-    known = lake.read_json(key)
-    if known is None:
+    if not lake.exists(key):
         seconds = round(time.perf_counter() - began, 1)
-        known = {**found_of(prepared), "cost": {**cost, "seconds": seconds}}
-        lake.replace_json(key, known)
+        found = found_of(prepared)
+        lake.replace_json(key, {**found, "cost": {**cost, "seconds": seconds}})
     lake.keep_json(keys.CURRENT_EVALUATION, {"evaluation": prepared.address})
-    return dict(known)
+    # What was just written is read, too: its keys stand in the same order whoever asks.
+    return dict(lake.read_json(key))
 
 
 def _train(prepared: Prepared, progress: Progress) -> None:

@@ -4,6 +4,7 @@ Thirteen words in a row are what Brown et al. (2020), "Language models are few-s
 appendix C, look for. What was found is kept for as long as neither texts nor shards change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ class HeldOut:
     texts: list[JudgedText]
     refused: dict[str, int]
     """Texts of each group that stand in the corpus, groups without any left out."""
+    overlaps: str
+    """Name in the lake of what was found of their overlaps."""
 
 
 def held_out(
@@ -53,7 +56,8 @@ def held_out(
     Raises:
         InputError: More than half of a group stands in the corpus: its files are not held out.
     """
-    shares = _overlaps(recipes, corpus, texts, progress)
+    of = {"texts": texts_digest(texts), "corpus": corpus.digest, "words": WORDS}
+    shares = _overlaps(recipes, corpus, texts, of, progress)
     kept = [text for text, share in zip(texts, shares, strict=True) if share <= max_overlap]
     refused: dict[str, int] = {}
     for text, share in zip(texts, shares, strict=True):
@@ -67,14 +71,17 @@ def held_out(
                 f"({max_overlap:.0%} or more of their {WORDS}-grams), so they are not held out: "
                 "judge on other files, or take these out of the sources."
             )
-    return HeldOut(texts=kept, refused=refused)
+    return HeldOut(texts=kept, refused=refused, overlaps=fingerprint(of))
 
 
 def _overlaps(
-    recipes: Recipes, corpus: JudgedCorpus, texts: list[JudgedText], progress: Progress
+    recipes: Recipes,
+    corpus: JudgedCorpus,
+    texts: list[JudgedText],
+    of: Mapping[str, object],
+    progress: Progress,
 ) -> list[float]:
     lake = recipes.lake
-    of = {"texts": texts_digest(texts), "corpus": corpus.digest, "words": WORDS}
     key = keys.evaluation_overlaps(fingerprint(of))
     known = lake.read_json(key)
     if known is None:
