@@ -4,7 +4,7 @@ Both are of the learner itself, and neither knows what else the machine has to d
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from samplemix_dagster.core.learners.learner import NO_STEPS
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.engine.shards.maps import no_progress
-from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.ask.judged_views import results
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.validation.evaluate import Prepared
 from samplemix_dagster.validation.judgement import JsonObject
@@ -46,14 +46,6 @@ def _measured(lake: Lake, judge: Judge) -> Mapping[str, Any] | None:
         if found["learner_settings"] == recipe and found["cost"]["tokens"]
     ]
     return max(alike, key=lambda found: int(found["cost"]["tokens"]), default=None)
-
-
-def results(lake: Lake) -> Iterator[Mapping[str, Any]]:
-    """Yield what each evaluation in the lake found, by its address."""
-    for name in sorted(lake.names(keys.EVALUATION_RESULTS)):
-        found = lake.read_json(f"{keys.EVALUATION_RESULTS}/{name}")
-        if name != keys.CURRENT_EVALUATION.rpartition("/")[2] and found is not None:
-            yield found
 
 
 def _alike(prepared: Prepared, known: Mapping[str, Any]) -> tuple[float, str]:

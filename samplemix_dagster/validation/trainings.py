@@ -103,7 +103,7 @@ class Trainings:
 
     def missing(self, trainings: Iterable[Training]) -> list[Training]:
         """Return those that are to be made, each address once."""
-        there = self.lake.names(keys.evaluation_losses("").rpartition("/")[0])
+        there = self.lake.names(keys.EVALUATION_LOSSES)
         wanted = {one.address: one for one in trainings}
         return [one for one in wanted.values() if one.key.rpartition("/")[2] not in there]
 

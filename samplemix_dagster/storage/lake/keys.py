@@ -128,6 +128,7 @@ MIXTURES, FITS, SHARDS, STATE, REPORTS, EXPORTS = (
     "exports",
 )
 EVALUATIONS = "evaluations"
+EVALUATION_LOSSES = f"{EVALUATIONS}/losses"
 EVALUATION_RESULTS = f"{EVALUATIONS}/results"
 CURRENT_EVALUATION = f"{EVALUATION_RESULTS}/current.json"
 """The result that was asked for last."""
@@ -252,7 +253,7 @@ def evaluation_overlaps(address: str) -> str:
 
 def evaluation_losses(address: str) -> str:
     """Return the losses of a trained learner."""
-    return f"{EVALUATIONS}/losses/{address}.parquet"
+    return f"{EVALUATION_LOSSES}/{address}.parquet"
 
 
 def evaluation_result(address: str) -> str:
