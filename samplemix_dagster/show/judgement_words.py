@@ -14,6 +14,7 @@ ALL = "all"
 CEILING = "clean"
 """The arm of the documents that labels call clean: it knows the answer, and is no contender."""
 NOTHING = Quantity("-")
+_VERDICTS = ("better", "worse", "undecided")
 
 
 def own_arms(found: Found) -> list[str]:
@@ -104,38 +105,39 @@ def _within(figures: Mapping[str, Any]) -> str:
 
 def own_part(found: Found) -> list[str]:
     """Return in sentences what the scores gain inside the same shares of sources and languages."""
+    wanted = contenders(found)
     return [
         f"{name} beside the same shares, drawn uniformly inside: "
         f"{signed(figures['difference'])}{_within(figures)}, {figures['verdict']}."
-        for name in contenders(found)
-        for control, by_set in found["arms"][name]["against_controls"].items()
-        if control == "shares"
-        for figures in [by_set[ALL]]
+        for name, control, figures in controls_rows(found)
+        if control == "shares" and name in wanted
     ]
 
 
 def controls_rows(found: Found, group: str = ALL) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield arm, what its control holds, and how far they differ."""
+    """Yield arm, what its control holds, and how far they differ; a look decides nothing."""
+    look = {"verdict": "undecided"} if found["strength"] == "look" else {}
     for name in own_arms(found):
         for control, by_set in sorted(
             found["arms"][name]["against_controls"].items(), reverse=True
         ):
-            yield name, control, by_set[group]
+            yield name, control, {**by_set[group], **look}
 
 
 def domain_rows(found: Found) -> list[tuple[str, ...]]:
     """Return arm, and the groups in which it is better, worse, and neither beyond doubt."""
+    _, groups = groups_of(found)
     return [
-        (
-            name,
-            *(
-                ", ".join(found["arms"][name]["domains"][verdict]) or "none"
-                for verdict in ("better", "worse", "undecided")
-            ),
-        )
+        (name, *(_named(found, name, verdict, groups) for verdict in _VERDICTS))
         for name in own_arms(found)
         if name != found["baseline"]
     ]
+
+
+def _named(found: Found, name: str, verdict: str, groups: Sequence[str]) -> str:
+    there = found["arms"][name]["groups"]
+    named = [one for one in groups if one in there and verdict_of(found, name, one) == verdict]
+    return ", ".join(named) or "none"
 
 
 def undecided_pairs(found: Found) -> list[str]:

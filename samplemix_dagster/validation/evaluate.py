@@ -167,7 +167,9 @@ def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
         lake.replace_json(key, {**found, "cost": {**cost, "seconds": seconds}})
     lake.keep_json(keys.CURRENT_EVALUATION, {"evaluation": prepared.address})
     # What was just written is read, too: its keys stand in the same order whoever asks.
-    return dict(lake.read_json(key))
+    known = dict(lake.read_json(key))
+    arms = dict.fromkeys(one["arm"] for one in known["trainings"])
+    return {**known, "arms": {arm: known["arms"][arm] for arm in arms}}
 
 
 def _train(prepared: Prepared, progress: Progress) -> None:

@@ -11,6 +11,8 @@ from samplemix_dagster.show.judged import cost_line, print_judged
 from samplemix_dagster.show.judgement_facts import auc_table, kinds_table
 from samplemix_dagster.show.judgement_words import (
     claims,
+    controls_rows,
+    domain_rows,
     verdict_of,
 )
 from tests.judged import found_of
@@ -48,6 +50,17 @@ def test_a_look_decides_nothing() -> None:
     [(verdict, sentence)] = claims(found)
     assert verdict == verdict_of(found, "mine", "all") == "undecided"
     assert sentence.endswith("That is a look of 3 pairs, and claims nothing.")
+    assert domain_rows(found) == [(name, "none", "none", "prose") for name in ("clean", "mine")]
+    assert {figures["verdict"] for _, _, figures in controls_rows(found)} == {"undecided"}
+
+
+def test_a_group_stands_under_its_own_verdict() -> None:
+    found = found_of({"mine": LOSS})
+    assert ("mine", "none", "prose", "none") in domain_rows(found)
+    assert [(name, figures["verdict"]) for name, _, figures in controls_rows(found)] == [
+        ("clean", "better"),
+        ("mine", "worse"),
+    ]
 
 
 @pytest.mark.parametrize("pair", [["mine", "proportional"], ["proportional", "mine"]])
