@@ -27,6 +27,7 @@ from samplemix_dagster.wiring.assets.inputs import inputs_assets
 from samplemix_dagster.wiring.automation.schedules import build_schedules
 from samplemix_dagster.wiring.automation.sensors import build_sensors
 from samplemix_dagster.wiring.automation.staleness import build_look, observe
+from samplemix_dagster.wiring.evaluation import evaluation_assets
 from samplemix_dagster.wiring.names import Names, names_of
 from samplemix_dagster.wiring.running.jobs import build_jobs
 from samplemix_dagster.wiring.running.resources import (
@@ -73,6 +74,7 @@ def build_defs(
         project = open_project(Path(config) if config else config_path())
     adopt_project(project)
     assets = with_automation(_assets(project, names, with_report=with_report, pool=pool))
+    assets += evaluation_assets(project, names, pool)  # which nothing but a person starts
     keys = [key for asset in assets for key in asset.keys]
     jobs = build_jobs(with_report=with_report, names=names)
     return dg.Definitions(

@@ -12,8 +12,10 @@ from typing import Any
 
 from samplemix_dagster import tables
 from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, manifest_key
+from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.tables import Table
+from tests.judged import found_of
 
 Row = dict[str, Any]
 
@@ -22,6 +24,8 @@ SHARDS = {"books": ("books/a.jsonl", "books/b.jsonl"), "web": ("web/a.jsonl", "w
 CLUSTERS = ("sea boat tide", "law court judge", "oven butter flour")
 TOPICS = ("stars", "woods")
 MIXTURES = ("default", "proportional")
+JUDGED_ARMS = ("clean", "clean~shares", "mine", "mine~shares", "proportional")
+JUDGED_SEEDS = 2
 _NUM_BOOKS = 16
 _TEXTS_AGAIN = {37: 0, 38: 20, 39: 0}
 """Occurrences whose text stands earlier: occurrence -> the first one of its text."""
@@ -61,7 +65,24 @@ def make_fake_lake(root: Path, *, is_clean: bool = False) -> FakeLake:
     _write_fits(fake)
     for name in MIXTURES:
         write_mixture(fake, name)
+    write_evaluation(fake.lake)
     return fake
+
+
+def write_evaluation(lake: Lake) -> dict[str, Any]:
+    """Write a result with its losses, two texts a training, and make it the last; return it."""
+    found = found_of({"mine": (0.02, 0.01, 0.03)}, seeds=JUDGED_SEEDS)
+    for one in found["trainings"]:
+        nats = 5.0 * JUDGED_ARMS.index(one["arm"]) + one["seed"] / 2
+        rows = [
+            {"group": "prose", "doc_id": f"{text:032x}", "num_bytes": 50, "nats": nats + text / 2}
+            for text in range(2)
+        ]
+        _write(lake, keys.evaluation_losses(one["address"]), tables.LOSSES, rows)
+    lake.write_json(keys.evaluation_overlaps(found["overlaps"]), {"shares": [0.0, 0.0]})
+    lake.write_json(keys.evaluation_result(found["evaluation"]), found)
+    lake.replace_json(keys.CURRENT_EVALUATION, {"evaluation": found["evaluation"]})
+    return found
 
 
 def write_mixture(fake: FakeLake, name: str, version: str = "1") -> None:

@@ -8,8 +8,11 @@ import pytest
 from jinja2 import UndefinedError
 
 from samplemix_dagster.pages.difference import difference_page
+from samplemix_dagster.pages.dots import Figure, dots_of
+from samplemix_dagster.pages.evaluation import evaluation_page
 from samplemix_dagster.pages.frame import Table, render
 from samplemix_dagster.pages.lineage import lineage_page
+from tests.judged import found_of
 
 HOSTILE = "\"'><script>alert(1)</script>"
 HARMLESS = "x" * len(HOSTILE)
@@ -71,6 +74,7 @@ def pages(word: str) -> Iterator[str]:
     yield lineage_page(lineage_of(word), [(word, word)])
     yield difference_page(difference_of(word), [word])
     yield render("words.html", words=word)
+    yield evaluation_page(found_of({word: (-0.02, -0.03, -0.01)}, group=word, kind=word))
 
 
 class Elements(HTMLParser):
@@ -89,14 +93,16 @@ class Elements(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("which", [0, 1, 2], ids=["lineage", "difference", "words"])
+@pytest.mark.parametrize(
+    "which", [0, 1, 2, 3], ids=["lineage", "difference", "words", "evaluation"]
+)
 def test_no_text_adds_an_element_or_an_attribute_to_a_page(which: int) -> None:
     hostile, harmless = (Elements(list(pages(word))[which]) for word in (HOSTILE, HARMLESS))
     assert hostile.elements == harmless.elements
     assert HOSTILE in hostile.text
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["lineage", "difference"])
+@pytest.mark.parametrize("which", [0, 1, 3], ids=["lineage", "difference", "evaluation"])
 def test_a_page_stands_alone_and_runs_no_script(which: int) -> None:
     page = list(pages(HARMLESS))[which]
     assert {"script", "link", "img", "iframe"}.isdisjoint(tag for tag, _ in Elements(page).elements)
@@ -146,3 +152,40 @@ def test_a_wide_drawing_scrolls_on_a_narrow_screen_and_the_page_does_not() -> No
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
     with pytest.raises(UndefinedError):
         render("words.html")
+
+
+def test_an_interval_left_of_nought_is_drawn_left_of_its_line() -> None:
+    figures = [
+        Figure(name="a", value=-0.02, low=-0.03, high=-0.01, verdict="better"),
+        Figure(name="b", value=0.05, low=0.02, high=0.08, verdict="worse"),
+    ]
+    found = dots_of(figures, "a picture")
+    assert found is not None
+    better, worse = found.dots
+    assert better.left < better.x < better.right < found.zero < worse.left < worse.x < worse.right
+    assert all(0 < place < 100 for dot in found.dots for place in (dot.left, dot.right))
+
+
+def test_ticks_are_round_numbers_in_order_and_nought_is_one() -> None:
+    figures = [Figure(name="a", value=0.003, low=-0.0123, high=0.0171, verdict="undecided")]
+    found = dots_of(figures, "a picture")
+    assert found is not None
+    shown = ["-0.010", "-0.005", "0", "+0.005", "+0.010", "+0.015"]
+    assert [words for _, words in found.ticks] == shown
+    assert [place for place, _ in found.ticks] == sorted(place for place, _ in found.ticks)
+    assert (found.zero, "0") in found.ticks
+
+
+def test_an_arm_that_does_not_differ_and_one_pair_alone_are_drawn_too() -> None:
+    for low, high in ((0.0, 0.0), (None, None)):
+        found = dots_of([Figure(name="a", value=0.0, low=low, high=high, verdict="undecided")], "")
+        assert found is not None
+        assert found.dots[0].x == found.zero == 50.0
+    assert dots_of([], "nothing") is None
+
+
+def test_a_loss_stands_on_a_page_as_plainly_as_a_win() -> None:
+    found = found_of({"good": (-0.02, -0.03, -0.01), "bad": (0.02, 0.01, 0.03)})
+    page = evaluation_page(found)
+    assert '<li class="better">good is better than proportional: -0.0200' in page
+    assert '<li class="worse">bad is worse than proportional: +0.0200' in page

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.show.terminal import say
+
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
 
@@ -16,6 +19,9 @@ FormatOption = Annotated[
     str,
     typer.Option("--format", help="table, csv, json or parquet, on stdout.", show_default=True),
 ]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", help="Write a page that needs nothing else.")
+]
 CONFIG = Path("samplemix.yaml")
 
 
@@ -24,3 +30,16 @@ def open_project(config: Path) -> "Project":
     from samplemix_dagster.engine.project import Project
 
     return Project.open(config)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, and say where.
+
+    Raises:
+        InputError: It cannot be written there.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror}") from error
+    say(f"Wrote {path}.")

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from samplemix_dagster.show.presentation import Quantity
+
+_NUMBERS = (int, float, Quantity)
+
 
 class Cell(NamedTuple):
     """A value of a table as it is shown."""
@@ -32,7 +36,7 @@ class Table:
     def heads(self) -> list[tuple[str, bool]]:
         """Each column's name, and whether it holds numbers."""
         return [
-            (name, bool(self.rows) and all(isinstance(row[at], int | float) for row in self.rows))
+            (name, bool(self.rows) and all(isinstance(row[at], _NUMBERS) for row in self.rows))
             for at, name in enumerate(self.columns)
         ]
 
@@ -46,11 +50,16 @@ class Table:
 
 def _cell(value: Any, column: str, is_number: bool) -> Cell:
     if is_number:
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:z,.4f}"
-        return Cell(shown, "number", column)
+        return Cell(_shown(value), "number", column)
     text = str(value)
     is_digest = len(text) >= 24 and " " not in text
     return Cell(text, "digest" if is_digest else "", column)
+
+
+def _shown(value: float | Quantity) -> str:
+    if isinstance(value, Quantity):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:z,.4f}"
 
 
 def render(template: str, **values: Any) -> str:

@@ -1,60 +1,62 @@
-"""What an evaluation found, for the terminal."""
+"""What an evaluation costs and found, for the terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from samplemix_dagster.show.judged_tasks import print_tasks
+from samplemix_dagster.show.judgement_facts import auc_table, cost_words, kinds_table
+from samplemix_dagster.show.judgement_words import (
+    ALL,
+    Found,
+    claims,
+    controls_rows,
+    domain_rows,
+    figures_columns,
+    figures_row,
+    group_title,
+    groups_of,
+    interval,
+    signed,
+    undecided_pairs,
+    with_controls,
+)
+from samplemix_dagster.show.presentation import duration, flops_in_words
 from samplemix_dagster.show.printed_table import print_table
 from samplemix_dagster.show.terminal import print_lines
 
-_ALL = "all"
 
-
-def cost_line(cost: Mapping[str, int]) -> str:
-    """Return what an evaluation costs, in a sentence."""
+def cost_line(cost: Mapping[str, Any]) -> str:
+    """Return what an evaluation costs, in a sentence or two; the time where it is foreseen."""
     if not cost["trainings"]:
         return f"All {cost['of']:,} trainings stand in the lake; nothing is trained."
-    return (
+    flops = f", {flops_in_words(cost['flops'])}" if cost.get("flops") else ""
+    words = (
         f"{cost['trainings']:,} of {cost['of']:,} trainings are to be made, "
-        f"{cost['tokens']:,} tokens together."
+        f"{cost['tokens']:,} tokens together{flops}."
+    )
+    if "estimated_seconds" not in cost:
+        return words
+    return (
+        f"{words} About {duration(max(1.0, cost['estimated_seconds']))}: {cost['estimated_from']}."
     )
 
 
-def print_judged(found: Mapping[str, Any]) -> None:
-    """Print what was found: differences from the baseline, then from the controls."""
-    arms = found["arms"]
+def print_judged(found: Found) -> None:
+    """Print what was found: what may be claimed, then the figures, then what is known besides."""
     print_lines(_head(found))
-    for group in found["sets"]:
+    print_lines([*(sentence for _, sentence in claims(found)), ""])
+    for group in groups_of(found)[0]:
         _print_set(found, group)
     print_tasks(found)
-    _print_own_gain(arms)
-    print_lines(_domains(arms, found["baseline"]))
+    _print_own_part(found)
+    print_lines(_domains(found))
+    _print_truth(found)
     if found["strength"] == "look":
         print_lines([f"{found['seeds']} pairs are a look; a claim needs 8 (--seeds 8)."])
-    print_lines(
-        f"undecided: the judges do not agree on {one} and {other}."
-        for one, other in found["undecided"]
-    )
+    print_lines([*undecided_pairs(found), cost_words(found)])
 
 
-def _print_set(found: Mapping[str, Any], group: str) -> None:
-    title = "all groups" if group == _ALL else group
-    has_ceiling = any(entry["recovered"] is not None for entry in found["arms"].values())
-    columns = ["arm", "bits/byte", "difference", "95 % interval", "verdict", "needs"]
-    rows = [
-        _row(name, entry, entry["groups"][group], has_ceiling=has_ceiling)
-        for name, entry in found["arms"].items()
-        if group in entry["groups"]
-    ]
-    print_table(
-        [*columns, "recovered"] if has_ceiling else columns,
-        rows,
-        title=f"{title}: bits per byte, beside {found['baseline']}",
-    )
-    print_lines([""])
-
-
-def _head(found: Mapping[str, Any]) -> Iterator[str]:
+def _head(found: Found) -> Iterator[str]:
     texts = sum(entry["texts"] for entry in found["texts"].values())
     refused = sum(entry["refused"] for entry in found["texts"].values())
     yield (
@@ -67,62 +69,41 @@ def _head(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _row(
-    name: str, entry: Mapping[str, Any], group: Mapping[str, Any], *, has_ceiling: bool
-) -> Sequence[str]:
-    row = (
-        name,
-        _number(group["bits_per_byte"], 4),
-        _number(group["difference"], 4, signed=True),
-        _interval(group),
-        group["verdict"] if group["difference"] else "",
-        _number(group["needs"], 2),
-    )
-    return (*row, _number(entry["recovered"], 2)) if has_ceiling else row
-
-
-def _print_own_gain(arms: Mapping[str, Any]) -> None:
+def _print_set(found: Found, group: str) -> None:
     rows = [
-        (
-            name,
-            control,
-            _number(by_set[_ALL]["difference"], 4, signed=True),
-            _interval(by_set[_ALL]),
-            by_set[_ALL]["verdict"],
-        )
-        for name, entry in arms.items()
-        for control, by_set in entry.get("against_controls", {}).items()
+        figures_row(found, name, group)
+        for name, _ in with_controls(found)
+        if group in found["arms"][name]["groups"]
     ]
     if rows:
-        print_table(
-            ["arm", "held", "difference", "95 % interval", "verdict"],
-            rows,
-            title="the scores' own part: beside the same shares, drawn uniformly inside",
-        )
+        title = f"{group_title(group)}: bits per byte, beside {found['baseline']}"
+        print_table(figures_columns(found), rows, title=title)
         print_lines([""])
 
 
-def _domains(arms: Mapping[str, Any], baseline: str) -> Iterator[str]:
-    for name, entry in arms.items():
-        if "domains" in entry and name != baseline:
-            better, worse = entry["domains"]["better"], entry["domains"]["worse"]
-            yield (
-                f"{name}: {_list('better', better)}; {_list('worse', worse)}; "
-                f"{len(entry['domains']['undecided'])} undecided."
-            )
+def _print_own_part(found: Found) -> None:
+    rows = [
+        (name, control, signed(figures["difference"]), interval(figures), figures["verdict"])
+        for name, control, figures in controls_rows(found, ALL)
+    ]
+    if rows:
+        title = "the scores' own part: beside the same shares, drawn uniformly inside"
+        print_table(["arm", "held", "difference", "95 % interval", "verdict"], rows, title=title)
+        print_lines([""])
 
 
-def _list(word: str, groups: Sequence[str]) -> str:
-    return f"{word} in {len(groups)}" + (f" ({', '.join(groups)})" if groups else "")
+def _domains(found: Found) -> Iterator[str]:
+    for name, better, worse, undecided in domain_rows(found):
+        yield f"{name}: better in {better}; worse in {worse}; undecided in {undecided}."
+    yield ""
 
 
-def _interval(group: Mapping[str, Any]) -> str:
-    if group["low"] is None:
-        return ""
-    return f"[{group['low']:+.4f}, {group['high']:+.4f}]"
-
-
-def _number(value: float | None, digits: int, *, signed: bool = False) -> str:
-    if value is None:
-        return ""
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+def _print_truth(found: Found) -> None:
+    shares, areas = kinds_table(found), auc_table(found)
+    if shares is not None:
+        print_table(*shares, title="the known truth: share of each kind among the drawn tokens")
+        print_lines([""])
+    if areas is not None:
+        title = "how often a score puts a clean document above one of the kind (AUC; 0.5 is chance)"
+        print_table(*areas, title=title)
+        print_lines([""])

@@ -26,8 +26,8 @@ from samplemix_dagster.validation.overlaps import HeldOut, held_out
 from samplemix_dagster.validation.tasks.figures import counts_of_tasks
 from samplemix_dagster.validation.tasks.reading import Task, read_tasks
 from samplemix_dagster.validation.texts import read_texts
-from samplemix_dagster.validation.tokenized import TokenSource
-from samplemix_dagster.validation.trainings import Training
+from samplemix_dagster.validation.training.tokenized import TokenSource
+from samplemix_dagster.validation.training.trainings import Training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,13 +168,15 @@ def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
     cost = prepared.cost
     _train(prepared, progress)
     lake, key = prepared.recipes.lake, keys.evaluation_result(prepared.address)
-    known = lake.read_json(key)
-    if known is None:
+    if not lake.exists(key):
         seconds = round(time.perf_counter() - began, 1)
-        known = {**found_of(prepared), "cost": {**cost, "seconds": seconds}}
-        lake.replace_json(key, known)
+        found = found_of(prepared)
+        lake.replace_json(key, {**found, "cost": {**cost, "seconds": seconds}})
     lake.keep_json(keys.CURRENT_EVALUATION, {"evaluation": prepared.address})
-    return dict(known)
+    # What was just written is read, too: its keys stand in the same order whoever asks.
+    known = dict(lake.read_json(key))
+    arms = dict.fromkeys(one["arm"] for one in known["trainings"])
+    return {**known, "arms": {arm: known["arms"][arm] for arm in arms}}
 
 
 def _train(prepared: Prepared, progress: Progress) -> None:

@@ -1,6 +1,6 @@
 """What an evaluation found, as one JSON value: the contract of ``samplemix evaluate --json``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from samplemix_dagster.validation.evaluate import Prepared
 
 Floats = npt.NDArray[np.float64]
-SCHEMA = 1
+SCHEMA = 2
 
 
 def found_of(prepared: "Prepared") -> JsonObject:
@@ -65,6 +65,8 @@ def found_of(prepared: "Prepared") -> JsonObject:
         "baseline": PROPORTIONAL,
         "texts": _texts(prepared),
         **({"tasks": counts_of_tasks(prepared)} if prepared.tasks else {}),
+        "overlaps": prepared.judged.overlaps,
+        "kinds": _kinds_of_corpus(prepared),
         "sets": {name: list(groups) for name, groups in prepared.settings.every_set.items()},
         "arms": arms,
         "scoring_flops": scoring_flops(prepared.recipes, prepared.corpus),
@@ -74,7 +76,22 @@ def found_of(prepared: "Prepared") -> JsonObject:
             for other, laid in zip(others, second, strict=True)
         ],
         "undecided": [pair for laid in second for pair in disagreements(judged, laid, own)],
+        "trainings": list(_trainings(prepared)),
     }
+
+
+def _trainings(prepared: "Prepared") -> Iterator[JsonObject]:
+    """Yield where the losses of each training stand, and what was trained; judges from 0."""
+    for number, judge in enumerate(prepared.judges):
+        for one in judge.wanted:
+            yield {
+                "judge": number,
+                "arm": one.drawn.arm,
+                "seed": one.drawn.seed,
+                "rung": one.drawn.rung,
+                "tokens": one.drawn.num_tokens,
+                "address": one.address,
+            }
 
 
 def _of_arm(prepared: "Prepared", judged: Judged, arm: Arm) -> JsonObject:
@@ -103,14 +120,24 @@ def _of_arm(prepared: "Prepared", judged: Judged, arm: Arm) -> JsonObject:
 
 def _kinds(prepared: "Prepared", draws: Sequence[Drawn]) -> JsonObject:
     """Return the share of the drawn tokens that each known kind has, over all seeds."""
+    tokens = np.zeros(prepared.corpus.pool.tokens.size)
+    for one in draws:
+        tokens[one.rows] += one.copies * prepared.corpus.pool.tokens[one.rows]
+    return _shares(prepared, tokens)
+
+
+def _kinds_of_corpus(prepared: "Prepared") -> JsonObject:
+    """Return the share of the corpus's tokens that each known kind has; empty without labels."""
+    return _shares(prepared, prepared.corpus.pool.tokens.astype(np.float64))
+
+
+def _shares(prepared: "Prepared", tokens: Floats) -> JsonObject:
+    """Return the share of each kind among the tokens of documents whose kind is known: (N,)."""
     if prepared.labels is None:
         return {}
-    kinds, tokens = prepared.labels.kinds, prepared.corpus.pool.tokens
-    sums = dict.fromkeys([CLEAN, *prepared.labels.junk], 0.0)
-    for one in draws:
-        drawn = one.copies * tokens[one.rows]
-        for kind in sums:
-            sums[kind] += float(drawn[kinds[one.rows] == kind].sum())
+    kinds = prepared.labels.kinds
+    names = [CLEAN, *prepared.labels.junk]
+    sums = {kind: float(tokens[kinds == kind].sum()) for kind in names}
     total = sum(sums.values())
     return {kind: round(found / total, 5) for kind, found in sums.items()} if total else {}
 

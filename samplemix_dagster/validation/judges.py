@@ -10,8 +10,8 @@ from samplemix_dagster.core.learners.sizes import SIZES, SMALL_RATE
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.validation.draws import Drawn
 from samplemix_dagster.validation.texts import JudgedText, texts_digest
-from samplemix_dagster.validation.tokenized import TokenSource
-from samplemix_dagster.validation.trainings import Training, Trainings
+from samplemix_dagster.validation.training.tokenized import TokenSource
+from samplemix_dagster.validation.training.trainings import Training, Trainings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,6 +5,7 @@ appendix C, look for. What was found is kept for as long as neither texts nor sh
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,9 @@ from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.validation.batches import batches
 from samplemix_dagster.validation.corpus import JudgedCorpus
 from samplemix_dagster.validation.texts import JudgedText, texts_digest
+from samplemix_dagster.validation.training.batches import batches
 
 WORDS = 13
 _AT_ONCE = 512
@@ -33,6 +34,8 @@ class HeldOut:
     texts: list[JudgedText]
     refused: dict[str, int]
     """Texts of each group, and items of each task, that stand in the corpus; none is left out."""
+    overlaps: str
+    """Name in the lake of what was found of their overlaps."""
 
 
 def held_out(
@@ -54,7 +57,8 @@ def held_out(
     Raises:
         InputError: More than half of a group stands in the corpus: its files are not held out.
     """
-    shares = _overlaps(recipes, corpus, texts, progress)
+    of = {"texts": texts_digest(texts), "corpus": corpus.digest, "words": WORDS}
+    shares = _overlaps(recipes, corpus, texts, of, progress)
     standing = {
         text.unit
         for text, share in zip(texts, shares, strict=True)
@@ -70,7 +74,11 @@ def held_out(
                 "judge on other files, or take these out of the sources."
             )
     kept = [text for text in texts if text.unit not in standing]
-    return HeldOut(texts=kept, refused={name: refused[name] for name in sorted(refused)})
+    return HeldOut(
+        texts=kept,
+        refused={name: refused[name] for name in sorted(refused)},
+        overlaps=fingerprint(of),
+    )
 
 
 def _words(texts: list[JudgedText], group: str, count: int, total: int) -> str:
@@ -80,10 +88,13 @@ def _words(texts: list[JudgedText], group: str, count: int, total: int) -> str:
 
 
 def _overlaps(
-    recipes: Recipes, corpus: JudgedCorpus, texts: list[JudgedText], progress: Progress
+    recipes: Recipes,
+    corpus: JudgedCorpus,
+    texts: list[JudgedText],
+    of: Mapping[str, object],
+    progress: Progress,
 ) -> list[float]:
     lake = recipes.lake
-    of = {"texts": texts_digest(texts), "corpus": corpus.digest, "words": WORDS}
     key = keys.evaluation_overlaps(fingerprint(of))
     known = lake.read_json(key)
     if known is None:

@@ -11,10 +11,12 @@ import pytest
 
 from samplemix_dagster.wiring.assets.pictures import (
     SHOWN_IN_PLACE,
+    Interval,
     bars_svg,
     coarse,
     histogram_svg,
     inside,
+    intervals_svg,
     plane_svg,
 )
 
@@ -110,3 +112,23 @@ def test_a_histogram_is_shown_in_place(peak: int) -> None:
     picture = histogram_svg(counts, 0, 1)
     assert len(str(picture.value)) <= SHOWN_IN_PLACE
     assert len(svg_of(picture).findall(f"{NAMESPACE}text")) == 2
+
+
+@pytest.mark.parametrize("num_arms", [0, 1, 4, 30])
+def test_intervals_are_well_formed_and_no_arm_is_left_out(num_arms: int) -> None:
+    rows = [Interval(f"arm<{n}>", n / 10 - 1, n / 10 - 1.5, n / 10) for n in range(num_arms)]
+    picture = intervals_svg(rows, "differences")
+    assert num_arms > 4 or len(str(picture.value)) <= SHOWN_IN_PLACE
+    words = [found.text for found in svg_of(picture).findall(f".//{NAMESPACE}text")]
+    assert words == [row.name for row in rows]
+
+
+def test_a_gain_is_drawn_left_of_nought_and_a_loss_right_of_it() -> None:
+    rows = [Interval("a", -0.2, -0.3, -0.1), Interval("b", 0.2, 0.1, None)]
+    nought, lines, _ = (
+        str(found.attrib["d"])
+        for found in svg_of(intervals_svg(rows, "")).findall(f".//{NAMESPACE}path")
+    )
+    zero = int(nought.partition(",")[0].lstrip("M"))
+    gain, loss = (line.partition("H") for line in lines.lstrip("M").split("M"))
+    assert int(gain[0].partition(",")[0]) < int(gain[2]) < zero < int(loss[0].partition(",")[0])

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,11 +11,19 @@ from hypothesis import strategies as st
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
 from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.storage.lake.keys import is_ours
+from samplemix_dagster.storage.lake.keys import (
+    evaluation_losses,
+    evaluation_overlaps,
+    evaluation_steps,
+    is_ours,
+)
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.tables import LOSSES
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions
 from tests.engine.changes import CHANGES, settings_changed, turn_a_dial
 from tests.engine.runs import ledgers, run, version
+from tests.fake_lake import write_evaluation
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
 pytestmark = needs_encoder
@@ -93,6 +102,37 @@ def test_what_is_young_stays_since_somebody_may_be_at_work(root: Path) -> None:
     for file in open_project(root).lake.walk():
         os.utime(open_project(root).lake.path(file.key), (1, 1))
     assert find_garbage(open_project(root), keep=0).keys
+
+
+def unnamed(lake: Lake) -> set[str]:
+    """Write what an evaluation leaves that was killed before its result; return the keys."""
+    losses, steps = (at(f"{7:024x}") for at in (evaluation_losses, evaluation_steps))
+    nats = LOSSES.make(group=["prose"], doc_id=["0" * 32], num_bytes=[5], nats=[1.0])
+    lake.write_table(losses, nats, LOSSES, {"learner": "made up"})
+    lake.write_arrays(steps, {"weights": np.zeros(3)})
+    lake.write_json(evaluation_overlaps(f"{8:024x}"), {"shares": []})
+    return {losses, steps, evaluation_overlaps(f"{8:024x}")}
+
+
+def test_losses_that_a_result_names_stay_and_others_go(root: Path) -> None:
+    lake = open_project(root).lake
+    write_evaluation(lake)
+    before = keys(root)
+    gone = unnamed(lake)
+    found = collect_garbage(open_project(root), grace_seconds=-1)
+    assert set(found.keys) == gone
+    assert found.by_kind["evaluations"]["files"] == len(gone)
+    assert keys(root) == before
+
+
+def test_an_evaluation_that_is_at_work_loses_nothing_however_old(root: Path) -> None:
+    lake = open_project(root).lake
+    losses, *others = sorted(unnamed(lake))
+    os.utime(lake.path(losses), (1, 1))
+    assert find_garbage(open_project(root)).keys == []
+    for key in others:
+        os.utime(lake.path(key), (1, 1))
+    assert set(find_garbage(open_project(root)).keys) == {losses, *others}
 
 
 def test_nothing_is_removed_while_a_run_is_at_work(root: Path) -> None:

@@ -17,7 +17,13 @@ from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.storage.ask.query import query, reading_statement
 from samplemix_dagster.storage.ask.views import VIEWS
 from samplemix_dagster.storage.lake.lake import Lake
-from tests.fake_lake import NUM_OCCURRENCES, FakeLake, make_fake_lake
+from tests.fake_lake import (
+    JUDGED_ARMS,
+    JUDGED_SEEDS,
+    NUM_OCCURRENCES,
+    FakeLake,
+    make_fake_lake,
+)
 from tests.sql_writes import campaign, make_ground
 
 # At least these columns are promised (design, section 5).
@@ -31,6 +37,9 @@ PROMISED = {
     "duplicates": "doc_id source shard row",
     "clusters": "cluster name",
     "topics": "topic name",
+    "evaluations": "evaluation learner arm group bits_per_byte difference low high needs recovered "
+    "verdict",
+    "evaluation_losses": "evaluation arm seed rung group doc_id num_bytes nats",
 }
 
 
@@ -71,6 +80,27 @@ def test_a_view_of_an_empty_lake_is_empty_and_has_its_columns(view: str, tmp_pat
     found = query(Lake(tmp_path), f"select * from {view}")
     assert set(PROMISED[view].split()) <= set(found.column_names)
     assert found.num_rows == 0
+
+
+def test_losses_are_those_of_each_training_of_the_last_evaluation(fake: FakeLake) -> None:
+    found = rows(
+        fake,
+        'select arm, seed, "group", sum(nats) as nats from evaluation_losses '
+        "group by all order by all",
+    )
+    assert found == [
+        {"arm": arm, "seed": seed, "group": "prose", "nats": 10.0 * place + seed + 0.5}
+        for place, arm in enumerate(JUDGED_ARMS)
+        for seed in range(JUDGED_SEEDS)
+    ]
+
+
+def test_each_arm_of_an_evaluation_has_its_figures_in_every_group(fake: FakeLake) -> None:
+    found = rows(fake, 'select arm, "group", verdict, difference from evaluations order by all')
+    assert {(row["arm"], row["group"]) for row in found} >= {
+        (arm, group) for arm in JUDGED_ARMS for group in ("all", "prose")
+    }
+    assert {row["verdict"] for row in found if row["arm"] == "mine"} == {"worse"}
 
 
 def test_documents_are_those_that_were_written(fake: FakeLake) -> None:

@@ -14,6 +14,7 @@ from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if
+from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.validation.evaluate import prepare, run
 from tests.projects import (
     copy_project,
@@ -120,8 +121,21 @@ def test_a_second_evaluation_trains_nothing_and_says_the_same(
     trained.clear()
     again = prepare(project, ["default"], once)
     assert again.missing == []
-    assert run(again) == first
+    assert json.dumps(run(again)) == json.dumps(first)
     assert trained == []
+
+
+def test_a_result_names_every_training_that_it_is_made_of(
+    project: Project, held_out_files: dict[str, str]
+) -> None:
+    prepared = prepare(project, ["default"], settings(held_out_files))
+    found = run(prepared)
+    named = {(one["arm"], one["seed"], one["rung"], one["address"]) for one in found["trainings"]}
+    assert named == {
+        (one.drawn.arm, one.drawn.seed, one.drawn.rung, one.address) for one in prepared.wanted
+    }
+    assert len(found["trainings"]) == len(prepared.wanted)
+    assert project.lake.exists(keys.evaluation_overlaps(found["overlaps"]))
 
 
 def test_what_was_trained_before_a_kill_is_not_trained_again(
@@ -196,6 +210,8 @@ def test_clean_documents_are_the_ceiling_and_say_what_is_recovered(
     assert arms["proportional"]["recovered"] == 0.0
     assert arms["clean"]["groups"]["all"]["verdict"] == "better"
     assert arms["default"]["recovered"] is not None
+    assert found["kinds"]["clean"] < arms["clean"]["kinds"]["clean"] == 1.0
+    assert sum(found["kinds"].values()) == pytest.approx(1.0, abs=1e-4)
 
 
 @pytest.mark.parametrize("key", ["doc_id", "id"])
@@ -298,7 +314,7 @@ def test_shuffled_texts_are_judged_badly(held_out_files: dict[str, str], project
     """The learner sees order: noise of the same words loses to prose."""
     from samplemix_dagster.core.learners.ragged import TokenTexts
     from samplemix_dagster.engine.addresses.recipes import Recipes
-    from samplemix_dagster.validation.tokenized import TokenSource
+    from samplemix_dagster.validation.training.tokenized import TokenSource
 
     source = TokenSource(Recipes(project))
     luck = np.random.default_rng(0)

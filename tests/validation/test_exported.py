@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.learners.ragged import TokenTexts
-from samplemix_dagster.validation import trainings
 from samplemix_dagster.validation.evaluate import prepare, run
-from samplemix_dagster.validation.exported import exported
+from samplemix_dagster.validation.training import trainings
+from samplemix_dagster.validation.training.exported import exported
 from tests.projects import copy_project, finished_project, needs_encoder, open_project, prose
 
 texts = st.lists(st.lists(st.integers(0, 70_000), max_size=9), max_size=9)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.cli.options import (
+    CONFIG,
+    ConfigOption,
+    HtmlOption,
+    JsonOption,
+    open_project,
+    write_page,
+)
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.show.terminal import print_json, say
 
@@ -40,7 +47,10 @@ def evaluate(
     ladder: Annotated[
         str | None, typer.Option(help="Further budgets, as multiples: 0.5,0.75,1.5; none.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it costs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it costs; a short trial times it.")
+    ] = False,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Judge mixtures: train small learners on draws of each, and compare them on held-out texts."""
@@ -64,17 +74,22 @@ def evaluate(
         },
     )
     with waiting("Looking at the corpus"):
+        from samplemix_dagster.pages.evaluation import evaluation_page
         from samplemix_dagster.validation.evaluate import prepare, run
+        from samplemix_dagster.validation.foreseen import cost_foreseen
     with Bars() as bars:
         prepared: Prepared = prepare(project, arms or [], settings, bars.update)
-        bars.note(cost_line(prepared.cost))
+        cost = cost_foreseen(prepared) if dry_run else prepared.cost
+        bars.note(cost_line(cost))
         found: dict[str, object] | None = None
         if not dry_run:
             with project.at_work(say):
                 found = run(prepared, bars.update)
+    if found is not None and html is not None:
+        write_page(html, evaluation_page(found))
     if json:
-        print_json({"cost": prepared.cost} if found is None else found)
-    elif found is not None:
+        print_json({"cost": cost} if found is None else found)
+    elif found is not None and html is None:
         print_judged(found)
 
 

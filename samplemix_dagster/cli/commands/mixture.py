@@ -4,7 +4,6 @@ Thin, as all commands are: each opens the project, calls one function, shows the
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,10 +12,12 @@ from samplemix_dagster.cli.options import (
     CONFIG,
     ConfigOption,
     FormatOption,
+    HtmlOption,
     JsonOption,
     open_project,
+    write_page,
 )
-from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.show.terminal import (
     print_json,
     print_lines,
@@ -31,9 +32,6 @@ mixture_app = typer.Typer(
     rich_markup_mode=None,
 )
 VersionArgument = Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a version.")]
-HtmlOption = Annotated[
-    Path | None, typer.Option("--html", help="Write a page that needs nothing else.")
-]
 
 
 @mixture_app.command("list")
@@ -120,7 +118,7 @@ def mixture_lineage(
     project = open_project(config)
     found = lineage(project, *resolve_version(project, name))
     if html is not None:
-        _write(html, lineage_page(found))
+        write_page(html, lineage_page(found))
     if json:
         print_json(found)
     elif html is None:
@@ -146,7 +144,7 @@ def mixture_diff(
     found = difference(project, resolve_version(project, first), resolve_version(project, second))
     names = [cause_name(cause["causes"]) for cause in found["causes"]]
     if html is not None:
-        _write(html, difference_page(found, names))
+        write_page(html, difference_page(found, names))
     if json:
         print_json(found)
     elif html is None:
@@ -209,12 +207,3 @@ def mixture_schema(json: JsonOption = True) -> None:
     from samplemix_dagster.stages.mixture.mixture_manifest import manifest_schema
 
     print_json(manifest_schema())
-
-
-def _write(path: Path, text: str) -> None:
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} could not be written: {error.strerror}") from error
-    say(f"Wrote {path}.")

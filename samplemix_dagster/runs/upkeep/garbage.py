@@ -2,11 +2,11 @@
 
 Kept is what a kept mixture version was made from (its manifest names it), and what the project as
 it is now would use: the tables of today's shards by today's recipes, the fits in use, and what the
-manifests in the lake call current. All else is garbage, and so is what killed runs left aside.
-Nothing younger than an hour is removed: somebody may be at work elsewhere. Nothing is removed that
-has not our own name and form (``storage/lake/keys.py``), and nothing at all where the lake's marker
-does not stand (``engine/places/lake_place.py``). Of a lake on S3, this machine's copies of what the
-lake does not hold, or not any more, go as well.
+manifests in the lake call current; of evaluations, what a result names. All else is garbage, and so
+is what killed runs left aside. Nothing younger than an hour is removed: somebody may be at work
+elsewhere. Nothing is removed that has not our own name and form (``storage/lake/keys.py``), and
+nothing at all where the lake's marker does not stand (``engine/places/lake_place.py``). Of a lake
+on S3, this machine's copies of what the lake does not hold, or not any more, go as well.
 """
 
 import time
@@ -19,16 +19,17 @@ from samplemix_dagster.engine.places.lake_place import refuse_unmarked
 from samplemix_dagster.engine.project import RUN, PlacedShard, Project
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.runs.upkeep.judged_files import named_by_results, of_one_at_work
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.lake.keys import HEADS, MARKER, is_leftover, is_ours
+from samplemix_dagster.storage.lake.keys import EVALUATIONS, HEADS, MARKER, is_leftover, is_ours
 from samplemix_dagster.storage.lake.lake import StoredFile
 from samplemix_dagster.trace.versions import list_versions
 
 GRACE_SECONDS = 3600.0
-_HEADS = ("documents", "features", "fits", "mixtures", "exports")
+_HEADS = ("documents", "features", "fits", "mixtures", "exports", EVALUATIONS)
 """Folders of the lake in which results stand; elsewhere only leftovers are garbage."""
 _MARKERS = ("manifest.json", "fit.json")
 
@@ -90,7 +91,9 @@ def find_garbage(
     newest = time.time() - grace_seconds
     # Copies are looked at first: what is sent to S3 meanwhile is then no copy of nothing.
     stale = {copy.key: copy for copy in project.lake.copies() if _is_copy(copy.key)}
-    for file in project.lake.walk():
+    walked = list(project.lake.walk())
+    files |= of_one_at_work(walked, files, newest)
+    for file in walked:
         kind = _kind(file.key, files, folders)
         if kind and file.modified < newest:
             found.keys.append(file.key)
@@ -184,6 +187,7 @@ class _Reach:
             self._version(name, version)
         self._today()
         self._recorded()
+        self.files |= set(named_by_results(self.lake))
         return self.files, self.folders
 
     def _version(self, name: str, version: str) -> None:

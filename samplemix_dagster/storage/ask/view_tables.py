@@ -5,6 +5,7 @@ Who builds on the views looks first; who only asks looks when DuckDB says that a
 
 from collections.abc import Iterator
 
+from samplemix_dagster.storage.ask.judged_views import losses_of, results
 from samplemix_dagster.storage.ask.views import current_lists, mixture_versions
 from samplemix_dagster.storage.corpus.manifest import Manifest, ledger_file, source_of
 from samplemix_dagster.storage.lake import keys
@@ -32,6 +33,10 @@ def _tables(lake: Lake) -> Iterator[str]:
     corpus = lake.read_json(keys.current_fit("corpus"))
     if corpus is not None:
         yield keys.duplicates(corpus["version"])
+    current = (lake.read_json(keys.CURRENT_EVALUATION) or {}).get("evaluation")
+    for found in results(lake):
+        if found["evaluation"] == current:
+            yield from losses_of(lake, found)
     for entry in mixture_versions(lake):
         for shard in entry["shards"] if entry["is_current"] else ():
             folder = keys.version_folder(entry["name"], entry["version"])

@@ -6,9 +6,18 @@ each stage leaves when it has finished, not from the configuration: what was com
 asked about even while the configuration has moved on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from samplemix_dagster.storage.ask.judged_views import JUDGED_VIEWS, judged_statements
+from samplemix_dagster.storage.ask.sql_text import (
+    Reader,
+    identifier,
+    relation,
+    text,
+    union,
+    values,
+)
 from samplemix_dagster.storage.corpus.manifest import Manifest, ledger_file, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
@@ -22,6 +31,7 @@ VIEWS: dict[str, str] = {
     "mixtures": "One row per mixture version.",
     "clusters": "One row per cluster, with its name.",
     "topics": "One row per topic, with its name.",
+    **JUDGED_VIEWS,
 }
 """The views, and the grain of each."""
 
@@ -42,17 +52,11 @@ _LEDGER_COLUMNS = (
 
 REJECTED_ENDING = ".rejected.parquet"
 """Ending of tables of which the first version lacks a column."""
-Reader = Callable[[Sequence[str], bool], str]
-"""Returns what stands after ``from`` for Parquet files: with their names as ``filename``, or not.
-
-Whoever may open files reads them in place (:func:`read_in_place`); a connection that may not has
-them handed in (``query.py``).
-"""
 
 
 def read_in_place(files: Sequence[str], is_named: bool) -> str:
     """Return what reads Parquet files where they lie; a column that some of them lack is null."""
-    listed = ", ".join(_text(file) for file in files)
+    listed = ", ".join(text(file) for file in files)
     options = ", filename = true" if is_named else ""
     if any(file.endswith(REJECTED_ENDING) for file in files):
         options += ", union_by_name = true"
@@ -75,8 +79,8 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     versions = mixture_versions(lake)
     current = [entry for entry in versions if entry["is_current"]]
     return [
-        _table("shards", ("source varchar", "digest varchar", "path varchar"), places),
-        _table("skipped_folders", ("source varchar", "path varchar"), skipped),
+        relation("shards", ("source varchar", "digest varchar", "path varchar"), places),
+        relation("skipped_folders", ("source varchar", "path varchar"), skipped),
         f"create or replace view all_documents as {_located(lake, places, 'documents', reader)}",
         f"create or replace view all_scores as {_located(lake, places, 'scores', reader)}",
         _DOCUMENTS_VIEW,
@@ -87,7 +91,7 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
         _DUPLICATES_VIEW,
         f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
         _LEDGER_VIEW,
-        _table(
+        relation(
             "mixtures",
             (
                 "name varchar",
@@ -99,8 +103,9 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
             ),
             [tuple(entry[name] for name in _MIXTURE_COLUMNS) for entry in versions],
         ),
-        _table("clusters", ("cluster integer", "name varchar"), _names(lake, "cluster_fit")),
-        _table("topics", ("topic integer", "name varchar"), _names(lake, "topic_fit")),
+        relation("clusters", ("cluster integer", "name varchar"), _names(lake, "cluster_fit")),
+        relation("topics", ("topic integer", "name varchar"), _names(lake, "topic_fit")),
+        *judged_statements(lake, reader),
     ]
 
 
@@ -108,7 +113,7 @@ def report_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     """Return the statements that offer each report model as a view."""
     names = sorted(name for name in lake.names(keys.REPORTS) if name.endswith(".parquet"))
     return [
-        f"create or replace view {_identifier(name.removesuffix('.parquet'))} as "
+        f"create or replace view {identifier(name.removesuffix('.parquet'))} as "
         f"select * from {reader([str(lake.path(f'{keys.REPORTS}/{name}'))], False)}"
         for name in names
     ]
@@ -239,7 +244,7 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, read
         if files:
             # The name up to its first dot is the shard's digest.
             parts.append(
-                f"select {_text(source)} as source, "
+                f"select {text(source)} as source, "
                 "split_part(parse_filename(filename), '.', 1) as digest, "
                 f"* exclude (filename) from {reader(files, True)}"
             )
@@ -251,14 +256,14 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, read
     columns = f"source varchar, digest varchar, {columns}"
     if kind == "rejections":
         # Tables of the first version lack a column; an empty relation brings it.
-        parts.append(_union([], columns))
-    return _union(parts, columns)
+        parts.append(union([], columns))
+    return union(parts, columns)
 
 
 def _duplicates(lake: Lake, reader: Reader) -> str:
     current = lake.read_json(keys.current_fit("corpus"))
     if current is None:
-        return _union([], _DUPLICATE_COLUMNS)
+        return union([], _DUPLICATE_COLUMNS)
     path = lake.path(keys.duplicates(current["version"]))
     return f"select * from {reader([str(path)], False)}"
 
@@ -280,54 +285,10 @@ def _ledgers(lake: Lake, current: Iterable[dict[str, Any]], reader: Reader) -> s
                 for path, shard in zip(paths, shards, strict=True)
             ]
             parts.append(
-                f"select {_text(entry['name'])} as mixture, {_text(entry['version'])} as version, "
-                f"{_text(source)} as source, f.digest, f.path, l.* exclude (filename) "
-                f"from {files} as l inner join {_values(rows)} as f (name, digest, path) "
+                f"select {text(entry['name'])} as mixture, {text(entry['version'])} as version, "
+                f"{text(source)} as source, f.digest, f.path, l.* exclude (filename) "
+                f"from {files} as l inner join {values(rows)} as f (name, digest, path) "
                 "on parse_filename(l.filename) = f.name"
             )
     head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
-    return _union(parts, f"{head}, {_LEDGER_COLUMNS}")
-
-
-def _union(parts: Sequence[str], columns: str) -> str:
-    """Join selects; with none, an empty relation of these columns."""
-    if parts:
-        return " union all by name ".join(parts)
-    casts = ", ".join(
-        f"cast(null as {kind}) as {name}"
-        for name, kind in (column.rsplit(" ", 1) for column in columns.split(", "))
-    )
-    return f"select {casts} where false"
-
-
-def _table(name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
-    """A small relation spelt out in SQL."""
-    if not rows:
-        return f"create or replace view {name} as {_union([], ', '.join(columns))}"
-    names = ", ".join(column.split(" ")[0] for column in columns)
-    casts = ", ".join(
-        f"cast({column.split(' ')[0]} as {column.split(' ')[1]}) as {column.split(' ')[0]}"
-        for column in columns
-    )
-    return f"create or replace view {name} as select {casts} from {_values(rows)} as t ({names})"
-
-
-def _values(rows: Sequence[tuple[Any, ...]]) -> str:
-    listed = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-    return f"(values {listed})"
-
-
-def _literal(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else _text(str(value))
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return union(parts, f"{head}, {_LEDGER_COLUMNS}")

@@ -128,7 +128,9 @@ MIXTURES, FITS, SHARDS, STATE, REPORTS, EXPORTS = (
     "exports",
 )
 EVALUATIONS = "evaluations"
-CURRENT_EVALUATION = f"{EVALUATIONS}/results/current.json"
+EVALUATION_LOSSES = f"{EVALUATIONS}/losses"
+EVALUATION_RESULTS = f"{EVALUATIONS}/results"
+CURRENT_EVALUATION = f"{EVALUATION_RESULTS}/current.json"
 """The result that was asked for last."""
 CURRENT_REPORTS = f"{REPORTS}/current.json"
 MODEL_DIGESTS = "models/digests.json"
@@ -251,12 +253,12 @@ def evaluation_overlaps(address: str) -> str:
 
 def evaluation_losses(address: str) -> str:
     """Return the losses of a trained learner."""
-    return f"{EVALUATIONS}/losses/{address}.parquet"
+    return f"{EVALUATION_LOSSES}/{address}.parquet"
 
 
 def evaluation_result(address: str) -> str:
     """Return what an evaluation found."""
-    return f"{EVALUATIONS}/results/{address}.json"
+    return f"{EVALUATION_RESULTS}/{address}.json"
 
 
 def evaluation_steps(address: str) -> str:

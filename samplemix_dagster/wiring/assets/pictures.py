@@ -8,7 +8,7 @@ same everywhere: corpus blue, target grey, mixture orange.
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import dagster as dg
@@ -198,6 +198,47 @@ def _picture(body: str, width: float, height: float, label: str, more: str = _WR
     spelled = "," + quote(svg, safe=_UNESCAPED)
     encoded = ";base64," + base64.b64encode(svg.encode()).decode()
     return f"![{label}](data:image/svg+xml{min(spelled, encoded, key=len)})"
+
+
+class Interval(NamedTuple):
+    """A difference, with its interval where there is one."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+def intervals_svg(rows: Sequence[Interval], label: str) -> dg.MarkdownMetadataValue:
+    """Return a dot and an interval a row beside the line at nought.
+
+    None is left out: the last may be the losses. So many rows are shown behind a click.
+    """
+    return dg.MetadataValue.md(_picture(_intervals(rows), _WIDTH + 80, 16 * len(rows), label))
+
+
+def _intervals(rows: Sequence[Interval]) -> str:
+    ends = [
+        (row.value, *(row.value if end is None else end for end in (row.low, row.high)))
+        for row in rows
+    ]
+    low = min([0.0, *(min(end) for end in ends)])
+    high = max([1e-9, *(max(end) for end in ends)])
+
+    def place(value: float) -> int:
+        return 116 + round(200 * (value - low) / (high - low))
+
+    words, lines, dots = "", "", ""
+    for index, (row, (value, left, right)) in enumerate(zip(rows, ends, strict=True)):
+        middle = 16 * index + 8
+        word = _escape(row.name if len(row.name) <= 18 else row.name[:17] + "…")
+        words += f"<text y='{middle + 4}'>{word}</text>"
+        lines += f"M{place(left)},{middle}H{place(right)}"
+        dots += f"M{place(value) - 3},{middle - 3}h6v6h-6z"
+    nought = f"<path stroke='{TARGET}' d='M{place(0)},0v{16 * len(rows)}'/>"
+    return (
+        f"{nought}{words}<path stroke='{MIXTURE}' d='{lines}'/><path fill='{MIXTURE}' d='{dots}'/>"
+    )
 
 
 def _first_that_fits(candidates: Sequence[Callable[[], str]]) -> dg.MarkdownMetadataValue:

@@ -24,8 +24,8 @@ from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.validation.draws import Drawn
-from samplemix_dagster.validation.exported import exported
 from samplemix_dagster.validation.texts import JudgedText
+from samplemix_dagster.validation.training.exported import exported
 
 _SAVED_SECONDS = 120.0
 
@@ -104,7 +104,7 @@ class Trainings:
 
     def missing(self, trainings: Iterable[Training]) -> list[Training]:
         """Return those that are to be made, each address once."""
-        there = self.lake.names(keys.evaluation_losses("").rpartition("/")[0])
+        there = self.lake.names(keys.EVALUATION_LOSSES)
         wanted = {one.address: one for one in trainings}
         return [one for one in wanted.values() if one.key.rpartition("/")[2] not in there]
 

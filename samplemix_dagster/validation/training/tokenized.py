@@ -12,9 +12,9 @@ from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.models.load import load_tokenizer
-from samplemix_dagster.validation.batches import batches
 from samplemix_dagster.validation.corpus import JudgedCorpus
 from samplemix_dagster.validation.texts import JudgedText
+from samplemix_dagster.validation.training.batches import batches
 
 _AT_ONCE = 128
 

@@ -1,0 +1,1 @@
+"""Trainings: what a learner reads, and what it lost, by address."""
