@@ -272,6 +272,8 @@ def test_a_query_that_takes_too_much_memory_is_stopped(sql: str, fake: FakeLake)
 def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
     make_fake_lake(tmp_path)
     code = (
+        # A shell starts what it puts in the background with SIGINT ignored, and children inherit it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys, pathlib; from samplemix_dagster.storage.lake.lake import Lake\n"
         "from samplemix_dagster.storage.ask.query import query\n"
         f"print('asks', flush=True); query(Lake(pathlib.Path({str(tmp_path)!r})), {ENDLESS!r})"
@@ -284,7 +286,10 @@ def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
         time.sleep(2)
         began = time.monotonic()
         asking.send_signal(signal.SIGINT)
-        _, said = asking.communicate(timeout=30)
+        try:
+            _, said = asking.communicate(timeout=30)
+        finally:
+            asking.kill()
     assert time.monotonic() - began < 3
     assert "KeyboardInterrupt" in said
 
