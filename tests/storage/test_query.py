@@ -272,7 +272,7 @@ def test_a_query_that_takes_too_much_memory_is_stopped(sql: str, fake: FakeLake)
 def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
     make_fake_lake(tmp_path)
     code = (
-        # A shell starts what it puts in the background with SIGINT ignored, and children inherit it.
+        # A shell ignores SIGINT for what it puts in the background, and children inherit that.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys, pathlib; from samplemix_dagster.storage.lake.lake import Lake\n"
         "from samplemix_dagster.storage.ask.query import query\n"
