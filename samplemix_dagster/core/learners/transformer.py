@@ -23,11 +23,9 @@ from samplemix_dagster.core.learners.learner import Steps
 from samplemix_dagster.core.learners.packing import Rows, packed
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.core.learners.sizes import SIZES, TransformerSize
+from samplemix_dagster.core.optimising import GRADIENT_NORM, adamw, share_of_rate
 
-_BETAS = (0.9, 0.95)
-_GRADIENT_NORM = 1.0
 _WARM_UP = 0.1
-_FINAL_RATE = 0.1
 _ROTARY_BASE = 10_000.0
 _DEVIATION = 0.02
 
@@ -193,17 +191,17 @@ class TransformerLearner:
 
     def _train(self, model: Transformer, draw: TokenTexts, steps: Steps) -> None:
         rows = TokenRows(packed(draw, length=self.length, start=self.vocabulary))
-        optimiser = _optimiser(model, self.rate, self.weight_decay)
+        optimiser = adamw(model, self.rate, self.weight_decay)
         loader = DataLoader(rows, batch_size=self.batch, collate_fn=_batch)
         first = _restore(model, optimiser, steps)
         for step, batch in enumerate(loader):
             if step < first:
                 continue
             for group in optimiser.param_groups:
-                group["lr"] = self.rate * _rate(step, len(loader))
+                group["lr"] = self.rate * share_of_rate(step, len(loader), warm_up=_WARM_UP)
             loss = self._losses(model, batch).mean()
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+            nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
             optimiser.step()
             optimiser.zero_grad()
             if steps.is_due() and step + 1 < len(loader):
@@ -240,25 +238,6 @@ def _batch(
         )
 
     return filled(0, 0), filled(1, -1), filled(2, -1)
-
-
-def _optimiser(model: Transformer, rate: float, decay: float) -> torch.optim.AdamW:
-    matrices = [weight for weight in model.parameters() if weight.ndim >= 2]
-    scales = [weight for weight in model.parameters() if weight.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": decay},
-        {"params": scales, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=rate, betas=_BETAS)
-
-
-def _rate(step: int, num_steps: int) -> float:
-    """Return the share of the peak rate: linear warm-up, then a cosine to a tenth."""
-    num_warm_up = max(1, round(_WARM_UP * num_steps))
-    if step < num_warm_up:
-        return (step + 1) / num_warm_up
-    done = (step - num_warm_up) / max(1, num_steps - num_warm_up)
-    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def _state(

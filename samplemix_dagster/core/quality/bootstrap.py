@@ -24,6 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from samplemix_dagster.core.hashing import doc_id, id_words, keyed_hashes
 from samplemix_dagster.core.model_lock import MODEL_LOCK
+from samplemix_dagster.core.optimising import GRADIENT_NORM, adamw, share_of_rate
 from samplemix_dagster.core.quality.bootstrap_recipe import (
     BootstrapRecipe,
     check_vocabulary,
@@ -44,10 +45,7 @@ __all__ = [
 
 SEPARATOR = "<|endoftext|>"
 _WEIGHT_DECAY = 0.1
-_GRADIENT_NORM = 1.0
 _WARM_UP = 0.05
-_FINAL_RATE = 0.1
-_BETAS = (0.9, 0.95)
 _TEXTS_AT_ONCE = 256
 # A mean over a few steps at either end, since one batch alone says little.
 _REPORTED_STEPS = 10
@@ -215,18 +213,18 @@ def _train(
     targets_RC = stream[1:].view(num_rows, context)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     batches = torch.split(torch.randperm(num_rows, generator=shuffle), recipe.batch_rows)
-    optimiser = _optimiser(model, recipe.learning_rate)
+    optimiser = adamw(model, recipe.learning_rate, _WEIGHT_DECAY)
     losses, num_done = [], 0
     for step, rows in enumerate(batches):
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _rate(step, len(batches))
+            group["lr"] = recipe.learning_rate * share_of_rate(step, len(batches), warm_up=_WARM_UP)
         inputs_BC = inputs_RC[rows].to(model.device)
         targets_BC = targets_RC[rows].to(model.device)
         hidden_BCE = model.model(input_ids=inputs_BC, use_cache=False)[0]
         logits_BCV = model.lm_head(hidden_BCE)
         loss = functional.cross_entropy(logits_BCV.flatten(0, 1), targets_BC.flatten())
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
         optimiser.step()
         optimiser.zero_grad()
         losses.append(loss.item())
@@ -234,22 +232,3 @@ def _train(
         if progress is not None:
             progress(num_done, num_tokens)
     return losses
-
-
-def _optimiser(model: Any, learning_rate: float) -> torch.optim.AdamW:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    scales = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": _WEIGHT_DECAY},
-        {"params": scales, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=_BETAS)
-
-
-def _rate(step: int, num_steps: int) -> float:
-    """Return the share of the peak rate: linear warm-up, then a cosine to a tenth."""
-    num_warm_up = max(1, round(_WARM_UP * num_steps))
-    if step < num_warm_up:
-        return (step + 1) / num_warm_up
-    done = (step - num_warm_up) / max(1, num_steps - num_warm_up)
-    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
