@@ -1,7 +1,8 @@
 """What every section of the configuration is made of: sizes, names, and strictness."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -103,6 +104,15 @@ class Section(BaseModel):
         if (info.context or {}).get(_RECORDED) and isinstance(value, Mapping):
             return {**cls.LATER, **{k: v for k, v in value.items() if k not in cls.GONE}}
         return value
+
+
+def check_one_of(kind: str, name: str, names: Collection[str]) -> str:
+    """Return a name that is one of some; refuse others, with the nearest of them."""
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f". Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(names)}{hint}")
+    return name
 
 
 def check_name(kind: str, name: str) -> None:

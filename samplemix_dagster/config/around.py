@@ -3,7 +3,6 @@
 Nothing here changes a result, so none of it is part of a recipe or of a version.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,15 +12,11 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from samplemix_dagster.config.cron import check_cron
 from samplemix_dagster.export_formats.table import FORMATS
-from samplemix_dagster.section import Section, Size
+from samplemix_dagster.section import Section, Size, check_one_of
 
 
 def _is_format(name: str) -> str:
-    if name not in FORMATS:
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"there is no format {name!r}; there are {', '.join(FORMATS)}{hint}")
-    return name
+    return check_one_of("format", name, FORMATS)
 
 
 _FORMAT_NAMES = WithJsonSchema({"type": "string", "enum": list(FORMATS)})

@@ -3,22 +3,17 @@
 Nothing here changes a mixture, so none of it is part of a version.
 """
 
-import difflib
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.core.learners.sizes import SIZES
-from samplemix_dagster.section import Section, Seed, Size, check_name
+from samplemix_dagster.section import Section, Seed, Size, check_name, check_one_of
 
 
 def _is_size(name: str) -> str:
-    if name not in SIZES:
-        close = difflib.get_close_matches(name, SIZES, n=1)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"there is no size {name!r}; there are {', '.join(SIZES)}{hint}")
-    return name
+    return check_one_of("size", name, SIZES)
 
 
 _SIZE_NAMES = WithJsonSchema({"type": "string", "enum": list(SIZES)})
