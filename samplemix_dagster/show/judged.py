@@ -66,6 +66,11 @@ def _head(found: Found) -> Iterator[str]:
     )
     if refused:
         yield f"{refused:,} texts stand in the corpus and were refused."
+    if rejected := sum(entry.get("rejected", 0) for entry in found["texts"].values()):
+        yield f"{rejected:,} rows of the judged files are no texts and were left out."
+    for name, entry in found["arms"].items():
+        if missing := entry.get("missing_documents"):
+            yield f"{name}: {missing:,} of what it names is not in the corpus; the rest is drawn."
     yield ""
 
 

@@ -1,7 +1,8 @@
 """Judge arms: draw them with their controls, train on each draw, compare, keep what was found."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,8 @@ class Prepared:
     draws: list[Drawn]
     tasks: list[Task]
     judged: HeldOut
+    rejected: Mapping[str, int]
+    """Rows of the judged files that are no texts, by group."""
     tokens: TokenSource
     judges: list[Judge]
 
@@ -108,7 +111,8 @@ def prepare(
         InfeasibleMixtureError: An arm has too few tokens.
     """
     recipes = Recipes(project)
-    texts = read_texts(project, settings)
+    rejected = Counter[str]()
+    texts = read_texts(project, settings, rejected)
     tasks = read_tasks(project, settings)
     options = [option for task in tasks for option in task.options()]
     corpus = read_corpus(recipes)
@@ -129,6 +133,7 @@ def prepare(
         draws=draws,
         tasks=tasks,
         judged=judged,
+        rejected=rejected,
         tokens=tokens,
         judges=judges(recipes, settings, tokens, judged.texts, draws, names),
     )

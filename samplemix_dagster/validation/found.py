@@ -170,6 +170,7 @@ def _texts(prepared: "Prepared") -> dict[str, dict[str, int]]:
         entry["bytes"] += text.num_bytes
     for group, entry in found.items():
         entry["refused"] = prepared.judged.refused.get(group, 0)
+        entry["rejected"] = prepared.rejected.get(group, 0)
     return found
 
 

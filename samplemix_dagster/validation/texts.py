@@ -1,5 +1,6 @@
 """The texts that learners are judged on: pieces of held-out files, in groups."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,8 +47,15 @@ class JudgedText:
         return len(self.piece.encode())
 
 
-def read_texts(project: Project, settings: Evaluation) -> list[JudgedText]:
+def read_texts(
+    project: Project, settings: Evaluation, rejected: Counter[str] | None = None
+) -> list[JudgedText]:
     """Return the texts of every group, at most so many each, the same whatever the files' order.
+
+    Args:
+        project: The project.
+        settings: Which files.
+        rejected: Rows of each group that are no texts are counted here.
 
     Raises:
         InputError: No group is named, or one has no text that can be read.
@@ -58,7 +66,8 @@ def read_texts(project: Project, settings: Evaluation) -> list[JudgedText]:
             "`evaluation: {texts: {GROUP: path/to/*.jsonl}}`, or --texts GROUP=PATH. "
             "Tasks are judged beside texts."
         )
-    return [text for group in settings.texts for text in _of_group(project, settings, group)]
+    count = Counter[str]() if rejected is None else rejected
+    return [text for group in settings.texts for text in _of_group(project, settings, group, count)]
 
 
 def texts_digest(texts: Sequence[JudgedText]) -> str:
@@ -73,8 +82,10 @@ def texts_digest(texts: Sequence[JudgedText]) -> str:
     )
 
 
-def _of_group(project: Project, settings: Evaluation, group: str) -> list[JudgedText]:
-    found = {doc_id(text): text for text in _whole_texts(project, settings, group)}
+def _of_group(
+    project: Project, settings: Evaluation, group: str, rejected: Counter[str]
+) -> list[JudgedText]:
+    found = {doc_id(text): text for text in _whole_texts(project, settings, group, rejected)}
     if not found:
         raise InputError(f"evaluation.texts.{group}: no text can be read from its files.")
     ids = sorted(found)
@@ -92,7 +103,9 @@ def _of_group(project: Project, settings: Evaluation, group: str) -> list[Judged
     ]
 
 
-def _whole_texts(project: Project, settings: Evaluation, group: str) -> Iterator[str]:
+def _whole_texts(
+    project: Project, settings: Evaluation, group: str, rejected: Counter[str]
+) -> Iterator[str]:
     source = settings.source(group)
     listing = project.files.matching(source.paths, reads_any=source.format != "auto")
     if not listing.files:
@@ -104,6 +117,8 @@ def _whole_texts(project: Project, settings: Evaluation, group: str) -> Iterator
         for row in read_shard(project.files.at(path), rules):
             if isinstance(row, Document):
                 yield row.text
+            else:
+                rejected[group] += row.num_rows
 
 
 def _piece(text: str, place: float, most: int) -> str:

@@ -14,6 +14,7 @@ from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if
+from samplemix_dagster.show.judged import print_judged
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.validation.evaluate import prepare, run
 from tests.projects import (
@@ -264,6 +265,23 @@ def test_a_text_of_the_corpus_is_refused(
     found = run(prepare(project, [], settings({"mixed": str(file)}, ladder=[])))
     assert found["texts"]["mixed"]["refused"] == 2
     assert found["texts"]["mixed"]["texts"] == 8
+
+
+def test_rows_that_are_no_texts_and_documents_that_are_not_there_are_said(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, chosen = tmp_path / "some.jsonl", tmp_path / "chosen.jsonl"
+    rows: list[Any] = [{"text": prose(f"new-{n}")} for n in range(4)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": None}, {"no": 1}]))
+    ids = [name.decode() for name in prepare(project, [], settings({"s": str(file)})).corpus.ids]
+    chosen.write_text("".join(json.dumps({"doc_id": name}) + "\n" for name in [*ids, "0" * 32]))
+    found = run(prepare(project, [f"other={chosen}"], settings({"s": str(file)}, ladder=[])))
+    assert found["texts"]["s"]["rejected"] == 2
+    assert found["arms"]["other"]["missing_documents"] == 1
+    print_judged(found)
+    said = capsys.readouterr().out
+    assert "2 rows of the judged files are no texts" in said
+    assert "other: 1 of what it names is not in the corpus" in said
 
 
 def test_files_that_are_not_held_out_are_refused(project: Project, tmp_path: Path) -> None:
