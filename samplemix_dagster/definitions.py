@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.signals import OwnStage, own_signals
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets import (
@@ -124,6 +125,7 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         stage = OwnStage(own)
         looks[stage.asset] = signals.look(stage)
         looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
+    looks[CLEAN.asset] = signals.look(CLEAN)
     return {**looks, **quality.looks(project)}
 
 

@@ -64,8 +64,9 @@ class Config(Section):
         self._references_exist()
         self._sources_exist()
         taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
-        if both := sorted(taken & set(self.quality.targets)):
-            raise ValueError(f"quality.own: {both[0]!r} names a component of diversity, too")
+        if both := sorted(taken & set(self.quality.used)):
+            key = "own" if both[0] in self.quality.own else "signals"
+            raise ValueError(f"quality.{key}: {both[0]!r} names a component of diversity, too")
         return self
 
     def _references_exist(self) -> None:
