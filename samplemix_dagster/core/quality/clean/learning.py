@@ -105,7 +105,7 @@ def _weights(documents: Labelled) -> Floats:
         for kind in np.unique(documents.kinds[here]):
             chosen = here & (documents.kinds == kind)
             weights[chosen] = (1.0 if kind == "clean" else 1.0 / len(kinds)) / chosen.sum()
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 def _minimum(terms: Floats, signs: Floats, weights: Floats, num_measures: int) -> Floats:
