@@ -7,10 +7,16 @@ where it ends, as an ordinary NumPy array of int64; ``contents.json`` says how t
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Vocabulary, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Vocabulary,
+    Writer,
+    options_of_ids,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +33,11 @@ class Tokens(Format):
     unit = "tokens"
     endings = (".bin", ".ends.npy")
     others = (_CONTENTS,)
-    options = MappingProxyType({"eos": ("end", "start", "none")})
+    options = options_of_ids(inside="keep")
+
+    def dtype(self, size: int) -> str:
+        """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``uint32``."""
+        return "uint16" if size <= 1 << 16 else "uint32"
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of arrays."""
@@ -70,7 +80,7 @@ class _Arrays(Writer):
         self.form = form
         self.folder = folder
         self.vocabulary = vocabulary
-        self.dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
+        self.dtype = form.dtype(vocabulary.size)
         self.files: list[Mapping[str, Any]] = []
 
     def add(self, number: int, draws: "pa.Table") -> None:
