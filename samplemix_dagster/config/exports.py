@@ -25,7 +25,7 @@ _Format = Annotated[
 class ExportKeys(Section):
     """What every export may say; a format reads those of the last keys that it knows."""
 
-    LATER: ClassVar[Mapping[str, Any]] = {"eos": None, "eos_inside": None}
+    LATER: ClassVar[Mapping[str, Any]] = {"eos": None, "eos_inside": None, "materialise": None}
 
     files: int = Field(default=4, ge=1, le=100_000)
     """Files of near-equal size."""
@@ -35,6 +35,10 @@ class ExportKeys(Section):
     eos_inside: Literal["refuse", "escape", "keep"] | None = None
     """What becomes of a text that gives the id of EOS: an error, the words of EOS in pieces, or
     nothing. When absent `refuse`, and `keep` for `tokens`, whose ends tell documents apart."""
+
+    materialise: bool | None = None
+    """Whether `megatron` writes each copy of a document out, for tools that read slices; else its
+    index points to one. When absent, false."""
 
     @property
     def format_name(self) -> str:

@@ -148,10 +148,12 @@ class Format(abc.ABC):
     """The largest vocabulary that it can hold; None where there is no bound."""
     stem: str = "part-"
     """What the names of files begin with; a number of five digits or more follows."""
+    digits: int = 5
+    """Digits of a small number."""
 
     def file_names(self, number: int) -> list[str]:
         """Return the names of a part's files; the first has the draws."""
-        return [f"{self.stem}{number:05d}{ending}" for ending in self.endings]
+        return [f"{self.stem}{number:0{self.digits}d}{ending}" for ending in self.endings]
 
     def has_file(self, name: str) -> bool:
         """Whether a file of an export in this format can have the name."""

@@ -1,8 +1,10 @@
 """Every format of exports, a line each. Whatever else must know of one asks here."""
 
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.export_formats.flat import Nanogpt, Nanotron, Olmo, Torchtitan
 from samplemix_dagster.export_formats.format import Format
 from samplemix_dagster.export_formats.lines import JsonLines
+from samplemix_dagster.export_formats.megatron import Megatron
 from samplemix_dagster.export_formats.parquet import Parquet
 from samplemix_dagster.export_formats.tokens import Tokens
 
@@ -14,6 +16,11 @@ FORMATS: dict[str, Format] = {
         JsonLines(),
         Parquet(),
         Tokens(),
+        Megatron(),
+        Olmo(),
+        Nanotron(),
+        Torchtitan(),
+        Nanogpt(),
     )
 }
 """By the name in ``samplemix.yaml``; the first is the default."""

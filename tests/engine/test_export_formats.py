@@ -84,7 +84,7 @@ def test_every_file_of_an_export_in_the_lake_is_ours_and_a_flipped_bit_is_found_
     run(root)
     assert [task.step.asset for task in Planner(open_project(root)).plan().tasks] == []
     lake = root / ".samplemix/lake"
-    wanted = Wanted.of(form, 2, {"eos": "end"})
+    wanted = Wanted.of(form, 2, {})
     folder = lake / "exports/default" / version(root) / wanted.folder
     files = sorted(path for path in folder.iterdir() if path.name != "manifest.json")
     assert {path.name for path in files} == wanted.file_names()
