@@ -25,7 +25,12 @@ _Format = Annotated[
 class ExportKeys(Section):
     """What every export may say; a format reads those of the last keys that it knows."""
 
-    LATER: ClassVar[Mapping[str, Any]] = {"eos": None, "eos_inside": None, "materialise": None}
+    LATER: ClassVar[Mapping[str, Any]] = {
+        "eos": None,
+        "eos_inside": None,
+        "materialise": None,
+        "sequence": None,
+    }
 
     files: int = Field(default=4, ge=1, le=100_000)
     """Files of near-equal size."""
@@ -36,6 +41,12 @@ class ExportKeys(Section):
     """What becomes of a text that gives the id of EOS: an error, the words of EOS in pieces, or
     nothing. When absent `refuse`, and `keep` for `tokens`, whose ends tell documents apart."""
 
+    sequence: int | None = Field(default=None, ge=1)
+    """Ids of a training sequence, for `litdata` (whose blocks have one more) and `mds`. When
+    absent, 2048."""
+    held_out: int | None = Field(default=None, ge=1, le=50)
+    """Percent of the documents that stand in the last file of `nanochat`, which validates, and in
+    no other. When absent, 1."""
     materialise: bool | None = None
     """Whether `megatron` writes each copy of a document out, for tools that read slices; else its
     index points to one. When absent, false."""

@@ -42,6 +42,14 @@ def lengths_of(draws: "pa.Table") -> "Integers":
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
+def flat_ids(draws: "pa.Table", dtype: str) -> "Ids":
+    """Return the ids of all draws, one behind the other."""
+    import numpy as np
+
+    chunks = (chunk.flatten().to_numpy() for chunk in draws.column("tokens").chunks)
+    return np.concatenate([np.empty(0, np.uint32), *chunks]).astype(little(dtype))
+
+
 def write_ids(path: Path, draws: "pa.Table", dtype: str, head: bytes = b"") -> None:
     """Write the ids of all draws behind a head."""
     with path.open("wb") as file:

@@ -144,12 +144,14 @@ class Format(abc.ABC):
     """Keys of ``export`` that it reads."""
     needs_eos: bool = False
     """Whether its readers tell documents apart by EOS, so that a tokenizer must have it."""
+    least_files: int = 1
+    """Files that it needs."""
     most_ids: int | None = None
     """The largest vocabulary that it can hold; None where there is no bound."""
     stem: str = "part-"
-    """What the names of files begin with; a number of five digits or more follows."""
+    """What the names of files begin with; a number follows."""
     digits: int = 5
-    """Digits of a small number."""
+    """The least digits of that number."""
 
     def file_names(self, number: int) -> list[str]:
         """Return the names of a part's files; the first has the draws."""
@@ -158,8 +160,13 @@ class Format(abc.ABC):
     def has_file(self, name: str) -> bool:
         """Whether a file of an export in this format can have the name."""
         endings = "|".join(map(re.escape, self.endings))
-        pattern = rf"{re.escape(self.stem)}[0-9]{{5,}}(?:{endings})"
+        pattern = rf"{re.escape(self.stem)}[0-9]{{{self.digits},}}(?:{endings})"
         return name in self.others or re.fullmatch(pattern, name) is not None
+
+    def held_out_share(self, options: Mapping[str, str]) -> float:
+        """Return the share of documents that stand in the last part and in no other; in [0, 1)."""
+        del options
+        return 0.0
 
     def dtype(self, size: int) -> str:
         """Return NumPy's name of the type of an id, for a vocabulary of some size."""

@@ -32,9 +32,13 @@ class Wanted:
         """Return what is asked for; of the options, those that the format reads.
 
         Raises:
-            ConfigError: There is no such format, or an option has no such value.
+            ConfigError: There is no such format, an option has no such value, or the format needs
+                more files.
         """
-        options = format_of(name).options
+        form = format_of(name)
+        options = form.options
+        if num_files < form.least_files:
+            raise ConfigError(f"files: {name} needs at least {form.least_files}, not {num_files}")
         own = {key: every_option.get(key, one.default) for key, one in options.items()}
         for key, value in own.items():
             if not options[key].allows(value):

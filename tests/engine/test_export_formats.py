@@ -72,8 +72,9 @@ def test_every_format_has_the_draws_tokens_and_files_of_the_first(
     counts = ("num_draws", "num_tokens")
     assert [other[key] for key in counts] == [first[key] for key in counts]
     assert other["num_tokens"] == manifest(finished)["report"]["realised_tokens"]
-    for one, two in zip(first["files"], other["files"], strict=True):
-        assert [one[key] for key in counts] == [two[key] for key in counts]
+    is_even = FORMATS[form].held_out_share(Wanted.of(form, 3, {}).options) == 0.0
+    files = [[one[key] for key in counts] for one in other["files"]]
+    assert (files == [[one[key] for key in counts] for one in first["files"]]) == is_even
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -126,6 +127,19 @@ def test_a_reader_that_loses_a_draw_fails_the_export(
     monkeypatch.setitem(FORMATS, "jsonl", Short())
     with pytest.raises(CheckFailedError, match="another number of draws"):
         export(finished, tmp_path / "x", "jsonl")
+
+
+def test_documents_that_validate_stand_in_no_file_that_trains(
+    finished: Path, tmp_path: Path
+) -> None:
+    wanted = Wanted.of("nanochat", 3, {"held_out": "10"})
+    export_version(open_project(finished), "default", version(finished), wanted, folder=tmp_path)
+    *training, validation = (
+        set(pq.read_table(path).column("doc_id").to_pylist())
+        for path in sorted(tmp_path.glob("shard_*.parquet"))
+    )
+    assert validation
+    assert [found & validation for found in training] == [set(), set()]
 
 
 # -- ids -------------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@ def test_ids_that_are_cut_off_are_not_read(name: str, tmp_path: Path) -> None:
         ("nanotron", 65_537, "uint32"),
         ("torchtitan", 257, "uint32"),
         ("nanogpt", 65_536, "uint16"),
+        ("litdata", 65_536, "uint16"),
+        ("litdata", 65_537, "int32"),
     ],
 )
 def test_the_highest_id_is_written_in_the_type_that_its_trainer_takes(
@@ -83,7 +85,7 @@ def test_the_highest_id_is_written_in_the_type_that_its_trainer_takes(
     plan = plan_of(form, size=size)
     write(form, tmp_path, plan, [[size - 1, EOS]])
     content = (tmp_path / form.file_names(0)[0]).read_bytes()
-    ids = np.frombuffer(content[getattr(form, "head_bytes", 0) :], np.dtype(dtype))
+    ids = np.frombuffer(content[-2 * np.dtype(dtype).itemsize :], dtype)
     assert form.dtype(size) == dtype
     assert ids.tolist() == [size - 1, EOS]
 

@@ -184,7 +184,8 @@ def _write(
     spilled = aside.parent / f".spill-{aside.name}"
     try:
         spill = Spill(spilled, wanted.num_files, wanted.form.unit)
-        draws = ordered_draws(recipes, mixture, wanted.num_files)
+        held_out = wanted.form.held_out_share(wanted.options)
+        draws = ordered_draws(recipes, mixture, wanted.num_files, held_out)
         counted = fill(recipes, mixture, draws, spill, encoder, progress)
         spill.close()
         files = write_files(spill, aside, wanted.form, plan)
