@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 CUT = 2.5
 """Deviations from the centre at which a measure's slope ends."""
 _FLOOR = 1e-4
-_LEARNED = Path(__file__).with_name("learned.json")
+_LEARNED = ("samplemix_dagster.core.quality.clean", "learned.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,4 +100,5 @@ def steps(
 @cache
 def learned_model() -> CleanModel:
     """Return the model that comes along."""
-    return CleanModel(**json.loads(_LEARNED.read_text(encoding="utf-8")))
+    package, file = _LEARNED
+    return CleanModel(**json.loads(files(package).joinpath(file).read_text(encoding="utf-8")))
