@@ -25,6 +25,7 @@ from samplemix_dagster.export_formats.format import (
     Format,
     Option,
     ReadDraw,
+    Reading,
     Writer,
     options_of_ids,
 )
@@ -58,6 +59,7 @@ class Megatron(Format):
         }
     )
     needs_eos = True
+    readings = (Reading(words="each pair cut", more=1, keeps_order=False),)
 
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary below 65,500 ids, else ``int32``, as Megatron does."""

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Writer,
+    readings_of_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +31,7 @@ class WebDataset(Format):
 
     name = "webdataset"
     unit = "text"
+    readings = readings_of_texts()
     endings = (".tar",)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import pytest
 
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.stages.export.exporting import export_version
-from tests.engine.runs import copies, manifest, version
-from tests.projects import finished_project, needs_encoder, open_project
+from samplemix_dagster.trace.exported import as_seen, open_export
+from tests.engine.changes import repeat_documents
+from tests.engine.runs import copies, manifest, run_changed, version
+from tests.projects import needs_encoder, open_project
 from tests.readers.read import READERS, SEQUENCE
 
 PYTHON = os.environ.get("SAMPLEMIX_READERS", "")
@@ -32,9 +35,15 @@ pytestmark = [
 FILES = 2
 
 
+@functools.cache
+def project() -> Path:
+    """A project whose default mixture draws documents more than once."""
+    return run_changed(Path(tempfile.mkdtemp()) / "project", repeat_documents).root
+
+
 def export(form: str, folder: Path, **options: str) -> dict[str, Any]:
-    """Export the default mixture of the finished project."""
-    root = finished_project()
+    """Export the default mixture of the project."""
+    root = project()
     wanted = Wanted.of(form, FILES, {"sequence": str(SEQUENCE), **options})
     return export_version(open_project(root), "default", version(root), wanted, folder=folder)
 
@@ -78,7 +87,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Any:
         assert ran.returncode == 0, ran.stderr[-2000:]
         answer = json.loads((work / "found.json").read_text())
         print(f"{form}: {answer['reader']}")
-        return done, answer
+        [seen] = as_seen(open_export(open_project(project()), str(folder)), SEQUENCE)[:1]
+        return done, {**answer, "seen": seen}
 
     return of
 
@@ -97,7 +107,7 @@ def test_materialised_pairs_hold_the_same_documents(read: Any, parts: Any) -> No
 def test_eos_stands_once_for_each_draw_and_the_rest_is_the_ledgers(read: Any) -> None:
     done, found = read("megatron")
     flat = list(itertools.chain(*found["documents"]))
-    root = finished_project()
+    root = project()
     assert flat.count(done["eos_id"]) == done["num_draws"] == sum(copies(root).values())
     assert len(flat) - done["num_draws"] == manifest(root)["report"]["realised_tokens"]
 
@@ -133,6 +143,13 @@ def test_rows_of_mds_are_all_ids_and_eos_after_them(read: Any, parts: Any) -> No
     assert rows[: len(flat)] == flat
     assert set(rows[len(flat) :]) <= {done["eos_id"]}
     assert sum(length for *_, length in found["spans"]) == len(flat)
+
+
+@pytest.mark.parametrize("form", ["olmo", "nanotron", "litdata", "mds"])
+def test_what_is_foreseen_is_what_the_reader_hands_out(form: str, read: Any) -> None:
+    _, found = read(form)
+    seen = found["seen"]
+    assert sum(map(len, found["parts"])) == seen["kept"] + seen["padded"]
 
 
 @pytest.mark.parametrize("form", ["huggingface", "webdataset"])
