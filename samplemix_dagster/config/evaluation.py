@@ -27,7 +27,7 @@ class Evaluation(Section):
     sets: dict[str, list[str]] = {}
     """Sets of groups that are judged together, each group counting alike; ``all`` is always one."""
     tasks: dict[str, str | list[str]] = {}
-    """Files of questions with answers, by task; judged beside the texts, in a set ``tasks``."""
+    """Files of questions with answers, or a task file of lm-eval, by task; judged beside texts."""
     arms: list[str] = []
     """What ``samplemix evaluate`` judges when it is told no arm; all mixtures when empty."""
     labels: str | None = None
