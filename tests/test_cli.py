@@ -252,8 +252,10 @@ def test_a_mixture_that_cannot_be_made_says_which_can(project: Path, tmp_path: P
 
 
 def test_init_writes_a_configuration_that_plans(project: Path) -> None:
-    done = samplemix(project, "init", "data", "--config", "made.yaml")
+    # Of the references, that which every machine has.
+    done = samplemix(project, "init", "data", "--config", "made.yaml", "--reference", "bootstrap")
     assert done.returncode == 0, done.stderr
+    assert "chosen" in done.stderr + done.stdout
     planned = answer(project, "plan", "--config", "made.yaml")
     assert planned["problems"] == {}
     assert samplemix(project, "init", "data", "--config", "made.yaml").returncode == 2

@@ -1,10 +1,11 @@
 """What documents are scored by: references, the encoder, the signals of quality and diversity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
 from samplemix_dagster.section import Section, Seed, Size, check_name
 
 
@@ -96,6 +97,23 @@ class Band(Section):
 
 PERPLEXITY = "perplexity"
 """The signal of quality that is always computed."""
+CLEAN = "clean"
+"""The signal that tells text from junk (``core/quality/clean``)."""
+
+
+def _check_exponents(
+    key: str, kind: str, exponents: Mapping[str, float], known: Sequence[str]
+) -> None:
+    """Refuse exponents of what is not there, or below 0.
+
+    Raises:
+        ValueError: With the key and the name.
+    """
+    for name, exponent in exponents.items():
+        if name not in known:
+            raise ValueError(f"{key}: no {kind} {name!r}; known: {', '.join(known)}")
+        if not 0 <= exponent < float("inf"):
+            raise ValueError(f"{key}: {name} is {exponent}; a weight is 0 or more")
 
 
 class Quality(Section):
@@ -111,30 +129,45 @@ class Quality(Section):
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)
     """Window length; the model's own context (at most 1024) when absent."""
+    tokens_per_document: Size | None = Field(default=None, ge=FEWEST_TOKENS)
+    """Score this many tokens of a long document, in windows; all of them when absent."""
     signals: dict[str, float] = {"perplexity": 1.0}
-    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, your own; 0: out."""
+    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, `clean`, your own;
+    0: out."""
+    gates: dict[str, float] = {}
+    """Exponents of signals that the calibrated mean is multiplied by: what a gate says is no text
+    comes out near 0, whatever it is compared with."""
     own: dict[str, str] = {}
     """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
 
-    LATER: ClassVar[Mapping[str, Any]] = {"signals": {"perplexity": 1.0}, "own": {}}
+    LATER: ClassVar[Mapping[str, Any]] = {
+        "signals": {"perplexity": 1.0},
+        "own": {},
+        "gates": {},
+        "tokens_per_document": None,
+    }
     BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
     """Signals that come along, beside perplexity, with what computes them."""
 
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
-        known = [PERPLEXITY, *self.BUILT_IN, *self.own]
-        for name, weight in self.signals.items():
-            if name not in known:
-                raise ValueError(f"signals: no signal {name!r}; known: {', '.join(known)}")
-            if weight < 0:
-                raise ValueError(f"signals: {name} is {weight}; a weight is 0 or more")
+        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own]
+        _check_exponents("signals", "signal", self.signals, known)
+        _check_exponents("gates", "signal", self.gates, known[1:])
         for name in self.own:
             check_name("signal", name)
-            if name in {PERPLEXITY, *self.BUILT_IN}:
+            if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
                 raise ValueError(f"own: {name!r} is a signal that comes along")
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
         return self
+
+    @property
+    def most_tokens_read(self) -> int | None:
+        """The most tokens of a document that the reference reads; None: as many as it has."""
+        if self.tokens_per_document is None:
+            return None
+        return most_tokens_read(self.tokens_per_document, self.overlap_tokens)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -149,7 +182,13 @@ class Quality(Section):
     def targets(self) -> dict[str, str]:
         """What computes each signal that counts, but for perplexity: ``module:Class`` by name."""
         every = {**self.BUILT_IN, **self.own}
-        return {name: every[name] for name in self.weights if name != PERPLEXITY}
+        return {name: every[name] for name in self.used if name in every}
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The signals that count in either way, but for perplexity, each once."""
+        named = [*self.weights, *(name for name, power in self.gates.items() if power > 0)]
+        return tuple(name for name in dict.fromkeys(named) if name != PERPLEXITY)
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> "Quality":
@@ -215,6 +254,9 @@ class Diversity(Section):
 
     weights: dict[str, float] = {"cluster": 1.0, "ngram": 1.0, "topic": 1.0}
     """Exponents of the components in their geometric mean; 0 leaves one out."""
+    gates: dict[str, float] = {}
+    """Exponents of components that the calibrated mean is multiplied by: with `ngram`, a text that
+    stands elsewhere already comes out near 0."""
     clusters: Clusters = Clusters()
     """Clusters of embeddings."""
     ngram: Ngram = Ngram()
@@ -226,16 +268,14 @@ class Diversity(Section):
     refit: Literal["always", "never"] | Refit = Refit()
     """When clusters, topics, n-gram index and calibrations are fitted again."""
 
+    LATER: ClassVar[Mapping[str, Any]] = {"gates": {}}
     BUILT_IN: ClassVar[tuple[str, ...]] = ("cluster", "ngram", "topic")
 
     @model_validator(mode="after")
     def _known_weights(self) -> "Diversity":
         known = [*self.BUILT_IN, *self.metrics]
-        for name, weight in self.weights.items():
-            if name not in known:
-                raise ValueError(f"weights: no component {name!r}; known: {', '.join(known)}")
-            if weight < 0:
-                raise ValueError(f"weights: {name} is {weight}; a weight is 0 or more")
+        _check_exponents("weights", "component", self.weights, known)
+        _check_exponents("gates", "component", self.gates, known)
         if not any(self.weights.get(name, 1.0) > 0 for name in known):
             raise ValueError("weights: at least one component needs a weight above 0")
         for name in self.metrics:

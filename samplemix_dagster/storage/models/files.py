@@ -53,7 +53,7 @@ def resolve_model(model: str, revision: str | None, base: Path) -> Path:
         ModelError: It is not found, cannot be downloaded, has no pinned revision, or its weights
             are pickles.
     """
-    folder = _local(model, base)
+    folder = found_locally(model, base)
     if folder is None:
         folder = _download(model, revision, (f"*{_WEIGHTS}", *_TOKENIZER_FILES))
     packed = gguf_in(folder)
@@ -75,7 +75,7 @@ def resolve_tokenizer(tokenizer: str, revision: str | None, base: Path) -> Path:
     Raises:
         ModelError: It is not found, cannot be downloaded, or has no pinned revision.
     """
-    path = _local(tokenizer, base)
+    path = found_locally(tokenizer, base)
     packed = None if path is None else gguf_in(path)
     if packed is not None:
         return dense_folder(packed, digest_model(packed), base)
@@ -142,8 +142,12 @@ def first_fold(path: Path) -> Path:
     return path / FOLDS[0] if (path / FOLDS[0]).is_dir() else path
 
 
-def _local(name: str, base: Path) -> Path | None:
-    """Return the path that a name means on this machine; None for a hub name."""
+def found_locally(name: str, base: Path) -> Path | None:
+    """Return the path that a model's name means on this machine; None for a hub name.
+
+    Raises:
+        ModelError: It is neither: a package that is not installed, or a path that is not there.
+    """
     if name.startswith(_PACKAGE):
         return _inside_package(name)
     path = base / Path(name).expanduser()

@@ -84,12 +84,16 @@ def origin_tokenizer_digest(folder: Path) -> str | None:
     return hashlib.blake2b(f"{digest}/tokenizer".encode(), digest_size=16).hexdigest()
 
 
+def missing_packages() -> list[str]:
+    """Return the packages that reading a GGUF file needs and that are not installed."""
+    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+
+
 def _check(file: Path) -> None:
     with file.open("rb") as content:
         if content.read(len(_MAGIC)) != _MAGIC:
             raise ModelError(f"{file} is no GGUF file. Copy or download it again.")
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := missing_packages():
         raise ModelError(
             f"{file.name} is a GGUF file, and reading one needs {' and '.join(missing)}: "
             "pip install 'samplemix-dagster[gguf]'."

@@ -239,8 +239,11 @@ def _compare(
     worst, column = 0.0, ""
     for name in again.column_names[1:]:
         new = np.array(again.column(name).to_pylist(), dtype=np.float64)
-        old = np.array([row[name] for row in stored], dtype=np.float64)
-        scale = np.abs(old) if new.ndim == 1 else np.linalg.norm(old, axis=1)
+        old, measure = (
+            np.array([row[one] for row in stored], dtype=np.float64)
+            for one in (name, stage.scaled_by.get(name, name))
+        )
+        scale = np.abs(measure) if new.ndim == 1 else np.linalg.norm(measure, axis=1)
         gap = np.abs(new - old) if new.ndim == 1 else np.linalg.norm(new - old, axis=1)
         largest = float(np.max(gap / np.maximum(scale, 1e-12)))
         if largest >= worst:

@@ -35,11 +35,12 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def look(name: str) -> Look:
-    """Return what a person sees of an export."""
+def look(name: str, export: str = "") -> Look:
+    """Return what a person sees of one of a mixture's exports; one alone has no name."""
+    whose = f"The export {export!r}" if export else "The export"
     return Look(
         description=(
-            f"The export of mixture {name!r}: its draws as files of near-equal size, in an "
+            f"{whose} of mixture {name!r}: its draws as files of near-equal size, in an "
             "order in which every window is close to the whole mixture; read back and counted "
             "against the ledger."
         ),

@@ -20,6 +20,7 @@ from samplemix_dagster.show.presentation import lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.mixture.publishing import current_or_none
+from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.versions import changed_inputs, version_inputs
 from samplemix_dagster.wiring.assets.asset import Look
@@ -110,7 +111,7 @@ def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
-        "see_also": links_value(name, version, names),
+        "see_also": links_value(name, version, names, project.config.exports_of(name)),
         **_tables(facts),
         **_traces(project, name, version, names),
         "plane_large": planes["plane_large"],
@@ -173,12 +174,21 @@ def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def links_value(name: str, version: str, names: Names = PLAIN) -> dg.MarkdownMetadataValue:
-    """Return links to what a mixture is made of and what is made of it, short enough to show."""
+def links_value(
+    name: str, version: str, names: Names = PLAIN, exports: Iterable[str] = ("",)
+) -> dg.MarkdownMetadataValue:
+    """Return links to what a mixture is made of and what is made of it, short enough to show.
+
+    Args:
+        name: The mixture.
+        version: Its version.
+        names: What the project's definitions are called.
+        exports: The names of its exports; one alone has none.
+    """
     near = [
         ("scores", "document_scores"),
         ("law", "beta_parameters"),
-        ("export", f"export/{name}"),
+        *((f"export {one}".strip(), export_asset(name, one)) for one in exports),
         ("graph around it", f"mixture/{name}?view=lineage"),
     ]
     links = f"{_links(near, names)}\n\nreports: {_links(_REPORTS, names)}"

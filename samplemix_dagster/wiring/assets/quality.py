@@ -9,7 +9,8 @@ from samplemix_dagster import tables
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import Facts, Stage
+from samplemix_dagster.stages.quality.agreement import NOT_COMPARED, windows_beside_whole
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
@@ -31,12 +32,11 @@ def column_values(project: Project, stage: Stage, partition: str, *columns: str)
 
 
 def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
-    bits, tokens = column_values(
-        project,
-        PERPLEXITY,
-        str(outcome.partition),
-        "bits_per_byte",
-        "num_reference_tokens",
+    partition = str(outcome.partition)
+    has_windows = project.config.quality.tokens_per_document is not None
+    read = "num_read_tokens" if has_windows else "num_reference_tokens"
+    bits, tokens, tokens_read = column_values(
+        project, PERPLEXITY, partition, "bits_per_byte", "num_reference_tokens", read
     )
     metadata: dict[str, Any] = {}
     if bits.size:
@@ -46,9 +46,27 @@ def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
             "median_bits_per_byte": round(float(np.median(bits)), 4),
             "reference_tokens": int(tokens.sum()),
         }
+        if has_windows:
+            metadata |= _windows(project, partition)
         if outcome.num_computed == outcome.num_documents and outcome.seconds > 0:
-            metadata["tokens_per_second"] = round(int(tokens.sum()) / outcome.seconds)
+            metadata["tokens_per_second"] = round(int(tokens_read.sum()) / outcome.seconds)
     return metadata
+
+
+def _windows(project: Project, partition: str) -> Facts:
+    """What scoring windows read, how sure it is, and how it agrees with whole scores."""
+    errors, read = column_values(
+        project, PERPLEXITY, partition, "bits_per_byte_error", "num_read_tokens"
+    )
+    is_cut = errors > 0
+    agreement = windows_beside_whole(Recipes(project), partition)
+    told = [{key: str(value) for key, value in agreement.items()}] if agreement else []
+    return {
+        "tokens_read": int(read.sum()),
+        "documents_in_windows": int(is_cut.sum()),
+        "mean_standard_error": round(float(errors[is_cut].mean()), 4) if is_cut.any() else 0.0,
+        "beside_whole_scores": table_value(told) if told else NOT_COMPARED,
+    }
 
 
 def _tokens(project: Project, outcome: Outcome) -> dict[str, Any]:
@@ -81,7 +99,9 @@ def drift(outcome: Outcome) -> dict[str, Any]:
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of each stage of quality."""
     scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(project.config))
-    return {**LOOKS, "quality_scores": scores}
+    [losses] = PERPLEXITY.stages(project.config)
+    perplexity = replace(LOOKS["perplexity"], tables=(losses.table,))
+    return {**LOOKS, "perplexity": perplexity, "quality_scores": scores}
 
 
 LOOKS = {

@@ -4,13 +4,14 @@ import numpy as np
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.signals import OwnSignal, OwnStage
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.stages.signals import OwnSignal
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.quality import column_values
 
 
-def look(stage: OwnStage) -> Look:
+def look(stage: Stage) -> Look:
     """Return what a person sees of a signal's scores."""
 
     def present(project: Project, outcome: Outcome) -> dict[str, object]:

