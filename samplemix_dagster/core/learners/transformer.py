@@ -9,6 +9,7 @@ Shape letters: B = rows of a batch, L = tokens of a row, E = width, H = heads, D
 V = vocabulary, N = tokens of a batch that are predicted.
 """
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -207,6 +208,13 @@ class TransformerLearner:
         model = Transformer(self.size, self.vocabulary, self.length, seed).to(self.device)
         self._train(model, draw, steps)
         return np.concatenate([self._judge(model, rows) for rows in self._judged])
+
+    def at_decay(self, weight_decay: float) -> "TransformerLearner":
+        """Return the learner with another weight decay; what it judges is shared."""
+        other = copy.copy(self)
+        other.weight_decay = weight_decay
+        other.recipe = {**self.recipe, "weight_decay": weight_decay}
+        return other
 
     def _train(self, model: Transformer, draw: TokenTexts, steps: Steps) -> None:
         rows = TokenRows(packed(draw, length=self.length, start=self.vocabulary))

@@ -28,6 +28,7 @@ from samplemix_dagster.wiring.assets.columns import origins_of_ledger
 from samplemix_dagster.wiring.assets.pictures import bars_svg, plane_svg, share_rows
 from samplemix_dagster.wiring.assets.plots import picture, plane_figure
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
@@ -72,7 +73,7 @@ def mixture_plane(project: Project, name: str, version: str) -> Any:
     return total
 
 
-def mixture_planes(project: Project, name: str, version: str) -> dict[str, Any]:
+def mixture_planes(project: Project, name: str, version: str) -> Metadata:
     """Return the plane of corpus and mixture: small in place, and large behind a click."""
     recipes = Recipes(project)
     law, plane = load_law(recipes), load_plane(recipes)
@@ -97,7 +98,7 @@ def target_mass(law: BivariateBeta, strategy: Strategy) -> Any:
     return mass_BB / mass_BB.sum()
 
 
-def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]:
+def _present(project: Project, outcome: Outcome, names: Names) -> Metadata:
     facts = outcome.facts
     name, version = outcome.asset.partition("/")[2], outcome.data_version
     planes = mixture_planes(project, name, version)
@@ -119,7 +120,7 @@ def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]
     }
 
 
-def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+def headline_words(facts: Mapping[str, Any]) -> Metadata:
     """Return in words what a mixture came to: tokens, documents, and its means."""
     realised, budget = facts["realised_tokens"], facts["budget_tokens"]
     words = {
@@ -146,7 +147,7 @@ def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(words)
 
 
-def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _tables(facts: Mapping[str, Any]) -> Metadata:
     means = (
         ("corpus", facts["corpus"]),
         ("promised", facts["promised"]),
@@ -207,7 +208,7 @@ def _page(asset: str, names: Names) -> str:
     return "/assets/" + "/".join(names.key(asset).path)
 
 
-def _traces(project: Project, name: str, version: str, names: Names) -> dict[str, Any]:
+def _traces(project: Project, name: str, version: str, names: Names) -> Metadata:
     """Say what this version was made from, with links to the assets, and what changed since."""
     manifest = read_traced(project, name, version)
     before = current_or_none(project, name)
