@@ -18,6 +18,7 @@ from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.external import EXTERNALS
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
 from samplemix_dagster.stages.quality.tokens import TOKENS
@@ -41,6 +42,7 @@ FLOW: tuple[Line, ...] = (
     TOPICS,
     SIGNALS,
     CLEAN,
+    EXTERNALS,
     QUALITY_CALIBRATION,
     QUALITY,
     DIVERSITY_CALIBRATION,
