@@ -95,6 +95,17 @@ class Band(Section):
     """Half-width of the band."""
 
 
+class Student(Section):
+    """A cheap model that learns a reference's scores from a sample, and scores the rest."""
+
+    of: str = "main"
+    """The reference that it learns from: the one that scores."""
+    sample: Size = Field(default=5_000, ge=20, le=20_000)
+    """Documents (those with the smallest hashes) that the reference scores."""
+    rescore_unsure: float = Field(default=0.0, ge=0, le=1)
+    """About this share of the documents, where it is most unsure, the reference scores itself."""
+
+
 PERPLEXITY = "perplexity"
 """The signal of quality that is always computed."""
 
@@ -114,6 +125,8 @@ class Quality(Section):
     """Window length; the model's own context (at most 1024) when absent."""
     tokens_per_document: Size | None = Field(default=None, ge=FEWEST_TOKENS)
     """Score this many tokens of a long document, in windows; all of them when absent."""
+    student: Student | None = None
+    """Let a cheap model learn the reference's scores from a sample, and score the rest."""
     signals: dict[str, float] = {"perplexity": 1.0}
     """Exponents of the signals in their geometric mean: `perplexity`, `rules`, your own; 0: out."""
     own: dict[str, str] = {}
@@ -123,6 +136,7 @@ class Quality(Section):
         "signals": {"perplexity": 1.0},
         "own": {},
         "tokens_per_document": None,
+        "student": None,
     }
     BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
     """Signals that come along, beside perplexity, with what computes them."""
@@ -164,6 +178,20 @@ class Quality(Section):
         """What computes each signal that counts, but for perplexity: ``module:Class`` by name."""
         every = {**self.BUILT_IN, **self.own}
         return {name: every[name] for name in self.weights if name != PERPLEXITY}
+
+    @model_validator(mode="after")
+    def _learns_from_the_reference(self) -> "Quality":
+        if self.student is not None and self.student.of != self.reference:
+            raise ValueError(
+                f"student.of is {self.student.of!r}, and the reference that scores is "
+                f"{self.reference!r}: a student learns from that one"
+            )
+        return self
+
+    @property
+    def share_read(self) -> float:
+        """The share of the documents that the reference reads itself, once a student has learnt."""
+        return 1.0 if self.student is None else self.student.rescore_unsure
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> "Quality":

@@ -19,6 +19,7 @@ from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
+from samplemix_dagster.stages.quality.student import STUDENT
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
 
@@ -28,6 +29,7 @@ FLOW: tuple[Line, ...] = (
     WORDS,
     CORPUS,
     REFERENCE,
+    STUDENT,
     PERPLEXITY,
     TOKENS,
     EMBEDDINGS,
