@@ -5,12 +5,13 @@ VENV ?= .venv
 # cpu or cuda: which build of torch; auto takes the CPU build where no GPU is there.
 TORCH ?= auto
 BIN := $(VENV)/bin
+READERS ?= .venv-readers
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup reference demo test test-all lint format ui bench clean
+.PHONY: help setup reference demo test test-all test-formats lint format ui bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,17 @@ test: $(STAMP) ## run the tests but the slow ones and those that need a GPU
 test-all: $(STAMP) ## run every test that this machine can run
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+$(READERS)/.installed: constraints.txt tests/readers/requirements.txt tests/readers/without-dependencies.txt
+	$(PYTHON) -m venv $(READERS)
+	$(READERS)/bin/python tools/install_torch.py constraints.txt $(TORCH)
+	grep '^torch==' constraints.txt > $(READERS)/torch.txt
+	$(READERS)/bin/python -m pip install --quiet --constraint $(READERS)/torch.txt -r tests/readers/requirements.txt
+	$(READERS)/bin/python -m pip install --quiet --no-deps -r tests/readers/without-dependencies.txt
+	@touch $@
+
+test-formats: $(STAMP) $(READERS)/.installed ## read exports with the readers of their trainers
+	SAMPLEMIX_READERS=$(READERS)/bin/python $(BIN)/python -m pytest tests/readers
+
 lint: $(STAMP) ## check style, types, layers, SQL and dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,4 +71,4 @@ bench: $(STAMP) ## run the benchmarks, one JSON line each
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove the virtual environment, the demo and caches
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(READERS) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

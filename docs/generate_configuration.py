@@ -70,6 +70,8 @@ def _models(annotation: Any, suffix: str = "") -> Iterator[tuple[type[BaseModel]
     inner = typing.get_args(annotation)
     if typing.get_origin(annotation) is dict:
         inner, suffix = inner[1:], f"{suffix}.<name>"
+    if typing.get_origin(annotation) is list:
+        suffix = f"{suffix}[]"
     for part in inner:
         yield from _models(part, suffix)
 

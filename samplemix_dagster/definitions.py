@@ -10,6 +10,8 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.mixture.version_files import export_asset
+from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.signals import OwnStage, own_signals
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets import (
@@ -119,11 +121,13 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[f"reference_model/{name}"] = reference.look(name, is_trained=is_trained)
     for name in project.config.mixtures:
         looks[f"mixture/{name}"] = mixture.look(project, name, names)
-        looks[f"export/{name}"] = export.look(name)
+        for one in project.config.exports_of(name):
+            looks[export_asset(name, one)] = export.look(name, one)
     for own in own_signals(project.config):
         stage = OwnStage(own)
         looks[stage.asset] = signals.look(stage)
         looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
+    looks[CLEAN.asset] = signals.look(CLEAN)
     return {**looks, **quality.looks(project)}
 
 

@@ -322,3 +322,47 @@ def test_there_are_fewer_than_100_partitions() -> None:
     assert sum(s.parts for s in parse_config(text).corpus.sources.values()) == MAX_PARTITIONS
     more = text.replace("mixtures:", "    s4: {path: x}\nmixtures:", 1)
     assert "at most 99 sources and parts together, not 100" in refused(more)
+
+
+# -- exports ---------------------------------------------------------------------------------------
+
+
+def test_one_export_has_no_name_and_each_of_a_list_has_its_formats() -> None:
+    one = parse_config(with_lines("export: {format: parquet, files: 3}"))
+    assert {name: e.wanted.folder for name, e in one.exports_of("default").items()} == {
+        "": "parquet-3"
+    }
+    listed = parse_config(with_lines("export: [{to: tokens, files: 2}, {to: jsonl.zst}]"))
+    assert {name: e.wanted.folder for name, e in listed.exports_of("default").items()} == {
+        "tokens": "tokens-end-2",
+        "jsonl_zst": "jsonl.zst-4",
+    }
+
+
+def test_an_export_of_a_list_can_be_of_some_mixtures_alone() -> None:
+    text = SMALL + "  other: {budget_tokens: 1k}\n"
+    config = parse_config(text + "export: [{to: tokens, mixtures: [other]}, {to: jsonl}]\n")
+    assert list(config.exports_of("default")) == ["jsonl"]
+    assert list(config.exports_of("other")) == ["tokens", "jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("export: [{to: tokens}, {to: tokens, files: 2}]", "two exports are called 'tokens'"),
+        ("export: []", "a list of exports has at least one"),
+        ("export: [{to: zip}]", "there is no format 'zip'"),
+        ("export: [{files: 2}]", "to: this key is required"),
+        ("export: [{to: jsonl, name: a b}]", "a listed export's name has letters"),
+        ("export: [{to: jsonl, name: a__b}]", "no two _ in a row"),
+        ("export: [{to: jsonl, mixtures: [nobody]}]", "no mixture 'nobody'; there are: default"),
+        ("export: [{to: jsonl, fils: 2}]", "Did you mean `files`?"),
+        ("export: {format: tokens, eos_inside: cut}", "Input should be 'refuse', 'escape' or"),
+    ],
+)
+def test_a_list_of_exports_that_cannot_be_is_an_error_that_names_its_line(
+    line: str, says: str
+) -> None:
+    message = refused(with_lines(line))
+    assert says in message
+    assert message.startswith("samplemix.yaml:6: export")

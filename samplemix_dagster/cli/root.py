@@ -20,6 +20,7 @@ from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
+from samplemix_dagster.cli.commands.trace import sees, trace
 from samplemix_dagster.cli.options import (
     CONFIG,
     ConfigOption,
@@ -104,6 +105,8 @@ def root(
 app.command("init")(init)
 app.command("plan")(plan)
 app.command("run")(run)
+app.command("trace")(trace)
+app.command("sees")(sees)
 
 
 app.command("status")(status)
@@ -204,9 +207,14 @@ def export(
     ),
     files: Annotated[int, typer.Option(help="Files of near-equal size.", min=1)] = 4,
     eos: Annotated[
-        str,
-        typer.Option(help="Where a document has the EOS id, in `tokens`: end, start or none."),
-    ] = "end",
+        str | None,
+        typer.Option(help="Where a document has the EOS id, in formats of ids: end, start, none."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another option of the format: KEY=VALUE, as under `export`."),
+    ] = None,
+    *,
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
@@ -225,7 +233,7 @@ def export(
             project,
             mixture,
             version,
-            Wanted.of(form, files, {"eos": eos}),
+            Wanted.of(form, files, _format_options(form, eos, options or [])),
             folder=to,
             progress=bars.update,
         )
@@ -236,6 +244,21 @@ def export(
             f"Wrote {manifest['num_draws']:,} draws, {manifest['num_tokens']:,} tokens, in "
             f"{len(manifest['files'])} files to {to}; read back and counted.{_eos_words(manifest)}"
         )
+
+
+def _format_options(form: str, eos: str | None, words: list[str]) -> Mapping[str, str]:
+    """Return what was said of a format's options.
+
+    Raises:
+        ConfigError: A word is no KEY=VALUE, or the format has no such option.
+    """
+    said = {key: value for key, _, value in (word.partition("=") for word in words)}
+    known = FORMATS[form].options
+    for key in said:
+        if key not in known:
+            has = f"has {', '.join(known)}" if known else "has no options"
+            raise ConfigError(f"--set {key}: format {form} {has}.")
+    return said if eos is None else {**said, "eos": eos}
 
 
 def _eos_words(manifest: Mapping[str, Any]) -> str:
@@ -351,7 +374,9 @@ def _show_demo(project: "Project") -> None:
         ],
         title=f"What the mixture {name!r} changes",
     )
-    say(f"\nThe export: {project.lake.place(export_key(project, name, manifest['version']))}")
+    for export in project.config.exports_of(name):
+        key = export_key(project, name, manifest["version"], export)
+        say(f"\nThe export: {project.lake.place(key)}")
 
 
 if __name__ == "__main__":

@@ -4,35 +4,13 @@ Nothing here changes a result, so none of it is part of a recipe or of a version
 """
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
+from pydantic import Field, field_validator
 
 from samplemix_dagster.config.cron import check_cron
-from samplemix_dagster.export_formats.table import FORMATS
-from samplemix_dagster.section import Section, Size, check_one_of
-
-
-def _is_format(name: str) -> str:
-    return check_one_of("format", name, FORMATS)
-
-
-_FORMAT_NAMES = WithJsonSchema({"type": "string", "enum": list(FORMATS)})
-
-
-class Export(Section):
-    """Files for trainers."""
-
-    LATER: ClassVar[Mapping[str, Any]] = {"eos": "end"}
-
-    format: Annotated[str, AfterValidator(_is_format), _FORMAT_NAMES] = next(iter(FORMATS))
-    """File format: texts, or with ``tokens`` the ids of the budget's tokenizer."""
-    files: int = Field(default=4, ge=1, le=100_000)
-    """Files of near-equal size."""
-    eos: Literal["end", "start", "none"] = "end"
-    """Where each document has the tokenizer's EOS, if it has one; read by formats of ids alone."""
+from samplemix_dagster.section import Section, Size
 
 
 class Schedule(Section):

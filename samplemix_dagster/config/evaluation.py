@@ -27,7 +27,7 @@ class Evaluation(Section):
     sets: dict[str, list[str]] = {}
     """Sets of groups that are judged together, each group counting alike; ``all`` is always one."""
     tasks: dict[str, str | list[str]] = {}
-    """Files of questions with answers, by task; judged beside the texts, in a set ``tasks``."""
+    """Files of questions with answers, or a task file of lm-eval, by task; judged beside texts."""
     arms: list[str] = []
     """What ``samplemix evaluate`` judges when it is told no arm; all mixtures when empty."""
     labels: str | None = None
@@ -41,7 +41,9 @@ class Evaluation(Section):
     learning_rate: float | None = Field(default=None, gt=0)
     """Its peak; the size's own when not given."""
     weight_decay: float = Field(default=0.1, ge=0)
-    """Of its matrices; arms that repeat want more than others."""
+    """Of its matrices."""
+    weight_decays: list[float] = [0.1, 0.3, 1.0]
+    """Tried beside it for an arm that repeats documents, which wants more; none when empty."""
     context_tokens: int = Field(default=256, ge=16, le=8192)
     """Tokens that it sees at once."""
     second_judge: bool = True
@@ -83,6 +85,13 @@ class Evaluation(Section):
         if any(rung <= 0 or rung == 1 for rung in ladder):
             raise ValueError("a rung is a multiple of budget_tokens above 0; 1 is always there")
         return sorted(set(ladder))
+
+    @field_validator("weight_decays")
+    @classmethod
+    def _are_decays(cls, decays: list[float]) -> list[float]:
+        if any(decay < 0 for decay in decays):
+            raise ValueError("a weight decay is 0 or more")
+        return sorted(set(decays))
 
     @model_validator(mode="after")
     def _sets_name_groups(self) -> "Evaluation":

@@ -23,8 +23,9 @@ class Mixture(Section):
     """Tokens to draw, repeats included, in the tokenizer named above."""
     max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
-    shares: Literal["free", "proportional", "uniform"] | dict[str, float] = "free"
-    """Sources' shares: an outcome (``free``), or held at these."""
+    shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
+    """Sources' shares: an outcome (``free``), or held: at the corpus's (``proportional``), at what
+    the gates leave of it (``kept``), at equal or at given ones."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 

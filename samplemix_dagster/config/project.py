@@ -6,18 +6,13 @@ name stands for is found out by ``storage``; nothing here opens anything.
 
 from pydantic import Field, model_validator
 
-from samplemix_dagster.config.around import S3, Compute, Export, Hooks, Query, Schedule, Sensor
+from samplemix_dagster.config.around import S3, Compute, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config.corpus import Corpus
 from samplemix_dagster.config.evaluation import Evaluation
+from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
-from samplemix_dagster.config.scores import (
-    Bootstrap,
-    Diversity,
-    Encoder,
-    Quality,
-    Reference,
-    Tokenizer,
-)
+from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
+from samplemix_dagster.config.scores import Diversity, Quality
 from samplemix_dagster.section import Section, check_name
 
 
@@ -40,8 +35,8 @@ class Config(Section):
     """How distance, novelty and rarity become a score."""
     mixtures: dict[str, AnyMixture] = Field(min_length=1)
     """Mixtures by name."""
-    export: Export = Export()
-    """Files for trainers."""
+    export: Exports = Export()
+    """Files for trainers: a section, or a list of them."""
     evaluation: Evaluation = Evaluation()
     """Which mixture trains the better model."""
     schedule: Schedule = Schedule()
@@ -63,10 +58,31 @@ class Config(Section):
             check_name("reference or mixture", name)
         self._references_exist()
         self._sources_exist()
+        for listed in self.listed_exports:
+            for name in listed.mixtures or []:
+                if name not in self.mixtures:
+                    known = ", ".join(self.mixtures)
+                    raise ValueError(f"export: no mixture {name!r}; there are: {known}")
         taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
-        if both := sorted(taken & set(self.quality.targets)):
-            raise ValueError(f"quality.own: {both[0]!r} names a component of diversity, too")
+        if both := sorted(taken & set(self.quality.used)):
+            key = "own" if both[0] in self.quality.own else "signals"
+            raise ValueError(f"quality.{key}: {both[0]!r} names a component of diversity, too")
         return self
+
+    @property
+    def listed_exports(self) -> list[ListedExport]:
+        """The exports, where there is a list of them."""
+        return self.export if isinstance(self.export, list) else []
+
+    def exports_of(self, mixture: str) -> dict[str, ExportKeys]:
+        """Return the exports of a mixture by name; one alone has none: its name is empty."""
+        if isinstance(self.export, Export):
+            return {"": self.export}
+        return {
+            one.called: one
+            for one in self.listed_exports
+            if one.mixtures is None or mixture in one.mixtures
+        }
 
     def _references_exist(self) -> None:
         for where, name in (

@@ -119,7 +119,12 @@ def _place(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int
 
 
 def _field_names() -> set[str]:
-    return {name for model in Section.__subclasses__() for name in model.model_fields}
+    pending, found = [Section], set[str]()
+    while pending:
+        model = pending.pop()
+        found |= set(model.model_fields)
+        pending += model.__subclasses__()
+    return found
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:
@@ -131,6 +136,9 @@ def _nearest(location: tuple[int | str, ...]) -> str:
             models = [MIXTURES[str(part)]]
             if owners := " or ".join(f"`{n}`" for n in MIXTURES if unknown in options_of(n)):
                 return f" It belongs to strategy {owners}, and this mixture's is `{part}`."
+            continue
+        if tagged := [model for model in models if model.__name__ == part]:
+            models = tagged
             continue
         models = [inner for model in models for inner in _inner_models(model, str(part))] or models
     for model in models:

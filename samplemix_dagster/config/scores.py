@@ -1,89 +1,13 @@
-"""What documents are scored by: references, the encoder, the signals of quality and diversity."""
+"""How documents are scored: the signals of quality and of diversity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from samplemix_dagster.config.models import Student
 from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
 from samplemix_dagster.section import Section, Seed, Size, check_name
-
-
-class Bootstrap(Section):
-    """A small reference, trained here on a hash sample of the corpus."""
-
-    tokens: Size = Field(default=2_000_000, ge=1_000)
-    """Tokens of the corpus to train on, once each."""
-    vocabulary: int = Field(default=4096, ge=300, le=65_536)
-    """Size of the byte-level BPE vocabulary."""
-    layers: int = Field(default=2, ge=1, le=200)
-    """Transformer layers."""
-    width: int = Field(default=128, ge=32, le=16_384)
-    """Model width; a multiple of 32."""
-    context: int = Field(default=256, ge=16, le=131_072)
-    """Context length in tokens."""
-    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
-    """Seed of the weights and of the order of training."""
-    sources: list[str] | None = None
-    """Sources to train on; all of them when absent. Quality then means "like those"."""
-    cross_fit: Literal["auto", "always", "never"] = "auto"
-    """Train two references on two halves, each scoring the documents that it has not seen."""
-    max_gap: float = Field(default=0.1, gt=0)
-    """Bits per byte by which it may know its own documents better before ``auto`` cross-fits."""
-
-    @field_validator("width")
-    @classmethod
-    def _width(cls, width: int) -> int:
-        if width % 32:
-            raise ValueError(f"a width is a multiple of 32, not {width}")
-        return width
-
-
-class Reference(Section):
-    """A reference model: a hub name or folder, or one trained here."""
-
-    model: str | None = None
-    """Hub name (``org/name``), folder, GGUF file, or ``package:name/`` and one of these."""
-    revision: str | None = None
-    """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
-    bootstrap: Bootstrap | None = None
-    """Train a small one on the corpus instead."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Reference":
-        if (self.model is None) == (self.bootstrap is None):
-            raise ValueError("a reference has either `model` or `bootstrap`")
-        return self
-
-
-class Tokenizer(Section):
-    """What counts the budget."""
-
-    reference: str | None = None
-    """A reference's own tokenizer."""
-    model: str | None = None
-    """Hub name or folder."""
-    revision: str | None = None
-    """Commit of a hub tokenizer."""
-    file: str | None = None
-    """A ``tokenizer.json``."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Tokenizer":
-        if sum(kind is not None for kind in (self.reference, self.model, self.file)) != 1:
-            raise ValueError("a tokenizer has one of `reference`, `model` or `file`")
-        return self
-
-
-class Encoder(Section):
-    """The sentence-embedding model."""
-
-    model: str
-    """Hub name, folder, or ``package:name/folder`` (a folder inside an installed package)."""
-    revision: str | None = None
-    """Commit of a hub model."""
-    max_tokens: int = Field(default=256, ge=8)
-    """Tokens of each document that are embedded. Another number is another embedding."""
 
 
 class Band(Section):
@@ -95,19 +19,25 @@ class Band(Section):
     """Half-width of the band."""
 
 
-class Student(Section):
-    """A cheap model that learns a reference's scores from a sample, and scores the rest."""
-
-    of: str = "main"
-    """The reference that it learns from: the one that scores."""
-    sample: Size = Field(default=5_000, ge=20, le=20_000)
-    """Documents (those with the smallest hashes) that the reference scores."""
-    rescore_unsure: float = Field(default=0.0, ge=0, le=1)
-    """About this share of the documents, where it is most unsure, the reference scores itself."""
-
-
 PERPLEXITY = "perplexity"
 """The signal of quality that is always computed."""
+CLEAN = "clean"
+"""The signal that tells text from junk (``core/quality/clean``)."""
+
+
+def _check_exponents(
+    key: str, kind: str, exponents: Mapping[str, float], known: Sequence[str]
+) -> None:
+    """Refuse exponents of what is not there, or below 0.
+
+    Raises:
+        ValueError: With the key and the name.
+    """
+    for name, exponent in exponents.items():
+        if name not in known:
+            raise ValueError(f"{key}: no {kind} {name!r}; known: {', '.join(known)}")
+        if not 0 <= exponent < float("inf"):
+            raise ValueError(f"{key}: {name} is {exponent}; a weight is 0 or more")
 
 
 class Quality(Section):
@@ -128,13 +58,18 @@ class Quality(Section):
     student: Student | None = None
     """Let a cheap model learn the reference's scores from a sample, and score the rest."""
     signals: dict[str, float] = {"perplexity": 1.0}
-    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, your own; 0: out."""
+    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, `clean`, your own;
+    0: out."""
+    gates: dict[str, float] = {}
+    """Exponents of signals that the calibrated mean is multiplied by: what a gate says is no text
+    comes out near 0, whatever it is compared with."""
     own: dict[str, str] = {}
     """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
 
     LATER: ClassVar[Mapping[str, Any]] = {
         "signals": {"perplexity": 1.0},
         "own": {},
+        "gates": {},
         "tokens_per_document": None,
         "student": None,
     }
@@ -143,15 +78,12 @@ class Quality(Section):
 
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
-        known = [PERPLEXITY, *self.BUILT_IN, *self.own]
-        for name, weight in self.signals.items():
-            if name not in known:
-                raise ValueError(f"signals: no signal {name!r}; known: {', '.join(known)}")
-            if weight < 0:
-                raise ValueError(f"signals: {name} is {weight}; a weight is 0 or more")
+        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own]
+        _check_exponents("signals", "signal", self.signals, known)
+        _check_exponents("gates", "signal", self.gates, known[1:])
         for name in self.own:
             check_name("signal", name)
-            if name in {PERPLEXITY, *self.BUILT_IN}:
+            if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
                 raise ValueError(f"own: {name!r} is a signal that comes along")
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
@@ -177,7 +109,13 @@ class Quality(Section):
     def targets(self) -> dict[str, str]:
         """What computes each signal that counts, but for perplexity: ``module:Class`` by name."""
         every = {**self.BUILT_IN, **self.own}
-        return {name: every[name] for name in self.weights if name != PERPLEXITY}
+        return {name: every[name] for name in self.used if name in every}
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The signals that count in either way, but for perplexity, each once."""
+        named = [*self.weights, *(name for name, power in self.gates.items() if power > 0)]
+        return tuple(name for name in dict.fromkeys(named) if name != PERPLEXITY)
 
     @model_validator(mode="after")
     def _learns_from_the_reference(self) -> "Quality":
@@ -257,6 +195,9 @@ class Diversity(Section):
 
     weights: dict[str, float] = {"cluster": 1.0, "ngram": 1.0, "topic": 1.0}
     """Exponents of the components in their geometric mean; 0 leaves one out."""
+    gates: dict[str, float] = {}
+    """Exponents of components that the calibrated mean is multiplied by: with `ngram`, a text that
+    stands elsewhere already comes out near 0."""
     clusters: Clusters = Clusters()
     """Clusters of embeddings."""
     ngram: Ngram = Ngram()
@@ -268,16 +209,14 @@ class Diversity(Section):
     refit: Literal["always", "never"] | Refit = Refit()
     """When clusters, topics, n-gram index and calibrations are fitted again."""
 
+    LATER: ClassVar[Mapping[str, Any]] = {"gates": {}}
     BUILT_IN: ClassVar[tuple[str, ...]] = ("cluster", "ngram", "topic")
 
     @model_validator(mode="after")
     def _known_weights(self) -> "Diversity":
         known = [*self.BUILT_IN, *self.metrics]
-        for name, weight in self.weights.items():
-            if name not in known:
-                raise ValueError(f"weights: no component {name!r}; known: {', '.join(known)}")
-            if weight < 0:
-                raise ValueError(f"weights: {name} is {weight}; a weight is 0 or more")
+        _check_exponents("weights", "component", self.weights, known)
+        _check_exponents("gates", "component", self.gates, known)
         if not any(self.weights.get(name, 1.0) > 0 for name in known):
             raise ValueError("weights: at least one component needs a weight above 0")
         for name in self.metrics:

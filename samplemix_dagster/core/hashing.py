@@ -24,7 +24,7 @@ def doc_id(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 
-def tokens_digest(ids: npt.NDArray[np.unsignedinteger[Any]]) -> str:
+def tokens_digest(ids: npt.NDArray[np.integer[Any]]) -> str:
     """Return the 128-bit BLAKE2b digest of token ids, whatever their width, as 32 hex digits."""
     wide = np.ascontiguousarray(ids, dtype="<u4")
     return hashlib.blake2b(wide.tobytes(), digest_size=16).hexdigest()

@@ -76,6 +76,7 @@ def lineage_pages(config: Path) -> Callable[[str], Answer]:
 def _lineage(config: Path, name: str, version: str = "") -> str:
     from samplemix_dagster.engine.project import Project
     from samplemix_dagster.pages.lineage import lineage_page
+    from samplemix_dagster.stages.mixture.version_files import export_asset
     from samplemix_dagster.trace.lineage import lineage
     from samplemix_dagster.trace.versions import list_versions, resolve_version
 
@@ -93,7 +94,10 @@ def _lineage(config: Path, name: str, version: str = "") -> str:
     ]
     links = [
         ("the mixture", f"/assets/mixture/{mixture}"),
-        ("its export", f"/assets/export/{mixture}"),
+        *(
+            (f"its export {one}".strip(), f"/assets/{export_asset(mixture, one)}")
+            for one in project.config.exports_of(mixture)
+        ),
         ("scores", "/assets/document_scores"),
         ("law", "/assets/beta_parameters"),
         ("report", "/assets/mixture_totals"),

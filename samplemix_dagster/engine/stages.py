@@ -250,6 +250,11 @@ class FitStage(Line):
             NotFittedError: It depends on a fit that has not been made.
         """
 
+    def reads_text(self, project: "Project", name: str) -> bool:
+        """Whether it reads texts: it is stored then, or cannot be had."""
+        del project, name
+        return False
+
     def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:
         """Return the version of the code by which it is made of some settings."""
         del recipes, name, settings

@@ -21,6 +21,57 @@ Unit = Literal["text", "tokens"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A key of ``export`` that a format reads; its value is part of an export's address."""
+
+    default: str
+    """Its value where none is given."""
+    values: tuple[str, ...] = ()
+    """What it can be; a whole number from 1 where there are none."""
+    is_named: bool = True
+    """Whether a folder's name has it at its default, too."""
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of its values."""
+        return "|".join(map(re.escape, self.values)) or "[1-9][0-9]*"
+
+    @property
+    def words(self) -> str:
+        """What it can be, for a sentence."""
+        return " or ".join(self.values) or "a whole number from 1"
+
+    def allows(self, value: str) -> bool:
+        """Whether it can have the value."""
+        return re.fullmatch(self.pattern, value) is not None
+
+
+def readings_of_texts() -> "tuple[Reading, ...]":
+    """Return how trainers cut texts that they tokenize themselves, with EOS or BOS at each."""
+    return (
+        Reading(words="documents joined, then cut", by_file=False, adds=1),
+        Reading(words="a document a row, cut", kind="one_a_row", adds=1),
+    )
+
+
+def options_of_ids(eos: str = "end", inside: str = "refuse") -> Mapping[str, Option]:
+    """Return the options of every format of ids.
+
+    Args:
+        eos: Where a document has EOS, if nobody says.
+        inside: What becomes of a text that gives the id of EOS, if nobody says.
+    """
+    return MappingProxyType(
+        {
+            "eos": Option(default=eos, values=("end", "start", "none")),
+            "eos_inside": Option(
+                default=inside, values=("refuse", "escape", "keep"), is_named=False
+            ),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
     """The tokens of an export, for a format of ids."""
 
@@ -32,17 +83,36 @@ class Vocabulary:
     """Where each document has the id of :attr:`eos_id`: ``end``, ``start`` or ``none``."""
     eos_id: int | None
     """The tokenizer's end of a sequence; None where it has none, and then no document has it."""
-
-    @property
-    def num_added(self) -> int:
-        """How many ids each document has beside those of its text."""
-        return 0 if self.eos_id is None or self.eos == "none" else 1
+    inside: str = "keep"
+    """What becomes of a text that gives the id of EOS: ``refuse``, ``escape`` or ``keep``."""
 
     def laid(self, ids: list[int]) -> list[int]:
         """Return the ids of a document as they lie in a file, with EOS where it was asked for."""
         if self.eos_id is None or self.eos == "none":
             return ids
         return [*ids, self.eos_id] if self.eos == "end" else [self.eos_id, *ids]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a trainer cuts an export into sequences of L ids."""
+
+    words: str
+    """What it does, in a few words."""
+    kind: Literal["windows", "best_fit", "one_a_row"] = "windows"
+    """Which function of ``core.layouts`` simulates it."""
+    more: int = 0
+    """Ids that a sequence has beyond L."""
+    step_more: int = 0
+    """Ids by which the next sequence begins beyond L."""
+    by_file: bool = True
+    """Whether a sequence ends with its file."""
+    pads: bool = False
+    """Whether what is left over is filled up."""
+    adds: int = 0
+    """Ids that the trainer puts to each document."""
+    keeps_order: bool = True
+    """Whether it can be told to take sequences in the order of the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +152,8 @@ class Writer(abc.ABC):
         Args:
             number: Which part, from 0.
             draws: Its draws in their order: ``doc_id``, ``source``, ``copy``, ``num_tokens``,
-                ``id``, and ``text``, or ``tokens`` with what EOS adds.
+                ``id``, and ``text``, or ``tokens`` with what EOS adds, and ``num_ids``, their
+                number.
         """
 
     def close(self) -> None:  # noqa: B027 - most formats have nothing to say of the whole
@@ -99,24 +170,62 @@ class Format(abc.ABC):
     """Of the files of each part; the first is that of the draws themselves."""
     others: tuple[str, ...] = ()
     """Names of the files that there are once."""
-    options: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """Keys of ``export`` that it reads, each with its values; they are part of an address."""
+    options: Mapping[str, Option] = MappingProxyType({})
+    """Keys of ``export`` that it reads."""
+    needs_eos: bool = False
+    """Whether its readers tell documents apart by EOS, so that a tokenizer must have it."""
+    least_files: int = 1
+    """Files that it needs."""
+    most_ids: int | None = None
+    """The largest vocabulary that it can hold; None where there is no bound."""
+    readings: tuple[Reading, ...] = ()
+    """How its trainers cut it into sequences."""
+    joins_files: bool = False
+    """Whether a document may go on in the next file."""
     stem: str = "part-"
-    """What the names of files begin with; a number of five digits or more follows."""
+    """What the names of files begin with; a number follows."""
+    digits: int = 5
+    """The least digits of that number."""
 
     def file_names(self, number: int) -> list[str]:
         """Return the names of a part's files; the first has the draws."""
-        return [f"{self.stem}{number:05d}{ending}" for ending in self.endings]
+        return [f"{self.stem}{number:0{self.digits}d}{ending}" for ending in self.endings]
 
     def has_file(self, name: str) -> bool:
         """Whether a file of an export in this format can have the name."""
         endings = "|".join(map(re.escape, self.endings))
-        pattern = rf"{re.escape(self.stem)}[0-9]{{5,}}(?:{endings})"
+        pattern = rf"{re.escape(self.stem)}[0-9]{{{self.digits},}}(?:{endings})"
         return name in self.others or re.fullmatch(pattern, name) is not None
+
+    def held_out_share(self, options: Mapping[str, str]) -> float:
+        """Return the share of documents that stand in the last part and in no other; in [0, 1)."""
+        del options
+        return 0.0
+
+    def dtype(self, size: int) -> str:
+        """Return NumPy's name of the type of an id, for a vocabulary of some size."""
+        raise NotImplementedError(f"{self.name} holds no ids of {size:,}")
+
+    def refusal(self, vocabulary: Vocabulary) -> str:
+        """Say why ids of a vocabulary cannot be written so; empty where they can."""
+        if self.needs_eos and vocabulary.eos != "none" and vocabulary.eos_id is None:
+            return (
+                "the tokenizer names no EOS (`eos_token` in its tokenizer_config.json), and "
+                "readers find documents by it; name it there, or export with `eos: none`"
+            )
+        if self.most_ids is not None and vocabulary.size > self.most_ids:
+            return (
+                f"it holds ids below {self.most_ids:,}, and the tokenizer has {vocabulary.size:,}"
+            )
+        return ""
 
     @abc.abstractmethod
     def open(self, folder: Path, plan: FilePlan) -> Writer:
-        """Return a writer into an empty folder; the same draws give the same bytes."""
+        """Return a writer into an empty folder; the same draws give the same bytes.
+
+        Raises:
+            InputError: The draws do not fit into the format's files.
+        """
 
     @abc.abstractmethod
     def read_back(self, folder: Path, plan: FilePlan) -> Iterator[ReadDraw]:

@@ -1,10 +1,19 @@
-"""Parquet: one draw a row."""
+"""Parquet: one draw a row, alone or as a trainer or a library wants its files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    Option,
+    ReadDraw,
+    Reading,
+    Writer,
+    readings_of_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +26,7 @@ class Parquet(Format):
 
     name = "parquet"
     unit = "text"
+    readings = readings_of_texts()
     endings = (".parquet",)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
@@ -56,3 +66,81 @@ class _Tables(Writer):
 
         [name] = self.form.file_names(number)
         pq.write_table(draws, self.folder / name, compression="zstd")
+
+
+_README = "README.md"
+_CARD = """\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: train-*.parquet
+---
+
+# A mixture
+
+One draw a row, in training order: `text`, `doc_id` (a hash of the text), `source`, `copy` (which
+draw of the document it is, from 0), `num_tokens`, `id`. What it was made from stands in
+`manifest.json`.
+"""
+
+
+class HuggingFace(Parquet):
+    """``huggingface``: a folder that ``datasets.load_dataset`` opens, without a network."""
+
+    name = "huggingface"
+    stem = "train-"
+    others = (_README,)
+
+    def open(self, folder: Path, plan: FilePlan) -> Writer:
+        """Return a writer of tables and of the card that names them."""
+        del plan
+        return _WithCard(self, folder)
+
+
+class _WithCard(_Tables):
+    def close(self) -> None:
+        (self.folder / _README).write_text(_CARD, encoding="utf-8")
+
+
+_MOST_ROWS_OF_A_GROUP = 1024
+_LEAST_GROUPS = 8
+
+
+class Nanochat(Parquet):
+    """``nanochat``: row groups of up to 1,024 draws, and a last file of held-out documents.
+
+    A rank reads every n-th row group of a file, so a small file has at least eight of them.
+    """
+
+    name = "nanochat"
+    readings = (Reading(words="best fit, cropped", kind="best_fit", more=1, adds=1),)
+    stem = "shard_"
+    options = MappingProxyType({"held_out": Option(default="1", is_named=False)})
+    least_files = 2
+
+    def held_out_share(self, options: Mapping[str, str]) -> float:
+        """Return ``held_out`` percent: what the last file has."""
+        return int(options["held_out"]) / 100
+
+    def open(self, folder: Path, plan: FilePlan) -> Writer:
+        """Return a writer of tables in row groups."""
+        del plan
+        return _Grouped(self, folder)
+
+
+class _Grouped(_Tables):
+    def add(self, number: int, draws: "pa.Table") -> None:
+        import pyarrow.parquet as pq
+
+        [name] = self.form.file_names(number)
+        rows = min(_MOST_ROWS_OF_A_GROUP, max(1, draws.num_rows // _LEAST_GROUPS))
+        pq.write_table(
+            draws,
+            self.folder / name,
+            compression="zstd",
+            compression_level=3,
+            row_group_size=rows,
+            write_statistics=False,
+        )

@@ -1,10 +1,15 @@
 """Every format of exports, a line each. Whatever else must know of one asks here."""
 
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.export_formats.flat import Nanogpt, Nanotron, Olmo, Torchtitan
 from samplemix_dagster.export_formats.format import Format
-from samplemix_dagster.export_formats.lines import JsonLines
-from samplemix_dagster.export_formats.parquet import Parquet
+from samplemix_dagster.export_formats.lines import IndexedLines, JsonLines
+from samplemix_dagster.export_formats.litdata import LitData
+from samplemix_dagster.export_formats.mds import Mds
+from samplemix_dagster.export_formats.megatron import Megatron
+from samplemix_dagster.export_formats.parquet import HuggingFace, Nanochat, Parquet
 from samplemix_dagster.export_formats.tokens import Tokens
+from samplemix_dagster.export_formats.webdataset import WebDataset
 
 FORMATS: dict[str, Format] = {
     form.name: form
@@ -12,8 +17,19 @@ FORMATS: dict[str, Format] = {
         JsonLines("zst"),
         JsonLines("gz"),
         JsonLines(),
+        IndexedLines(),
         Parquet(),
+        HuggingFace(),
+        Nanochat(),
+        WebDataset(),
         Tokens(),
+        Megatron(),
+        Olmo(),
+        Nanotron(),
+        Torchtitan(),
+        Nanogpt(),
+        LitData(),
+        Mds(),
     )
 }
 """By the name in ``samplemix.yaml``; the first is the default."""

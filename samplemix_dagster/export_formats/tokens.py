@@ -7,17 +7,29 @@ where it ends, as an ordinary NumPy array of int64; ``contents.json`` says how t
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Vocabulary, Writer
+from samplemix_dagster.export_formats.arrays import (
+    draws_between,
+    lengths_of,
+    mapped,
+    smallest_unsigned,
+    write_ids,
+)
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Reading,
+    Vocabulary,
+    Writer,
+    options_of_ids,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _CONTENTS = "contents.json"
-_DRAWS_AT_ONCE = 256
-_BYTES = {"uint16": "<u2", "uint32": "<u4"}
 
 
 class Tokens(Format):
@@ -27,7 +39,12 @@ class Tokens(Format):
     unit = "tokens"
     endings = (".bin", ".ends.npy")
     others = (_CONTENTS,)
-    options = MappingProxyType({"eos": ("end", "start", "none")})
+    options = options_of_ids(inside="keep")
+    readings = (Reading(words="each file cut"),)
+
+    def dtype(self, size: int) -> str:
+        """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``uint32``."""
+        return smallest_unsigned(size)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of arrays."""
@@ -47,22 +64,9 @@ class Tokens(Format):
 def _read_part(folder: Path, entry: Mapping[str, Any], dtype: str) -> Iterator[ReadDraw]:
     import numpy as np
 
-    from samplemix_dagster.core.hashing import tokens_digest
-
-    path = folder / entry["file"]
-    # A file of no bytes cannot be mapped.
-    is_empty = path.stat().st_size == 0
-    ids = np.empty(0, _BYTES[dtype]) if is_empty else np.memmap(path, _BYTES[dtype], mode="r")
-    ends = np.load(folder / entry["ends"], mmap_mode=None if is_empty else "r")
-    if (ends[-1] if ends.size else 0) != ids.size:
-        raise ValueError(f"{entry['file']} has {ids.size:,} ids, and its documents end elsewhere")
-    start = 0
-    for end in ends:
-        found = ids[start : int(end)]
-        yield ReadDraw(
-            file=entry["file"], offset=start, num_tokens=found.size, digest=tokens_digest(found)
-        )
-        start = int(end)
+    ids = mapped(folder / entry["file"], dtype)
+    ends = np.load(folder / entry["ends"], mmap_mode="r" if ids.size else None)
+    yield from draws_between(entry["file"], ids, ends)
 
 
 class _Arrays(Writer):
@@ -70,20 +74,15 @@ class _Arrays(Writer):
         self.form = form
         self.folder = folder
         self.vocabulary = vocabulary
-        self.dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
+        self.dtype = form.dtype(vocabulary.size)
         self.files: list[Mapping[str, Any]] = []
 
     def add(self, number: int, draws: "pa.Table") -> None:
         import numpy as np
 
         ids_name, ends_name = self.form.file_names(number)
-        lengths: list[Any] = [np.zeros(0, np.int64)]
-        with (self.folder / ids_name).open("wb") as file:
-            for batch in draws.select(["tokens"]).to_batches(max_chunksize=_DRAWS_AT_ONCE):
-                tokens = batch.column(0)
-                lengths.append(np.diff(tokens.offsets.to_numpy()))
-                file.write(tokens.flatten().to_numpy().astype(_BYTES[self.dtype]).tobytes())
-        ends = np.cumsum(np.concatenate(lengths), dtype="<i8")
+        write_ids(self.folder / ids_name, draws, self.dtype)
+        ends = np.cumsum(lengths_of(draws), dtype="<i8")
         np.save(self.folder / ends_name, ends, allow_pickle=False)
         self.files.append(
             {

@@ -1,7 +1,8 @@
 """What an export is asked for as, and what its folder in a lake is called.
 
 A folder is ``<format>-<files>``, with the values of a format's own options between:
-``jsonl.zst-4``, ``tokens-end-4``. So another option is another folder.
+``jsonl.zst-4``, ``tokens-end-4``. So another option is another folder. Some options stand there
+only at another value than their default: ``tokens-end-refuse-4``.
 """
 
 import re
@@ -31,13 +32,17 @@ class Wanted:
         """Return what is asked for; of the options, those that the format reads.
 
         Raises:
-            ConfigError: There is no such format, or an option has no such value.
+            ConfigError: There is no such format, an option has no such value, or the format needs
+                more files.
         """
-        options = format_of(name).options
-        own = {key: every_option[key] for key in options}
+        form = format_of(name)
+        options = form.options
+        if num_files < form.least_files:
+            raise ConfigError(f"files: {name} needs at least {form.least_files}, not {num_files}")
+        own = {key: every_option.get(key, one.default) for key, one in options.items()}
         for key, value in own.items():
-            if value not in options[key]:
-                raise ConfigError(f"{key} is {' or '.join(options[key])}, not {value!r}")
+            if not options[key].allows(value):
+                raise ConfigError(f"{key} is {options[key].words}, not {value!r}")
         return cls(name=name, num_files=num_files, options=own)
 
     @classmethod
@@ -47,14 +52,14 @@ class Wanted:
         Raises:
             ValueError: No export's folder is called so.
         """
-        name, *values, files = folder.split("-")
-        form = FORMATS.get(name)
-        options = dict(zip(form.options if form else (), values, strict=False))
-        if form is not None and re.fullmatch(r"[0-9]+", files):
-            found = cls(name=name, num_files=int(files), options=options)
-            known = all(options.get(key) in form.options[key] for key in form.options)
-            if known and len(values) == len(options):
-                return found
+        name = folder.partition("-")[0]
+        if (form := FORMATS.get(name)) is not None:
+            found = re.fullmatch(_pattern(form), folder)
+            if found is not None:
+                values = {key: found[key] or form.options[key].default for key in form.options}
+                wanted = cls(name=name, num_files=int(found["files"]), options=values)
+                if wanted.folder == folder:
+                    return wanted
         raise ValueError(f"{folder!r} is no folder of an export")
 
     @classmethod
@@ -63,7 +68,9 @@ class Wanted:
         return cls(
             name=manifest["format"],
             num_files=len(manifest["files"]),
-            options=manifest.get("options", {}),
+            # An option that came later is not said where it stands at its default.
+            options={key: one.default for key, one in format_of(manifest["format"]).options.items()}
+            | manifest.get("options", {}),
         )
 
     @property
@@ -78,13 +85,21 @@ class Wanted:
     @property
     def folder(self) -> str:
         """What its folder in a lake is called."""
-        values = (self.options[key] for key in self.form.options)
-        return "-".join([self.name, *values, str(self.num_files)])
+        return "-".join([self.name, *self.said_options.values(), str(self.num_files)])
+
+    @property
+    def said_options(self) -> Mapping[str, str]:
+        """Its options but those that are left unsaid at their default, in the format's order."""
+        return {
+            key: self.options[key]
+            for key, one in self.form.options.items()
+            if one.is_named or self.options[key] != one.default
+        }
 
     @property
     def words(self) -> str:
         """What it is, for a sentence."""
-        values = ", ".join(f"{key}: {self.options[key]}" for key in self.form.options)
+        values = ", ".join(f"{key}: {value}" for key, value in self.said_options.items())
         return f"{self.name} ({values})" if values else self.name
 
     @property
@@ -96,6 +111,15 @@ class Wanted:
         """Return the names of its files, without the manifest."""
         names = {name for n in range(self.num_files) for name in self.form.file_names(n)}
         return names | set(self.form.others) | ({PLACES} if self.has_places else set())
+
+
+def _pattern(form: Format) -> str:
+    """Return what folders of a format's exports are called, with a group for each option."""
+    options = (
+        f"-(?P<{key}>{one.pattern})" if one.is_named else f"(?:-(?P<{key}>{one.pattern}))?"
+        for key, one in form.options.items()
+    )
+    return re.escape(form.name) + "".join(options) + "-(?P<files>[0-9]+)"
 
 
 def is_export_folder(folder: str) -> bool:

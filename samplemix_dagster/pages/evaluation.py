@@ -31,6 +31,7 @@ from samplemix_dagster.show.judgement_words import (
     verdict_of,
     with_controls,
 )
+from samplemix_dagster.show.judgement_worth import decay_sentences, worth_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def evaluation_page(found: Found) -> str:
         kinds=_table(kinds_table(found)),
         areas=_table(auc_table(found)),
         cost=cost_words(found),
+        worth=worth_sentences(found),
+        decays=list(decay_sentences(found)),
         how=Table(("what", "value"), judged_how(found)),
         arms=Table(
             ("arm", "is", "copies at most", "tokens drawn", "documents drawn", "not in the corpus"),

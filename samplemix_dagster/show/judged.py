@@ -20,6 +20,7 @@ from samplemix_dagster.show.judgement_words import (
     undecided_pairs,
     with_controls,
 )
+from samplemix_dagster.show.judgement_worth import decay_sentences, worth_sentences
 from samplemix_dagster.show.presentation import duration, flops_in_words
 from samplemix_dagster.show.printed_table import print_table
 from samplemix_dagster.show.terminal import print_lines
@@ -53,7 +54,8 @@ def print_judged(found: Found) -> None:
     _print_truth(found)
     if found["strength"] == "look":
         print_lines([f"{found['seeds']} pairs are a look; a claim needs 8 (--seeds 8)."])
-    print_lines([*undecided_pairs(found), cost_words(found)])
+    print_lines([*undecided_pairs(found), *decay_sentences(found), cost_words(found)])
+    print_lines(worth_sentences(found))
 
 
 def _head(found: Found) -> Iterator[str]:

@@ -17,6 +17,7 @@ from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERS
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
+from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
 from samplemix_dagster.stages.quality.student import STUDENT
@@ -41,6 +42,7 @@ FLOW: tuple[Line, ...] = (
     OWNERSHIP,
     TOPICS,
     SIGNALS,
+    CLEAN,
     QUALITY_CALIBRATION,
     QUALITY,
     DIVERSITY_CALIBRATION,

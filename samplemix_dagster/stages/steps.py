@@ -18,6 +18,7 @@ from samplemix_dagster.engine.stages import WHOLE_CORPUS, Fit, FitStage, Stage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.stages.order import in_order, phase_of
 from samplemix_dagster.stages.scores import SCORES
 
@@ -47,6 +48,8 @@ class Step:
     fit: FitStage | None = None
     name: str = ""
     """Which reference or mixture, where there are several."""
+    export: str = ""
+    """Which of a mixture's exports, where there are several."""
     code_version: str = "1"
     waits: tuple[str, ...] = WHOLE_CORPUS
     """Assets that are to be complete before it runs, though it may not read them."""
@@ -109,7 +112,8 @@ def build_steps(project: Project) -> list[Step]:
             elif isinstance(member, Fit):
                 steps[member.asset_of(name)] = _of_fit(project, member, name)
     for name in MIXTURE.names(project):
-        steps |= {step.asset: step for step in (_mixture(project, name), _export(name))}
+        exports = (_export(name, export) for export in project.config.exports_of(name))
+        steps |= {step.asset: step for step in (_mixture(project, name), *exports)}
     return _in_phases(list(steps.values()))
 
 
@@ -181,18 +185,23 @@ def _whole(project: Project, fit: FitStage, name: str, run: Callable[[Call], Out
     )
 
 
-def _export(name: str) -> Step:
+def _export(name: str, export: str) -> Step:
+    asset = export_asset(name, export)
+
     def run(call: Call) -> Outcome:
         from samplemix_dagster.stages.export.exporting import run_export
 
-        return run_export(call.project, name, call.why, call.run_id, call.progress)
+        return run_export(
+            call.project, name, export, why=call.why, run_id=call.run_id, progress=call.progress
+        )
 
     return Step(
-        asset=f"export/{name}",
+        asset=asset,
         group="export",
         deps=(MIXTURE.asset_of(name), DOCUMENTS.asset),
         run=run,
         name=name,
+        export=export,
     )
 
 

@@ -30,6 +30,7 @@ SCHEMA = pa.schema([*_COMMON, pa.field("text", pa.string(), nullable=False)])
 TOKENS_SCHEMA = pa.schema(
     [
         *_COMMON,
+        pa.field("num_ids", pa.int64(), nullable=False),
         pa.field("digest", pa.string(), nullable=False),
         pa.field("tokens", pa.large_list(pa.uint32()), nullable=False),
     ]

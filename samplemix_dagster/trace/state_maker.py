@@ -135,9 +135,9 @@ class StateMaker:
         """
         if isinstance(fit, OwnFit):
             self._require_same_class(fit.own(self.recipes.config, name))
-            if fit.reads_text(self.recipes.project, name):
-                asset = fit.asset_of(name)
-                raise NotComputableError(f"{asset} is not stored, and it reads the text")
+        if fit.reads_text(self.recipes.project, name):
+            asset = fit.asset_of(name)
+            raise NotComputableError(f"{asset} is not stored, and it reads the text")
 
     def _fit(self, fit: Fit, name: str) -> None:
         recipes = self.recipes

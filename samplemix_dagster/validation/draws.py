@@ -26,6 +26,7 @@ class Drawn:
         rows: The documents drawn, by number.
         copies: How often each of them.
         num_tokens: Tokens drawn, copies counted.
+        repeated: Share of these that are copies beyond a document's first, in [0, 1).
         digest: A digest of what is drawn, whoever draws it.
     """
 
@@ -35,6 +36,7 @@ class Drawn:
     rows: npt.NDArray[np.int64]
     copies: Copies
     num_tokens: int
+    repeated: float
     digest: str
 
     @classmethod
@@ -43,6 +45,7 @@ class Drawn:
         rows = np.flatnonzero(copies)
         words = pool.words_N2[rows]
         order = np.lexsort((words[:, 1], words[:, 0]))
+        num_tokens = int((copies[rows] * pool.tokens[rows]).sum())
         content = np.column_stack([words[order], copies[rows][order].astype(np.uint64)])
         return cls(
             arm=arm,
@@ -50,7 +53,8 @@ class Drawn:
             rung=rung,
             rows=rows,
             copies=copies[rows],
-            num_tokens=int((copies[rows] * pool.tokens[rows]).sum()),
+            num_tokens=num_tokens,
+            repeated=1.0 - int(pool.tokens[rows].sum()) / max(1, num_tokens),
             digest=tokens_digest(np.ascontiguousarray(content).view("<u4").ravel()),
         )
 

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Prepared:
 
     @property
     def wanted(self) -> list[Training]:
-        """Every training, of every judge."""
+        """Every training that is compared, of every judge."""
         return [one for judge in self.judges for one in judge.wanted]
 
     @property
@@ -80,7 +80,7 @@ class Prepared:
         flops = sum(judge.flops or 0 for judge in self.judges)
         return {
             "trainings": len(missing),
-            "of": len({one.address for one in self.wanted}),
+            "of": len({one.address for judge in self.judges for one in judge.every}),
             "tokens": sum(one.drawn.num_tokens for one in missing),
             **({"flops": flops} if flops else {}),
         }
@@ -122,7 +122,6 @@ def prepare(
     design = _design(settings, arms)
     tokens = TokenSource(recipes)
     draws = list(every_draw(arms, corpus, design))
-    names = [arm.name for arm in arms]
     return Prepared(
         settings=settings,
         recipes=recipes,
@@ -135,8 +134,31 @@ def prepare(
         judged=judged,
         rejected=rejected,
         tokens=tokens,
-        judges=judges(recipes, settings, tokens, judged.texts, draws, names),
+        judges=judges(
+            recipes,
+            settings,
+            tokens,
+            judged.texts,
+            draws,
+            _tried(arms, corpus, design, settings),
+            [arm.name for arm in arms],
+        ),
     )
+
+
+def _tried(
+    arms: Sequence[Arm], corpus: JudgedCorpus, design: Design, settings: Evaluation
+) -> list[Drawn]:
+    """Return a draw of each arm and control of the next seed: weight decays are tried on it."""
+    if settings.learner == "ngram":
+        return []
+    further = replace(design, seeds=[design.seeds[-1] + 1], ladder=[])
+    return list(every_draw(arms, corpus, further))
+
+
+def settled(prepared: Prepared) -> Prepared:
+    """Return an evaluation whose arms that repeat have the weight decay that suits them."""
+    return replace(prepared, judges=[judge.settled() for judge in prepared.judges])
 
 
 def _arms(
@@ -171,7 +193,13 @@ def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
     """Train what is missing, and return what was found; it is kept in the lake."""
     began = time.perf_counter()
     cost = prepared.cost
-    _train(prepared, progress)
+    _train(
+        prepared,
+        [judge.sweep.missing if judge.sweep else [] for judge in prepared.judges],
+        progress,
+    )
+    prepared = settled(prepared)
+    _train(prepared, [judge.missing for judge in prepared.judges], progress)
     lake, key = prepared.recipes.lake, keys.evaluation_result(prepared.address)
     if not lake.exists(key):
         seconds = round(time.perf_counter() - began, 1)
@@ -184,13 +212,13 @@ def run(prepared: Prepared, progress: Progress = no_progress) -> JsonObject:
     return {**known, "arms": {arm: known["arms"][arm] for arm in arms}}
 
 
-def _train(prepared: Prepared, progress: Progress) -> None:
-    missing = prepared.missing
-    if not missing:
+def _train(prepared: Prepared, missing: Sequence[Sequence[Training]], progress: Progress) -> None:
+    """Make trainings, those of each judge."""
+    if not any(missing):
         return
     corpus = prepared.corpus
     is_drawn = np.zeros(corpus.ids.size, dtype=bool)
-    for one in missing:
+    for one in (one for of_judge in missing for one in of_judge):
         is_drawn[one.drawn.rows] = True
     rows = np.flatnonzero(is_drawn)
     texts = prepared.tokens.documents(corpus, rows, progress)
@@ -201,5 +229,5 @@ def _train(prepared: Prepared, progress: Progress) -> None:
         return texts.take(place[corpus.pool.order(drawn.rows, drawn.copies, drawn.seed)])
 
     workers = prepared.recipes.project.num_workers
-    for judge in prepared.judges:
-        judge.trainings.run(judge.missing, tokens_of, workers, progress)
+    for judge, of_judge in zip(prepared.judges, missing, strict=True):
+        judge.trainings.run(of_judge, tokens_of, workers, progress)

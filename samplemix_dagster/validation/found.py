@@ -47,6 +47,9 @@ def found_of(prepared: "Prepared") -> JsonObject:
         )
     for arm in prepared.arms:
         arms[arm.name] |= _of_arm(prepared, judged, arm)
+    sweep = first.sweep
+    for name, decay in (sweep.chosen() if sweep else {}).items():
+        arms[name]["weight_decay"] = decay
     if prepared.tasks:
         for name, by_task in accuracies(prepared, first, names, PROPORTIONAL).items():
             arms[name]["tasks"] = by_task
@@ -77,6 +80,7 @@ def found_of(prepared: "Prepared") -> JsonObject:
         ],
         "undecided": [pair for laid in second for pair in disagreements(judged, laid, own)],
         "trainings": list(_trainings(prepared)),
+        **({"weight_decays": sweep.told()} if sweep else {}),
     }
 
 

@@ -1,13 +1,14 @@
 """Who judges: the learners that an evaluation trains, and what each is trained on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.learners.learner import Learner, NgramLearner
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.core.learners.sizes import SIZES, SMALL_RATE
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.validation.decays import Sweep, sweep_of
 from samplemix_dagster.validation.draws import Drawn
 from samplemix_dagster.validation.texts import JudgedText, texts_digest
 from samplemix_dagster.validation.training.tokenized import TokenSource
@@ -21,11 +22,31 @@ class Judge:
     learner: Learner
     trainings: Trainings
     wanted: list[Training]
+    sweep: Sweep | None = None
+    """Which weight decay suits arms that repeat; their trainings are wanted at what it chose."""
+
+    @property
+    def every(self) -> list[Training]:
+        """What is wanted, and before it what the sweep tries."""
+        return [*(self.sweep.wanted if self.sweep else []), *self.wanted]
 
     @property
     def missing(self) -> list[Training]:
         """Those that are not in the lake."""
-        return self.trainings.missing(self.wanted)
+        return self.trainings.missing(self.every)
+
+    @property
+    def missing_of_sweep(self) -> list[Training]:
+        """Those that are tried and not in the lake."""
+        return self.sweep.missing if self.sweep else []
+
+    def settled(self) -> "Judge":
+        """Return the judge with each training at the weight decay that the sweep chooses."""
+        if self.sweep is None:
+            return self
+        decays = self.sweep.chosen()
+        wanted = [self.trainings.of(one.drawn, decays.get(one.drawn.arm)) for one in self.wanted]
+        return replace(self, wanted=wanted)
 
     @property
     def flops(self) -> int | None:
@@ -44,6 +65,7 @@ def judges(
     tokens: TokenSource,
     texts: Sequence[JudgedText],
     draws: Sequence[Drawn],
+    tried: Sequence[Drawn],
     arms: Sequence[str],
 ) -> list[Judge]:
     """Return the judge whose figures are reported, then the one that it must agree with, if any.
@@ -54,6 +76,7 @@ def judges(
         tokens: The tokenizer.
         texts: What is judged; options of tasks are the last.
         draws: Everything that was drawn; a second judge has the arms at the full budget alone.
+        tried: A draw of each arm and control on which weight decays are tried.
         arms: The arms' names, without controls.
     """
     pieces = tokens.judged([text for text in texts if text.task is None])
@@ -65,9 +88,11 @@ def judges(
             recipes.lake, learner, texts, tokens=tokens.digest, judged=texts_digest(texts)
         )
         own = [one for one in draws if number == 0 or (one.arm in arms and one.rung == 1.0)]
-        found.append(
-            Judge(learner=learner, trainings=trainings, wanted=[trainings.of(one) for one in own])
-        )
+        # At the small rate of the second judge weights hardly decay, so that it has nothing to try.
+        sweep = sweep_of(trainings, settings, texts, tried) if number == 0 else None
+        wanted = [trainings.of(one) for one in own]
+        judge = Judge(learner=learner, trainings=trainings, wanted=wanted, sweep=sweep)
+        found.append(judge.settled())
     return found
 
 

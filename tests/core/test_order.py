@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
+from samplemix_dagster.core.mixture.order import (
+    files_of,
+    held_out_draws,
+    order_keys,
+    order_luck,
+    strata_of,
+)
 
 ZEROS = np.zeros(3000, dtype=np.int64)
 
@@ -112,3 +118,35 @@ def test_refuses_clusters_below_noise() -> None:
 def test_refuses_a_copy_beyond_its_count() -> None:
     with pytest.raises(ValueError, match="counts from 0"):
         order_luck(words_of(1), np.array([1]), np.array([1]), 0)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 7))
+def test_files_are_contiguous_and_even_to_within_one_draw(tokens: list[int], files: int) -> None:
+    file = files_of(np.array(tokens, dtype=np.int64), files)
+    assert (np.diff(file) >= 0).all()
+    sizes = np.bincount(file, weights=tokens, minlength=files)
+    assert (np.abs(sizes - sum(tokens) / files) <= 50).all()
+
+
+@given(st.lists(st.integers(0, 2**60), max_size=40), st.integers(0, 9), st.floats(0.01, 0.9))
+def test_a_document_is_held_out_with_all_its_copies_or_not_at_all(
+    ids: list[int], seed: int, share: float
+) -> None:
+    words_D2 = np.array([[one, one // 3] for one in ids] * 2, dtype=np.uint64).reshape(-1, 2)
+    is_held = held_out_draws(words_D2, seed, share)
+    assert (is_held[: len(ids)] == is_held[len(ids) :]).all()
+    assert is_held.any() == bool(ids)
+
+
+def test_the_share_that_is_held_out_is_the_one_asked_for() -> None:
+    words_D2 = np.random.default_rng(0).integers(0, 2**63, (100_000, 2), dtype=np.uint64)
+    # Five standard deviations of a share of 100,000.
+    assert abs(held_out_draws(words_D2, 0, 0.02).mean() - 0.02) < 5 * (0.02 / 100_000) ** 0.5
+
+
+def test_held_out_draws_are_the_last_file_and_nothing_else() -> None:
+    is_held = np.array([False, True, False, True, False])
+    assert files_of(np.full(5, 2), 3, is_held).tolist() == [0, 2, 0, 2, 1]

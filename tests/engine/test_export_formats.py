@@ -24,7 +24,7 @@ from samplemix_dagster.storage.lake.keys import is_folder_of_ours, is_ours
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
 from tests.engine.changes import settings_changed
 from tests.engine.runs import manifest, run, version
-from tests.projects import needs_encoder, open_project, prose, write_shard
+from tests.projects import copy_project, needs_encoder, open_project, prose, write_shard
 
 pytestmark = needs_encoder
 
@@ -72,8 +72,9 @@ def test_every_format_has_the_draws_tokens_and_files_of_the_first(
     counts = ("num_draws", "num_tokens")
     assert [other[key] for key in counts] == [first[key] for key in counts]
     assert other["num_tokens"] == manifest(finished)["report"]["realised_tokens"]
-    for one, two in zip(first["files"], other["files"], strict=True):
-        assert [one[key] for key in counts] == [two[key] for key in counts]
+    is_even = FORMATS[form].held_out_share(Wanted.of(form, 3, {}).options) == 0.0
+    files = [[one[key] for key in counts] for one in other["files"]]
+    assert (files == [[one[key] for key in counts] for one in first["files"]]) == is_even
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -84,7 +85,7 @@ def test_every_file_of_an_export_in_the_lake_is_ours_and_a_flipped_bit_is_found_
     run(root)
     assert [task.step.asset for task in Planner(open_project(root)).plan().tasks] == []
     lake = root / ".samplemix/lake"
-    wanted = Wanted.of(form, 2, {"eos": "end"})
+    wanted = Wanted.of(form, 2, {})
     folder = lake / "exports/default" / version(root) / wanted.folder
     files = sorted(path for path in folder.iterdir() if path.name != "manifest.json")
     assert {path.name for path in files} == wanted.file_names()
@@ -126,6 +127,19 @@ def test_a_reader_that_loses_a_draw_fails_the_export(
     monkeypatch.setitem(FORMATS, "jsonl", Short())
     with pytest.raises(CheckFailedError, match="another number of draws"):
         export(finished, tmp_path / "x", "jsonl")
+
+
+def test_documents_that_validate_stand_in_no_file_that_trains(
+    finished: Path, tmp_path: Path
+) -> None:
+    wanted = Wanted.of("nanochat", 3, {"held_out": "10"})
+    export_version(open_project(finished), "default", version(finished), wanted, folder=tmp_path)
+    *training, validation = (
+        set(pq.read_table(path).column("doc_id").to_pylist())
+        for path in sorted(tmp_path.glob("shard_*.parquet"))
+    )
+    assert validation
+    assert [found & validation for found in training] == [set(), set()]
 
 
 # -- ids -------------------------------------------------------------------------------------------
@@ -229,6 +243,61 @@ def test_another_place_of_eos_is_another_export(eos: str, finished: Path, tmp_pa
     assert len(folders) == 2
 
 
+@pytest.fixture(scope="module")
+def odd(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose tokenizer's EOS is an ordinary word, and a text that has it twice."""
+    folder = tmp_path_factory.mktemp("odd")
+    root = copy_project(finished, folder / "project")
+    settings_changed("tokenizer", to={"model": str(plain_eos(root, folder / "bare"))})(root)
+    write_shard(root, "news", 7, [{"id": "odd", "text": f"<|odd|>{prose('odd')} <|odd|>"}])
+    settings_changed("mixtures", "default", "budget_tokens", to=40_000)(root)
+    run(root)
+    return root
+
+
+def export_odd(root: Path, folder: Path, inside: str) -> tuple[dict[str, Any], list[list[int]]]:
+    """Export as ids; return the manifest, and the ids of the draws of the odd text."""
+    wanted = Wanted.of("tokens", 2, {"eos_inside": inside})
+    done = export_version(open_project(root), "default", version(root), wanted, folder=folder)
+    places = pq.read_table(folder / "draws.parquet").column("id").to_pylist()
+    found = zip(places, documents(folder), strict=True)
+    return done, [ids for one, ids in found if one == "odd"]
+
+
+def test_a_text_that_gives_the_id_of_eos_can_be_refused(odd: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\(id 'odd', .*gives the id of EOS .*: escape` writes"):
+        export_odd(odd, tmp_path / "x", "refuse")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_text_that_gives_the_id_of_eos_can_be_written_in_pieces(
+    odd: Path, tmp_path: Path
+) -> None:
+    done, [first, *_] = export_odd(odd, tmp_path / "x", "escape")
+    tokenizer = load_tokenizer(odd.parent / "bare")
+    assert first.count(done["eos_id"]) == 1
+    assert first[-1] == done["eos_id"]
+    assert tokenizer.decode(first[:-1]) == f"<|odd|>{prose('odd')} <|odd|>"
+    assert done["num_tokens"] == manifest(odd)["report"]["realised_tokens"]
+
+
+def test_a_text_that_gives_the_id_of_eos_can_be_kept(odd: Path, tmp_path: Path) -> None:
+    done, [first, *_] = export_odd(odd, tmp_path / "x", "keep")
+    assert first.count(done["eos_id"]) == 3
+
+
+def test_each_export_of_a_list_is_an_asset_in_a_folder_of_its_own(root: Path) -> None:
+    listed = [{"to": "tokens", "files": 2}, {"to": "jsonl.zst", "name": "texts", "files": 3}]
+    settings_changed("export", to=listed)(root)
+    planned = {task.step.asset for task in Planner(open_project(root)).plan().tasks}
+    # The texts stand there already: the single form's folder is the listed one's.
+    assert planned == {"export/default/tokens", "export/flat/tokens"}
+    assert run(root).assets == planned
+    folders = {path.name for path in (root / ".samplemix/lake/exports/default").glob("*/*")}
+    assert folders == {"tokens-end-2", "jsonl.zst-3"}
+    assert not Planner(open_project(root)).plan().tasks
+
+
 # -- names -----------------------------------------------------------------------------------------
 
 
@@ -253,6 +322,8 @@ def test_folders_of_texts_are_called_as_they_were() -> None:
         "zip-4",
         "tokens-4",
         "tokens-up-4",
+        "tokens-end-keep-4",
+        "tokens-end-4-4",
         "parquet-end-4",
     ],
 )

@@ -17,7 +17,9 @@ from tests.projects import (
     needs_encoder,
     open_project,
     read_settings,
+    shard_rows,
     write_settings,
+    write_shard,
 )
 
 FITTED = '''
@@ -100,6 +102,51 @@ def test_a_fitted_signal_of_ones_own_is_fitted_scored_and_traced(root: Path) -> 
     assert run(root).outcomes == []
 
 
+@needs_encoder
+def test_gates_multiply_what_is_calibrated_and_no_model_runs_again(root: Path) -> None:
+    before = {row["doc_id"]: row for row in rows(root, "select * from scores")}
+    settings = read_settings(root)
+    settings["quality"] = {**settings["quality"], "gates": {"clean": 2}}
+    settings["diversity"] = {**settings["diversity"], "gates": {"ngram": 3}}
+    write_settings(root, settings)
+    done = run(root)
+    assert done.counts("signal_clean") == {"letters": 40, "news": 40, "web": 40}
+    assert {"clean_counts", "quality_scores", "diversity_scores"} <= done.assets
+    assert done.assets & {"perplexity", "embeddings", "token_counts", "calibration"} == set()
+    for row in rows(root, "select * from scores"):
+        old = before[row["doc_id"]]
+        assert row["quality_z"] == old["quality_z"]
+        expected = max(1e-9, old["quality"] * row["clean_score"] ** 2)
+        assert row["quality"] == pytest.approx(expected, rel=1e-3)
+        gated = max(1e-9, old["diversity"] * row["ngram_score"] ** 3)
+        assert row["diversity"] == pytest.approx(gated, rel=1e-3)
+    made = manifest(root)
+    assert "feature/news/signal-clean" in made["needs"]["feature/news/quality"]
+    assert verify(open_project(root), "default", version(root), deep=5)["holds"]
+    assert run(root).outcomes == []
+
+
+@needs_encoder
+def test_clean_is_a_signal_like_any_other_too(root: Path) -> None:
+    with_quality(root, signals={"perplexity": 1, "clean": 1})
+    assert {"signal_clean", "quality_calibration"} <= run(root).assets
+
+
+@needs_encoder
+def test_a_new_document_is_measured_by_the_counts_of_before(root: Path) -> None:
+    with_quality(root, gates={"clean": 1})
+    run(root)
+    settings = read_settings(root)
+    settings["diversity"] = {**settings.get("diversity", {}), "refit": "never"}
+    write_settings(root, settings)
+    run(root)
+    write_shard(root, "web", 7, shard_rows("web", 7, 9))
+    done = run(root)
+    assert "clean_counts" not in done.assets
+    assert done.counts("signal_clean")["web"] == 9
+    assert verify(open_project(root), "default", version(root))["holds"]
+
+
 BASE = """\
 corpus:
   sources: {a: {path: data/*}}
@@ -114,10 +161,13 @@ quality:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("signals: {ruls: 1}", "no signal 'ruls'; known: perplexity, rules"),
+        ("signals: {ruls: 1}", "no signal 'ruls'; known: perplexity, clean, rules"),
         ("signals: {rules: -1}", "a weight is 0 or more"),
         ("signals: {perplexity: 0}", "at least one signal"),
         ("own: {rules: 'a:B'}", "'rules' is a signal that comes along"),
+        ("own: {clean: 'a:B'}", "'clean' is a signal that comes along"),
+        ("gates: {perplexity: 1}", "gates: no signal 'perplexity'; known: clean, rules"),
+        ("gates: {clean: -1}", "a weight is 0 or more"),
         ("own: {cluster: 'a:B'}", "'cluster' names a component of diversity"),
     ],
 )

@@ -15,6 +15,7 @@ from samplemix_dagster.show.judgement_words import (
     domain_rows,
     verdict_of,
 )
+from samplemix_dagster.show.judgement_worth import decay_sentences, worth_sentences
 from tests.judged import found_of
 from tests.projects import copy_project, finished_project, needs_encoder, prose
 
@@ -70,6 +71,29 @@ def test_what_a_second_judge_contradicts_is_undecided(pair: list[str]) -> None:
     assert verdict == verdict_of(found, "mine", "all") == "undecided"
     assert "a second judge says the contrary" in sentence
     assert verdict_of(found, "mine", "prose") == "better"
+
+
+def test_scores_pay_for_a_mixture_that_is_shown_to_save_training() -> None:
+    found = found_of({"mine": GAIN, "yours": LOSS}) | {"scoring_flops": 5 * 10**12}
+    found["arms"]["mine"]["pays_from_parameters"] = 12_345_678
+    cost, mine, yours = worth_sentences(found)
+    assert cost == "Scoring the corpus once takes 5.0 TFLOP."
+    assert "mine needs 90% of proportional's tokens" in mine
+    assert "12.3 M parameters or more" in mine
+    assert yours == "yours is not shown to save any training, so nothing is shown to pay for it."
+
+
+def test_nothing_pays_for_scores_of_unknown_cost() -> None:
+    assert worth_sentences(found_of({"mine": GAIN}) | {"scoring_flops": None}) == []
+
+
+def test_a_decay_that_was_chosen_is_said_beside_those_that_were_tried() -> None:
+    found = found_of({"mine": GAIN})
+    found["arms"]["mine"]["weight_decay"] = 0.3
+    tried = [{"arm": "mine", "weight_decay": decay} for decay in (0.1, 0.3, 1.0)]
+    [sentence] = decay_sentences(found | {"weight_decays": tried})
+    assert "of the weight decays 0.1, 0.3, 1 it is judged at 0.3" in sentence
+    assert list(decay_sentences(found)) == []
 
 
 def test_the_known_truth_is_a_row_a_kind_and_a_column_an_arm() -> None:

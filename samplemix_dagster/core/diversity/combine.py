@@ -12,6 +12,9 @@ from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 
+LEAST = 1e-9
+"""The least that gates leave of a score, so that it stays inside (0, 1)."""
+
 
 def combine(components: Mapping[str, FloatArray], weights: Mapping[str, float]) -> FloatArray:
     """Return exp(sum_i w_i log c_i / sum_i w_i) for each document: shape (N,), inside (0, 1).
@@ -44,6 +47,28 @@ def combine(components: Mapping[str, FloatArray], weights: Mapping[str, float]) 
         lowest, highest = np.minimum(lowest, values), np.maximum(highest, values)
     # A mean lies between; rounding may put it a last bit outside, which next to 1 would be 1.
     return np.clip(np.exp(log_mean), lowest, highest)
+
+
+def gated(values: FloatArray, gates: Mapping[str, tuple[FloatArray, float]]) -> FloatArray:
+    """Return values times each gate's score to the power of its exponent: shape (N,), in (0, 1).
+
+    A calibrated score says where a document stands among its like; a gate says something absolute
+    (this is no text; this has been said before), and takes the value to near 0 where it is low.
+
+    Args:
+        values: Strictly inside (0, 1).
+        gates: N scores strictly inside (0, 1) and an exponent of at least 0, by name.
+
+    Raises:
+        ValueError: A value or score is not inside (0, 1).
+    """
+    check_inside("values", values)
+    found = np.log(values)
+    for name in sorted(gates):
+        scores, exponent = gates[name]
+        check_inside(name, scores)
+        found = found + exponent * np.log(scores)
+    return np.maximum(np.exp(found), LEAST)
 
 
 def logit(values: FloatArray) -> FloatArray:

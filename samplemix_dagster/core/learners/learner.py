@@ -56,6 +56,9 @@ class Learner(Protocol):
     def nats(self, draw: TokenTexts, seed: int, steps: Steps) -> npt.NDArray[np.float64]:
         """Return the loss of each text in nats after training on a draw: (D,)."""
 
+    def at_decay(self, weight_decay: float) -> "Learner":
+        """Return the learner with another weight decay; itself where it has no weights."""
+
 
 class NgramLearner:
     """An n-gram model; its result does not depend on the order of a draw."""
@@ -90,3 +93,8 @@ class NgramLearner:
         """Return the loss of each text in nats after training on a draw: (D,)."""
         del seed, steps
         return self._judge.nats(draw)
+
+    def at_decay(self, weight_decay: float) -> "NgramLearner":
+        """Return itself: counts do not decay."""
+        del weight_decay
+        return self

@@ -1,13 +1,15 @@
 """A causal transformer in plain torch, trained on a draw from the weights that its seed gives.
 
-Pre-norm blocks with rotary positions (Su et al. 2021) and a gated layer (Shazeer 2020), tied
+Pre-norm blocks with rotary positions and a gated layer (Shazeer 2020), tied
 embeddings, AdamW with warm-up and a cosine to a tenth. Two learners of one seed begin with the same
 weights; what both drew they read in one order. Each training keeps to one thread, so that its
 result does not depend on how many run at once.
 
-Shape letters: B = rows of a batch, L = tokens of a row, E = width, H = heads, V = vocabulary.
+Shape letters: B = rows of a batch, L = tokens of a row, E = width, H = heads, D = width of a head,
+V = vocabulary, N = tokens of a batch that are predicted.
 """
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,14 +21,16 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from samplemix_dagster.core.learners.attention import attended, turned, turns
+from samplemix_dagster.core.learners.head import gradients_of_mean, target_losses
 from samplemix_dagster.core.learners.learner import Steps
+from samplemix_dagster.core.learners.norm import Norm
 from samplemix_dagster.core.learners.packing import Rows, packed
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.core.learners.sizes import SIZES, TransformerSize
 from samplemix_dagster.core.optimising import GRADIENT_NORM, adamw, share_of_rate
 
 _WARM_UP = 0.1
-_ROTARY_BASE = 10_000.0
 _DEVIATION = 0.02
 
 
@@ -54,33 +58,37 @@ class _Block(nn.Module):
         super().__init__()
         inner = 8 * size.width // 3
         self.heads = size.heads
-        self.attend = nn.RMSNorm(size.width)
+        self.attend = Norm(size.width)
         self.mixed = nn.Linear(size.width, 3 * size.width, bias=False)
         self.out = nn.Linear(size.width, size.width, bias=False)
-        self.think = nn.RMSNorm(size.width)
-        self.gate = nn.Linear(size.width, 2 * inner, bias=False)
+        self.think = Norm(size.width)
+        self.gate = nn.Linear(size.width, inner, bias=False)
+        self.value = nn.Linear(size.width, inner, bias=False)
         self.down = nn.Linear(inner, size.width, bias=False)
 
     def forward(
-        self, x_BLE: torch.Tensor, mask_B1LL: torch.Tensor, turn_2LD: torch.Tensor
+        self,
+        x_BLE: torch.Tensor,
+        sees_B1LL: torch.Tensor,
+        turns_LP: torch.Tensor,
+        dtype: torch.dtype,
     ) -> torch.Tensor:
-        rows, length, width = x_BLE.shape
-        mixed = self.mixed(self.attend(x_BLE)).view(
-            rows, length, 3, self.heads, width // self.heads
+        x_BLE = x_BLE + self._from_others(self.attend(x_BLE, dtype), sees_B1LL, turns_LP)
+        normed_BLE = self.think(x_BLE, dtype)
+        thought: torch.Tensor = self.down(
+            functional.silu(self.gate(normed_BLE)) * self.value(normed_BLE)
         )
-        q, k, v = (part.transpose(1, 2) for part in mixed.unbind(2))
-        q, k = _turned(q, turn_2LD), _turned(k, turn_2LD)
-        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask_B1LL)
-        x_BLE = x_BLE + self.out(seen.transpose(1, 2).reshape(rows, length, width))
-        gate, value = self.gate(self.think(x_BLE)).chunk(2, dim=-1)
-        thought: torch.Tensor = self.down(functional.silu(gate) * value)
         return x_BLE + thought
 
-
-def _turned(x_BHLD: torch.Tensor, turn_2LD: torch.Tensor) -> torch.Tensor:
-    half = x_BHLD.shape[-1] // 2
-    swapped = torch.cat((-x_BHLD[..., half:], x_BHLD[..., :half]), dim=-1)
-    return x_BHLD * turn_2LD[0].to(x_BHLD.dtype) + swapped * turn_2LD[1].to(x_BHLD.dtype)
+    def _from_others(
+        self, x_BLE: torch.Tensor, sees_B1LL: torch.Tensor, turns_LP: torch.Tensor
+    ) -> torch.Tensor:
+        rows, length, width = x_BLE.shape
+        mixed = self.mixed(x_BLE).view(rows, length, 3, self.heads, width // self.heads)
+        q, k, v = (part.transpose(1, 2) for part in mixed.unbind(2))
+        taken = attended(turned(q, turns_LP), turned(k, turns_LP), v, sees_B1LL)
+        found: torch.Tensor = self.out(taken.transpose(1, 2).reshape(rows, length, width))
+        return found
 
 
 class Transformer(nn.Module):
@@ -90,11 +98,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(vocabulary + 1, size.width)
         self.blocks = nn.ModuleList(_Block(size) for _ in range(size.layers))
-        self.last = nn.RMSNorm(size.width)
-        dim = size.width // size.heads
-        rates = _ROTARY_BASE ** (-torch.arange(0, dim, 2) / dim)
-        angles = torch.outer(torch.arange(length), rates).repeat(1, 2)
-        self.register_buffer("turn", torch.stack((angles.cos(), angles.sin())), persistent=False)
+        self.last = Norm(size.width)
+        self.register_buffer("turns", turns(length, size.width // size.heads), persistent=False)
         self._begin(seed, size.layers)
 
     def _begin(self, seed: int, layers: int) -> None:
@@ -107,16 +112,31 @@ class Transformer(nn.Module):
             deviation = _DEVIATION / math.sqrt(2 * layers) if is_output else _DEVIATION
             nn.init.normal_(weight, std=deviation, generator=luck)
 
-    def forward(self, inputs_BL: torch.Tensor, texts_BL: torch.Tensor) -> torch.Tensor:
-        """Return the logits of each next token: (B, L, V)."""
+    @property
+    def vocabulary(self) -> torch.Tensor:
+        """The vector of each token, the start token's left out, which nobody predicts: (V, E)."""
+        return self.embed.weight[:-1]
+
+    def forward(
+        self, inputs_BL: torch.Tensor, texts_BL: torch.Tensor, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
+        """Return what tells each next token, beside :attr:`vocabulary`: (B, L, E).
+
+        Args:
+            inputs_BL: What is read.
+            texts_BL: The text of each token, by number.
+            dtype: In which products are computed; what blocks add up stays in float32.
+        """
         length = inputs_BL.shape[1]
-        turn: Any = self.turn
+        turns_LP: Any = self.turns
         is_earlier = torch.ones(length, length, dtype=torch.bool, device=inputs_BL.device).tril()
-        mask_BLL = is_earlier & (texts_BL[:, :, None] == texts_BL[:, None, :])
+        sees_BLL = is_earlier & (texts_BL[:, :, None] == texts_BL[:, None, :])
         x_BLE = self.embed(inputs_BL)
-        for block in self.blocks:
-            x_BLE = block(x_BLE, mask_BLL[:, None], turn[:, :length])
-        return functional.linear(self.last(x_BLE), self.embed.weight[:-1])
+        with torch.autocast(inputs_BL.device.type, dtype, enabled=dtype != torch.float32):
+            for block in self.blocks:
+                x_BLE = block(x_BLE, sees_BLL[:, None], turns_LP[:length], dtype)
+        told: torch.Tensor = self.last(x_BLE, dtype)
+        return told
 
 
 class TransformerLearner:
@@ -170,7 +190,7 @@ class TransformerLearner:
         ]
         self.recipe: Mapping[str, object] = {
             "learner": self.name,
-            "version": 1,
+            "version": 2,
             "size": size,
             "vocabulary": vocabulary,
             "device": "cpu" if device == "cpu" else device.partition(":")[0],
@@ -189,6 +209,13 @@ class TransformerLearner:
         self._train(model, draw, steps)
         return np.concatenate([self._judge(model, rows) for rows in self._judged])
 
+    def at_decay(self, weight_decay: float) -> "TransformerLearner":
+        """Return the learner with another weight decay; what it judges is shared."""
+        other = copy.copy(self)
+        other.weight_decay = weight_decay
+        other.recipe = {**self.recipe, "weight_decay": weight_decay}
+        return other
+
     def _train(self, model: Transformer, draw: TokenTexts, steps: Steps) -> None:
         rows = TokenRows(packed(draw, length=self.length, start=self.vocabulary))
         optimiser = adamw(model, self.rate, self.weight_decay)
@@ -199,30 +226,31 @@ class TransformerLearner:
                 continue
             for group in optimiser.param_groups:
                 group["lr"] = self.rate * share_of_rate(step, len(loader), warm_up=_WARM_UP)
-            loss = self._losses(model, batch).mean()
-            torch.autograd.backward(loss)
+            told, vocabulary, targets = self._told(model, batch)
+            gradients = gradients_of_mean(told, vocabulary, targets)
+            torch.autograd.backward((told, vocabulary), gradients)
             nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
             optimiser.step()
             optimiser.zero_grad()
             if steps.is_due() and step + 1 < len(loader):
                 steps.save(_state(model, optimiser, step + 1))
 
-    def _losses(self, model: Transformer, batch: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the loss of each target that is one: those of rows that are filled up are not."""
+    def _told(
+        self, model: Transformer, batch: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return what tells each target that is one, the vocabulary, the targets.
+
+        Those of a row that is filled up are none.
+        """
         inputs, targets, texts = (part.to(self.device) for part in batch)
-        is_bfloat = self.dtype == torch.bfloat16
-        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=is_bfloat):
-            logits = model(inputs, texts)
         is_real = targets >= 0
-        found: torch.Tensor = functional.cross_entropy(
-            logits[is_real].float(), targets[is_real], reduction="none"
-        )
-        return found
+        return model(inputs, texts, self.dtype)[is_real], model.vocabulary, targets[is_real]
 
     @torch.no_grad()
     def _judge(self, model: Transformer, rows: Rows) -> npt.NDArray[np.float64]:
         loader = DataLoader(TokenRows(rows), batch_size=self.batch, collate_fn=_batch)
-        losses = [self._losses(model, batch).double().cpu().numpy() for batch in loader]
+        found = [target_losses(*self._told(model, batch)) for batch in loader]
+        losses = [part.double().cpu().numpy() for part in found]
         return rows.sums(np.concatenate(losses) if losses else np.empty(0))
 
 

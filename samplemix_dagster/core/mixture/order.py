@@ -98,3 +98,37 @@ def order_keys(strata: Integers, luck: Words, words_D2: Words, copy: Integers) -
     keys = np.empty(strata.size)
     keys[order] = (ranks + jitter) / np.repeat(sizes, sizes)
     return keys
+
+
+def files_of(
+    tokens: Integers, num_files: int, is_held: npt.NDArray[np.bool_] | None = None
+) -> Integers:
+    """Return the file of each draw: parts of near-equal numbers of tokens, in order.
+
+    Args:
+        tokens: Tokens of D draws, in their order.
+        num_files: How many files there are.
+        is_held: Which draws are held out: they stand in the last file, and no others do.
+    """
+    if is_held is None:
+        before = np.cumsum(tokens) - tokens
+        file: Integers = before * num_files // max(1, int(tokens.sum()))
+        return file
+    file = np.full(tokens.size, num_files - 1, dtype=np.int64)
+    file[~is_held] = files_of(tokens[~is_held], num_files - 1)
+    return file
+
+
+def held_out_draws(words_D2: Words, seed: int, share: float) -> npt.NDArray[np.bool_]:
+    """Return which draws are of documents that are held out; all copies of one, or none.
+
+    At least one document is, where there are some: that with the smallest hash.
+
+    Args:
+        words_D2: Document id of each draw.
+        seed: The mixture's seed.
+        share: The expected share of documents, in (0, 1).
+    """
+    luck = keyed_hashes(words_D2, seed, "held_out")
+    is_held: npt.NDArray[np.bool_] = luck < np.uint64(int(share * 2.0**64))
+    return is_held | (luck == luck.min()) if luck.size else is_held

@@ -20,7 +20,7 @@ from samplemix_dagster.core.mixture.activation import (
 from samplemix_dagster.core.mixture.settle import Scale, cut
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 
-Shares = Literal["free", "proportional", "uniform"] | Mapping[str, float]
+Shares = Literal["free", "proportional", "kept", "uniform"] | Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +40,26 @@ def held_shares(shares: Shares, tokens_by_source: Mapping[str, int]) -> dict[str
     """Return each source's share of the budget, exactly, sum 1; None where shares are free.
 
     Args:
-        shares: ``free``, ``proportional`` (to the corpus's tokens), ``uniform``, or a share for
-            each source, those left out being 0.
-        tokens_by_source: The corpus's tokens; every source is in it.
+        shares: ``free``, ``proportional`` (to the corpus's tokens), ``kept`` (to what gates leave
+            of them), ``uniform``, or a share for each source, those left out being 0.
+        tokens_by_source: The corpus's tokens, or what is left of them; every source is in it.
 
     Raises:
         ConfigError: A source is unknown, a share is negative, or they do not sum to 1 within
-            1e-6; or the word is none of the three.
+            1e-6; or the word is none of the four.
     """
     names = sorted(tokens_by_source)
     if isinstance(shares, Mapping):
         return _given_shares(shares, names)
     if shares == "free":
         return None
-    if shares not in {"proportional", "uniform"}:
-        msg = f"shares is free, proportional, uniform or a share for each source, not {shares!r}"
+    if shares not in {"proportional", "kept", "uniform"}:
+        msg = (
+            "shares is free, proportional, kept, uniform or a share for each source, "
+            f"not {shares!r}"
+        )
         raise ConfigError(msg)
-    parts = {name: tokens_by_source[name] if shares == "proportional" else 1 for name in names}
+    parts = {name: 1 if shares == "uniform" else tokens_by_source[name] for name in names}
     total = sum(parts.values())
     if total == 0:
         msg = f"no shares can be held over {len(names)} sources with no tokens"

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import Bootstrap
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.fitting.hash_sample import HashSample
 from samplemix_dagster.engine.fitting.writer import FitWriter

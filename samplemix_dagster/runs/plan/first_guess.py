@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplemix_dagster.config.scores import Bootstrap
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.diversity.words import count_words
 from samplemix_dagster.engine.addresses.recipes import Recipes

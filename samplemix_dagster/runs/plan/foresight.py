@@ -141,8 +141,8 @@ def over_budget(settings: Mixture, capacity: Capacity) -> str:
             f"{cap} the nearest feasible budget is {cap * total:,} or less"
         )
     shares = held_shares(settings.shares, dict(capacity.tokens))
-    # Proportional shares are met wherever the whole is.
-    if shares is None or settings.shares == "proportional":
+    # Proportional shares are met wherever the whole is; what gates leave is not known before.
+    if shares is None or settings.shares in {"proportional", "kept"}:
         return ""
     return _over_share(budget, cap, shares, capacity)
 

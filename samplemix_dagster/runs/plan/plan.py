@@ -377,11 +377,11 @@ class Planner:
         if not current:
             return f"after {mixture}"
         version = str(current["version"])
-        if is_exported(self.project, step.name, version):
+        if is_exported(self.project, step.name, version, step.export):
             return None
         if not self.project.lake.names(keys.exports_folder(step.name)):
             return _FIRST
-        form = wanted_export(self.project).words
+        form = wanted_export(self.project, step.name, step.export).words
         return f"version {version[:8]} has not been exported as {form} yet"
 
 

@@ -23,9 +23,8 @@ def stated_version(recipes: Recipes, step: Step, partition: str) -> str | None:
     version = _noted(recipes, keys.current_version(step.name), "version")
     if version is None:
         return None
-    return _noted(
-        recipes, f"{export_key(recipes.project, step.name, version)}/manifest.json", "digest"
-    )
+    folder = export_key(recipes.project, step.name, version, step.export)
+    return _noted(recipes, f"{folder}/manifest.json", "digest")
 
 
 def _noted(recipes: Recipes, key: str, word: str) -> str | None:

@@ -11,7 +11,8 @@ def named_by_results(lake: Lake) -> Iterator[str]:
     """Yield the keys of every result, of the losses that it is made of, and of its overlaps."""
     for found in results(lake):
         yield keys.evaluation_result(found["evaluation"])
-        yield from (keys.evaluation_losses(one["address"]) for one in found.get("trainings", []))
+        made = [*found.get("trainings", []), *found.get("weight_decays", [])]
+        yield from (keys.evaluation_losses(one["address"]) for one in made)
         if "overlaps" in found:
             yield keys.evaluation_overlaps(found["overlaps"])
 

@@ -136,7 +136,8 @@ class _Wanted:
     def _folders(self, step: Step) -> None:
         if step.is_published:
             version = MIXTURE.wanted(self.recipes, step.name)
-            self.keys.add(export_key(self.project, step.name, version))
+            for export in self.project.config.exports_of(step.name):
+                self.keys.add(export_key(self.project, step.name, version, export))
         elif step.fit is not None:
             version = self.recipes.wanted_fit(step.fit, step.name)
             self.keys.add(f"{step.fit.versions_folder(step.name)}/{version}")

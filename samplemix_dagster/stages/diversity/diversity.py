@@ -9,7 +9,7 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.calibration import group_histograms, robust_z, score
-from samplemix_dagster.core.diversity.combine import combine, logit
+from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -48,6 +48,10 @@ def components(config: Config) -> dict[str, tuple[Stage, str]]:
     """Return the components that have a weight above 0, by name."""
     every = every_component(config)
     return {name: found for name, found in every.items() if config.diversity.weight(name) > 0}
+
+
+def _gates(config: Config) -> dict[str, float]:
+    return {name: power for name, power in config.diversity.gates.items() if power > 0}
 
 
 def _component_recipes(recipes: "Recipes", source: str) -> Settings:
@@ -132,10 +136,16 @@ class Diversity(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return the components, their exponents and their calibration."""
+        every, gates = every_component(recipes.config), _gates(recipes.config)
+        passed = {
+            name: [power, recipes.fingerprint(every[name][0], source)]
+            for name, power in gates.items()
+        }
         return {
             "components": _component_recipes(recipes, source),
             "language": recipes.language(source),
             "calibration": recipes.fit(DIVERSITY_CALIBRATION),
+            **({"gates": passed} if passed else {}),
         }
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
@@ -149,15 +159,23 @@ DIVERSITY = Diversity()
 
 def _maker(recipes: "Recipes") -> Maker:
     calibration = read_calibration(recipes, DIVERSITY_CALIBRATION)
+    every = every_component(recipes.config)
 
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, DOCUMENTS, shard, "doc_id", "language")
         raw = _combined(recipes, shard)
         z = robust_z(logit(raw), strings(documents, "language"), calibration)
+        gates = {
+            name: (
+                floats(read(recipes, every[name][0], shard, every[name][1]), every[name][1]),
+                power,
+            )
+            for name, power in _gates(recipes.config).items()
+        }
         return tables.DIVERSITY.make(
             doc_id=documents.column("doc_id"),
             diversity_raw=round_unit(raw),
-            diversity=round_unit(score(z, "high")),
+            diversity=round_unit(gated(score(z, "high"), gates)),
         )
 
     return make

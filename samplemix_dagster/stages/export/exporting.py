@@ -23,6 +23,7 @@ from samplemix_dagster.stages.export.order import ordered_draws
 from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
 from samplemix_dagster.stages.mixture.version_files import (
     check_ledger,
+    export_asset,
     require_export,
     wanted_export,
 )
@@ -35,13 +36,20 @@ from samplemix_dagster.storage.s3.bucket import SCHEME
 
 
 def run_export(
-    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+    project: Project,
+    name: str,
+    export: str,
+    *,
+    why: str,
+    run_id: str | None,
+    progress: Progress = no_progress,
 ) -> Outcome:
-    """Export a mixture's current version into the lake, in the configured format."""
+    """Export a mixture's current version into the lake, as one of its exports asks."""
     began = time.perf_counter()
     version = current_version(project, name)
-    wanted = wanted_export(project)
+    wanted = wanted_export(project, name, export)
     key = _key(name, version, wanted)
+    asset = export_asset(name, export)
     manifest = _export(
         project,
         name,
@@ -49,16 +57,21 @@ def run_export(
         wanted,
         target=(project.lake, key),
         run_id=run_id,
-        progress=progress,
+        progress=_told(progress, asset),
     )
     return Outcome(
-        asset=f"export/{name}",
+        asset=asset,
         partition=None,
         why=why,
         data_version=manifest["digest"],
         seconds=time.perf_counter() - began,
         facts={**manifest, "folder": project.lake.place(key)},
     )
+
+
+def _told(progress: Progress, asset: str) -> Progress:
+    """Return what tells of shards that were read as an asset's."""
+    return lambda _asset, partition, done, total: progress(asset, partition, done, total)
 
 
 def export_into_lake(project: Project, name: str, version: str, wanted: Wanted) -> dict[str, Any]:
@@ -171,7 +184,8 @@ def _write(
     spilled = aside.parent / f".spill-{aside.name}"
     try:
         spill = Spill(spilled, wanted.num_files, wanted.form.unit)
-        draws = ordered_draws(recipes, mixture, wanted.num_files)
+        held_out = wanted.form.held_out_share(wanted.options)
+        draws = ordered_draws(recipes, mixture, wanted.num_files, held_out)
         counted = fill(recipes, mixture, draws, spill, encoder, progress)
         spill.close()
         files = write_files(spill, aside, wanted.form, plan)
@@ -180,7 +194,7 @@ def _write(
         remove_folder(spilled)
     compare_with_ledger(project, mixture, found, counted)
     manifest = _manifest(mixture, wanted, files, aside)
-    return {**manifest, **_of_ids(encoder, found)}
+    return {**manifest, **_of_ids(encoder, wanted, found)}
 
 
 def _manifest(
@@ -201,12 +215,12 @@ def _manifest(
     # A format of texts with nothing beside has the manifest that it always had.
     if others := other_files(aside, files):
         manifest["others"] = [asdict(file) for file in others]
-    if wanted.options:
-        manifest["options"] = dict(wanted.options)
+    if wanted.said_options:
+        manifest["options"] = dict(wanted.said_options)
     return {**manifest, "digest": joint_digest(manifest)}
 
 
-def _of_ids(encoder: Encoder, found: Found) -> Mapping[str, Any]:
+def _of_ids(encoder: Encoder, wanted: Wanted, found: Found) -> Mapping[str, Any]:
     """Return what the manifest of an export of ids says beside; nothing for one of texts."""
     if encoder.vocabulary is None:
         return {}
@@ -215,5 +229,6 @@ def _of_ids(encoder: Encoder, found: Found) -> Mapping[str, Any]:
         "num_documents_holding_eos": encoder.num_holding_eos,
         "eos_id": encoder.vocabulary.eos_id,
         "vocabulary_size": encoder.vocabulary.size,
+        "dtype": wanted.form.dtype(encoder.vocabulary.size),
         "tokenizer": encoder.vocabulary.tokenizer,
     }

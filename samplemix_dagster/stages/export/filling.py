@@ -46,6 +46,7 @@ class Encoder:
 
         Raises:
             ModelError: There is no such tokenizer.
+            InputError: The format cannot hold its ids, or needs an EOS that it does not have.
         """
         tokenizer = load_tokenizer(recipes.tokenizer_folder)
         if wanted.form.unit == "text":
@@ -55,7 +56,10 @@ class Encoder:
             tokenizer=recipes.tokenizer_digest,
             eos=wanted.options.get("eos", "none"),
             eos_id=end_token_id(recipes.tokenizer_folder, tokenizer),
+            inside=wanted.options.get("eos_inside", "keep"),
         )
+        if refusal := wanted.form.refusal(vocabulary):
+            raise InputError(f"{wanted.name}: {refusal}.")
         return cls(tokenizer=tokenizer, vocabulary=vocabulary)
 
     def encode(self, documents: Sequence[Document]) -> list[list[int]]:
@@ -68,9 +72,46 @@ class Encoder:
         """Return the columns of a document's draws that are its content."""
         if self.vocabulary is None:
             return {"text": document.text}
-        self.num_holding_eos += self.vocabulary.eos_id in ids
+        if self.vocabulary.eos_id in ids:
+            self.num_holding_eos += 1
+            ids = self._as_configured(document, ids)
         tokens = np.array(self.vocabulary.laid(ids), dtype=np.uint32)
-        return {"tokens": tokens, "digest": tokens_digest(tokens)}
+        return {"tokens": tokens, "num_ids": tokens.size, "digest": tokens_digest(tokens)}
+
+    def _as_configured(self, document: Document, ids: list[int]) -> list[int]:
+        """Return the ids of a text that gives the id of EOS.
+
+        Raises:
+            InputError: Such a text is refused, or there is no other way to write it.
+        """
+        vocabulary = self.vocabulary
+        if vocabulary is None or vocabulary.inside == "keep":
+            return ids
+        where = f"row {document.row} (id {document.id!r}, {doc_id(document.text)})"
+        if vocabulary.inside == "refuse":
+            raise InputError(
+                f"the text of {where} gives the id of EOS ({vocabulary.eos_id}), at which trainers "
+                "would cut it in two. `eos_inside: escape` writes those words in pieces, "
+                "`eos_inside: keep` leaves them as they are."
+            )
+        escaped = self._escaped(document.text)
+        if vocabulary.eos_id in escaped:
+            raise InputError(
+                f"the text of {where} gives the id of EOS ({vocabulary.eos_id}) also in pieces; "
+                "leave the document out, or export with `eos_inside: keep`."
+            )
+        return escaped
+
+    def _escaped(self, text: str) -> list[int]:
+        """Return a text's ids with the words of EOS cut behind their first character."""
+        word = str(self.tokenizer.id_to_token(self.vocabulary.eos_id)) if self.vocabulary else ""
+        first, *others = text.split(word) if word else [text]
+        pieces = [first]
+        for other in others:
+            pieces[-1] += word[0]
+            pieces.append(word[1:] + other)
+        encoded = self.tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
+        return [one for found in encoded for one in found.ids]
 
 
 def check_tokenizer(recipes: Recipes, mixture: Mapping[str, Any]) -> None:

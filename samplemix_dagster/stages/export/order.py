@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
+from samplemix_dagster.core.mixture.order import (
+    files_of,
+    held_out_draws,
+    order_keys,
+    order_luck,
+    strata_of,
+)
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
@@ -35,8 +41,18 @@ def ledger_key(mixture: Mapping[str, Any], shard: Mapping[str, Any]) -> str:
     return f"{folder}/{ledger_file(shard['source'], shard['digest'])}"
 
 
-def ordered_draws(recipes: Recipes, mixture: Mapping[str, Any], num_files: int) -> Draws:
-    """Return every draw with its place in the order and its file."""
+def ordered_draws(
+    recipes: Recipes, mixture: Mapping[str, Any], num_files: int, held_out: float = 0.0
+) -> Draws:
+    """Return every draw with its place in the order and its file.
+
+    Args:
+        recipes: The project's recipes.
+        mixture: The version's manifest.
+        num_files: Files of near-equal size.
+        held_out: The share of documents that stand in the last file and in no other, in [0, 1);
+            the other files have the rest in near-equal parts.
+    """
     lake = recipes.lake
     columns: dict[str, list[Any]] = {
         name: [] for name in ("shard", "row", "tokens", "words", "copies", "strata")
@@ -71,9 +87,10 @@ def ordered_draws(recipes: Recipes, mixture: Mapping[str, Any], num_files: int) 
     position = np.empty(order.size, dtype=np.int64)
     position[order] = np.arange(order.size)
     tokens = joined["tokens"][repeat]
-    before = np.cumsum(tokens[order]) - tokens[order]
     file = np.empty(order.size, dtype=np.int64)
-    file[order] = before * num_files // max(1, int(tokens.sum()))
+    seed = int(mixture["config"]["seed"])
+    is_held = held_out_draws(words_D2, seed, held_out)[order] if held_out else None
+    file[order] = files_of(tokens[order], num_files, is_held)
     return Draws(
         shard=joined["shard"][repeat],
         row=joined["row"][repeat],

@@ -81,7 +81,7 @@ def _compare_draw(row: Mapping[str, Any], draw: ReadDraw, plan: FilePlan) -> Non
     else:
         if draw.digest != row["digest"]:
             raise CheckFailedError(f"exported tokens are not those of the document {identity}")
-        num_tokens = row["num_tokens"] + plan.vocabulary.num_added
+        num_tokens = row["num_ids"]
     differing = [key for key, value in draw.row.items() if row.get(key, value) != value]
     if differing or draw.num_tokens != num_tokens:
         what = ", ".join(differing or ["num_tokens"])

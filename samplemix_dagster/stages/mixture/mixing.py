@@ -54,6 +54,7 @@ from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.stages.beta import BETA, counted_shards, load_law, load_plane
 from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
+from samplemix_dagster.stages.mixture.kept import KEPT, gate_columns, kept_parts
 from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.stages.mixture.publishing import refused
@@ -134,7 +135,9 @@ class Draw:
             self._kept = kept
 
     def _read_parts(self) -> Iterator[_Part]:
-        for shard, table, is_duplicate in counted_shards(self.recipes, *_SCORE_COLUMNS):
+        gates = gate_columns(self.recipes.config) if self.settings.shares == KEPT else ()
+        names = dict.fromkeys((*_SCORE_COLUMNS, *gates))
+        for shard, table, is_duplicate in counted_shards(self.recipes, *names):
             tokens = table.column("num_tokens").to_numpy()
             columns = ScoreColumns(
                 quality=floats(table, "quality"),
@@ -174,7 +177,7 @@ class Draw:
             weighed = weight_histogram(part.weights, part.tokens)
             known = [by_weight[source]] if source in by_weight else []
             by_weight[source] = merge_weights([*known, weighed])
-            corpus_tokens[source] += int(part.tokens[~part.is_duplicate].sum())
+            corpus_tokens[source] += int(self._counted(part)[~part.is_duplicate].sum())
         shares = held_shares(self.settings.shares, corpus_tokens)
         if shares is None:
             histogram = merge_histograms(by_source.values())
@@ -194,6 +197,12 @@ class Draw:
                 for name in by_source
             },
         )
+
+    def _counted(self, part: _Part) -> npt.NDArray[np.int64]:
+        """Return what each document of a shard counts where its source's share is held."""
+        if self.settings.shares != KEPT:
+            return part.tokens
+        return kept_parts(part.table, part.tokens, gate_columns(self.recipes.config))
 
     def _boundary(self, bins: dict[str, Any]) -> dict[str, Activations]:
         found: dict[str, list[Activations]] = {name: [] for name in bins}
@@ -231,6 +240,11 @@ class Draw:
         if self.settings.shares != "free":
             planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
             tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
+            if self.settings.shares == KEPT:
+                tokens = dict.fromkeys(sources, 0)
+                for part in self.parts():
+                    counted = self._counted(part)[~part.is_duplicate]
+                    tokens[part.shard.source] += int(counted.sum())
             shares = held_shares(self.settings.shares, tokens) or {}
             parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
         means = {"mean_quality": 0.0, "mean_diversity": 0.0}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.errors import DamagedError, LakeError
+from samplemix_dagster.errors import ConfigError, DamagedError, LakeError
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.lake import keys, shapes
 from samplemix_dagster.storage.lake.lake import Lake
@@ -59,24 +59,40 @@ def check_ledger(lake: Lake, manifest: Mapping[str, Any]) -> int:
     return len(manifest["ledger"])
 
 
-def export_key(project: Project, name: str, version: str) -> str:
-    """Return the lake folder of a version's export in the configured format."""
-    return f"{keys.exports_of(name, version)}/{wanted_export(project).folder}"
+def export_asset(mixture: str, export: str = "") -> str:
+    """Return the asset of one of a mixture's exports; one alone has no name of its own."""
+    return f"export/{mixture}/{export}" if export else f"export/{mixture}"
 
 
-def wanted_export(project: Project) -> Wanted:
-    """Return what the configuration asks an export to be."""
-    settings = project.config.export
-    return Wanted.of(settings.format, settings.files, settings.model_dump(mode="json"))
+def export_key(project: Project, name: str, version: str, export: str = "") -> str:
+    """Return the lake folder of one of a version's exports."""
+    return f"{keys.exports_of(name, version)}/{wanted_export(project, name, export).folder}"
 
 
-def is_exported(project: Project, name: str, version: str) -> bool:
-    """Whether a version stands in the lake in the configured format, every file with its size.
+def wanted_export(project: Project, name: str, export: str = "") -> Wanted:
+    """Return what the configuration asks one of a mixture's exports to be.
+
+    Args:
+        project: The project.
+        name: The mixture.
+        export: Which of its exports; one alone has no name.
+
+    Raises:
+        ConfigError: The mixture has no such export.
+    """
+    exports = project.config.exports_of(name)
+    if export not in exports:
+        raise ConfigError(f"mixture {name!r} has no export {export!r}; it has {', '.join(exports)}")
+    return exports[export].wanted
+
+
+def is_exported(project: Project, name: str, version: str, export: str = "") -> bool:
+    """Whether a version stands in the lake as an export asks, every file with its size.
 
     Raises:
         DamagedError: The manifest is damaged, or a file is missing or has another size.
     """
-    key = export_key(project, name, version)
+    key = export_key(project, name, version, export)
     manifest = project.lake.read_json(f"{key}/manifest.json")
     if manifest is None:
         return False

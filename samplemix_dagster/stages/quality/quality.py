@@ -1,5 +1,6 @@
 """quality: calibrated bits per byte, alone or combined with the signals beside it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,9 +9,10 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
+from samplemix_dagster.config.scores import CLEAN as CLEAN_NAME
 from samplemix_dagster.config.scores import PERPLEXITY as LOSSES
 from samplemix_dagster.core.calibration import Band, Direction, group_histograms, robust_z, score
-from samplemix_dagster.core.diversity.combine import combine, logit
+from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_significant, round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -26,6 +28,7 @@ from samplemix_dagster.stages.quality.calibration import (
     read_calibration,
     write_calibration,
 )
+from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 
@@ -34,16 +37,24 @@ if TYPE_CHECKING:
 
 
 def has_signals(config: Config) -> bool:
-    """Whether quality is more than perplexity's."""
-    return bool(config.quality.targets)
+    """Whether the mean of quality is of more than perplexity."""
+    return any(name != LOSSES for name in config.quality.weights)
 
 
-def _signals(config: Config) -> dict[str, OwnStage]:
-    return {signal.name: OwnStage(signal) for signal in signals_of_quality(config)}
+def signal_stages(config: Config) -> dict[str, Stage]:
+    """Return the stage of each signal of quality that counts, but for perplexity."""
+    own: dict[str, Stage] = {one.name: OwnStage(one) for one in signals_of_quality(config)}
+    every = {**own, CLEAN_NAME: CLEAN}
+    return {name: every[name] for name in config.quality.used}
+
+
+def _gates(config: Config) -> dict[str, float]:
+    return {name: power for name, power in config.quality.gates.items() if power > 0}
 
 
 def _combined_needs(project: Project) -> tuple[str, ...]:
-    own = (signal.asset for signal in _signals(project.config).values())
+    signals = signal_stages(project.config)
+    own = (signals[name].asset for name in project.config.quality.weights if name in signals)
     return (PERPLEXITY.asset, CALIBRATION.asset, *own)
 
 
@@ -54,10 +65,14 @@ def _direction(recipes: "Recipes") -> object:
 
 def _signal_recipes(recipes: "Recipes", source: str) -> Settings:
     """The signals of quality: the exponent of each, and the recipe of all but perplexity."""
-    own = _signals(recipes.config)
+    return _with_recipes(recipes, source, recipes.config.quality.weights)
+
+
+def _with_recipes(recipes: "Recipes", source: str, exponents: Mapping[str, float]) -> Settings:
+    own = signal_stages(recipes.config)
     return {
-        name: [weight, recipes.fingerprint(own[name], source)] if name in own else [weight]
-        for name, weight in recipes.config.quality.weights.items()
+        name: [exponent, recipes.fingerprint(own[name], source)] if name in own else [exponent]
+        for name, exponent in exponents.items()
     }
 
 
@@ -133,7 +148,9 @@ class Quality(Stage):
     def needs(self, project: Project) -> tuple[str, ...]:
         """Return losses, signals and their calibrations."""
         again = (QUALITY_CALIBRATION.asset,) if has_signals(project.config) else ()
-        return (*_combined_needs(project), *again)
+        signals = signal_stages(project.config)
+        gates = (signals[name].asset for name in _gates(project.config))
+        return tuple(dict.fromkeys((*_combined_needs(project), *again, *gates)))
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return losses, direction and groups; signals where there are some beside perplexity."""
@@ -145,6 +162,7 @@ class Quality(Stage):
             "direction": _direction(recipes),
             "source": source if by_source else None,
             **self._combined(recipes, source),
+            **self._gated(recipes, source),
         }
 
     def _combined(self, recipes: "Recipes", source: str) -> Settings:
@@ -152,6 +170,10 @@ class Quality(Stage):
             return {}
         signals = _signal_recipes(recipes, source)
         return {"signals": signals, "combined": recipes.fit(QUALITY_CALIBRATION)}
+
+    def _gated(self, recipes: "Recipes", source: str) -> Settings:
+        gates = _gates(recipes.config)
+        return {"gates": _with_recipes(recipes, source, gates)} if gates else {}
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
         """Return what turns bits per byte, and the signals beside it, into quality.
@@ -184,13 +206,25 @@ class _Parts:
     def combined(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
         """Return the weighted geometric mean of the signals of a shard's documents, in (0, 1)."""
         weights = self.recipes.config.quality.weights
-        own, columns = _signals(self.recipes.config), {}
+        columns = {}
         for name in weights:
             if name == LOSSES:
                 columns[name] = round_unit(score(self.z(shard, groups), self.direction))
             else:
-                columns[name] = floats(read(self.recipes, own[name], shard, "score"), "score")
+                columns[name] = self._signal(name, shard)
         return np.asarray(combine(columns, weights), dtype=np.float64)
+
+    def gated(
+        self, shard: PlacedShard, quality: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return a shard's calibrated quality times what its gates let pass."""
+        gates = _gates(self.recipes.config)
+        scores = {name: (self._signal(name, shard), power) for name, power in gates.items()}
+        return np.asarray(gated(quality, scores), dtype=np.float64) if scores else quality
+
+    def _signal(self, name: str, shard: PlacedShard) -> npt.NDArray[np.float64]:
+        stage = signal_stages(self.recipes.config)[name]
+        return floats(read(self.recipes, stage, shard, "score"), "score")
 
 
 def _maker(recipes: "Recipes") -> Maker:
@@ -209,7 +243,7 @@ def _maker(recipes: "Recipes") -> Maker:
         return tables.QUALITY.make(
             doc_id=documents.column("doc_id"),
             quality_z=round_significant(z),
-            quality=round_unit(quality),
+            quality=round_unit(parts.gated(shard, quality)),
         )
 
     return make

@@ -82,10 +82,15 @@ def _first(row: Fields, *names: str) -> tuple[str, object]:
 
 def _text(row: Fields, *names: str) -> str:
     name, found = _first(row, *names)
-    return _as_text(found, name)
+    return as_text(found, name)
 
 
-def _as_text(found: object, name: str) -> str:
+def as_text(found: object, name: str) -> str:
+    """Return a text that says something.
+
+    Raises:
+        RefusedRowError: It is none, is blank, or cannot be written as UTF-8.
+    """
     if not isinstance(found, str) or not found.strip():
         raise RefusedRowError(f"{name} is no text")
     try:
@@ -99,7 +104,7 @@ def _texts(row: Fields, name: str) -> list[str]:
     found = row.get(name)
     if not isinstance(found, list) or len(found) < 2:
         raise RefusedRowError(f"{name} is no list of two texts or more")
-    return [_as_text(one, name) for one in found]
+    return [as_text(one, name) for one in found]
 
 
 def _right(row: Fields, among: int) -> int:

@@ -13,6 +13,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.rows import ReadRules, Row, rows_of
 from samplemix_dagster.validation.tasks.forms import FORMS, Form, Item, RefusedRowError, form_of
+from samplemix_dagster.validation.tasks.harness import is_harness_file, read_harness_task
 from samplemix_dagster.validation.texts import JudgedText
 
 _PICK = "evaluation item"
@@ -62,8 +63,11 @@ def read_tasks(project: Project, settings: Evaluation) -> list[Task]:
 
 
 def _task(project: Project, settings: Evaluation, name: str) -> Task:
-    found = _Found(name)
-    for row in _rows(project, settings, name):
+    paths = Source(path=settings.tasks[name]).paths
+    of_harness = read_harness_task(project, paths[0]) if is_harness_file(paths) else None
+    source = of_harness.source if of_harness else Source(path=paths, format="jsonl")
+    found = _Found(name, of_harness.form if of_harness else None)
+    for row in _rows(project, source, name):
         found.add(row)
     rejected = dict(sorted(found.rejected.items()))
     if found.form is None or not found.items:
@@ -84,11 +88,13 @@ def _task(project: Project, settings: Evaluation, name: str) -> Task:
 
 
 class _Found:
-    """What the rows of a task are, one after another; the first one's fields say its form."""
+    """What the rows of a task are, one after another.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.form: Form | None = None
+    The first one's fields say its form, where no task file does.
+    """
+
+    def __init__(self, name: str, form: Form | None) -> None:
+        self.name, self.form = name, form
         self.num_rows = 0
         self.items: dict[str, Item] = {}
         self.rejected: Counter[str] = Counter()
@@ -115,8 +121,7 @@ class _Found:
             return str(error)
 
 
-def _rows(project: Project, settings: Evaluation, name: str) -> Iterator[Row]:
-    source = Source(path=settings.tasks[name], format="jsonl")
+def _rows(project: Project, source: Source, name: str) -> Iterator[Row]:
     listing = project.files.matching(source.paths, reads_any=True)
     if not listing.files:
         raise InputError(f"evaluation.tasks.{name}: {', '.join(source.paths)} names no file.")

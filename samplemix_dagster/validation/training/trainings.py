@@ -36,6 +36,7 @@ class Training:
 
     address: str
     drawn: Drawn
+    learner: Learner
 
     @property
     def key(self) -> str:
@@ -94,13 +95,17 @@ class Trainings:
             judged: Digest of the texts.
         """
         self.lake, self.learner, self.texts = lake, learner, texts
-        self._base = {**learner.recipe, "tokenizer": tokens, "texts": judged}
+        self._read = {"tokenizer": tokens, "texts": judged}
 
-    def of(self, drawn: Drawn) -> Training:
-        """Return the training on a draw."""
-        luck = {"seed": drawn.seed} if self.learner.uses_luck else {}
-        recipe = {**self._base, **luck, "draw": drawn.digest}
-        return Training(address=fingerprint(recipe), drawn=drawn)
+    def _base(self, learner: Learner) -> dict[str, object]:
+        return {**learner.recipe, **self._read}
+
+    def of(self, drawn: Drawn, weight_decay: float | None = None) -> Training:
+        """Return the training on a draw; at another weight decay than the learner's, if any."""
+        learner = self.learner if weight_decay is None else self.learner.at_decay(weight_decay)
+        luck = {"seed": drawn.seed} if learner.uses_luck else {}
+        recipe = {**self._base(learner), **luck, "draw": drawn.digest}
+        return Training(address=fingerprint(recipe), drawn=drawn, learner=learner)
 
     def missing(self, trainings: Iterable[Training]) -> list[Training]:
         """Return those that are to be made, each address once."""
@@ -143,11 +148,11 @@ class Trainings:
 
     def _nats(self, one: Training, texts: TokenTexts) -> npt.NDArray[np.float64]:
         seed, steps = one.drawn.seed, self.steps(one)
-        if not self.learner.reads_exports:
-            return self.learner.nats(texts, seed, steps)
-        size = int(str(self.learner.recipe["vocabulary"]))
-        with exported(texts, vocabulary=size, tokenizer=str(self._base["tokenizer"])) as read:
-            return self.learner.nats(read, seed, steps)
+        if not one.learner.reads_exports:
+            return one.learner.nats(texts, seed, steps)
+        size = int(str(one.learner.recipe["vocabulary"]))
+        with exported(texts, vocabulary=size, tokenizer=self._read["tokenizer"]) as read:
+            return one.learner.nats(read, seed, steps)
 
     def steps(self, one: Training) -> "KeptSteps":
         """Return where a training keeps how far it is."""
@@ -160,7 +165,7 @@ class Trainings:
             num_bytes=[text.num_bytes for text in self.texts],
             nats=np.round(nats, 6),
         )
-        self.lake.write_table(one.key, table, tables.LOSSES, {**self._base})
+        self.lake.write_table(one.key, table, tables.LOSSES, self._base(one.learner))
         self.steps(one).forget()
 
     def losses(self, one: Training) -> npt.NDArray[np.float64]:

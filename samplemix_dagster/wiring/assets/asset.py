@@ -36,6 +36,7 @@ from samplemix_dagster.wiring.assets.told import (
     plumbing,
 )
 from samplemix_dagster.wiring.automation.freshness import mixture_freshness
+from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.partitions import source_partitions
 from samplemix_dagster.wiring.running.resources import ProjectResource, current_progress
@@ -54,11 +55,11 @@ MAX_RETRIES = 3
 RETRY_SECONDS = 10.0
 _ALL_JOB = "publish"
 
-Present = Callable[[Project, Outcome], dict[str, Any]]
+Present = Callable[[Project, Outcome], Metadata]
 """Metadata that a stage adds to a materialisation: numbers, tables, plots."""
 
 
-def nothing_more(project: Project, outcome: Outcome) -> dict[str, Any]:
+def nothing_more(project: Project, outcome: Outcome) -> Metadata:
     """Add nothing."""
     del project, outcome
     return {}
@@ -86,9 +87,9 @@ def plain_look(step: Step) -> Look:
     return Look(kinds=("python", "parquet"), tables=[stage.table for stage in step.stages])
 
 
-def definition_metadata(look: Look, names: Names) -> dict[str, Any]:
+def definition_metadata(look: Look, names: Names) -> Metadata:
     """Return what the UI shows of an asset's table before it was ever made."""
-    metadata: dict[str, Any] = lineage_metadata(look, names)
+    metadata: Metadata = lineage_metadata(look, names)
     if look.tables:
         metadata["dagster/column_schema"] = column_schema(look.tables[0])
     if look.view:
@@ -96,7 +97,7 @@ def definition_metadata(look: Look, names: Names) -> dict[str, Any]:
     return metadata
 
 
-def lineage_metadata(look: Look, names: Names) -> dict[str, Any]:
+def lineage_metadata(look: Look, names: Names) -> Metadata:
     """Return where the columns of an asset's table come from, where that is known."""
     if not look.origins:
         return {}

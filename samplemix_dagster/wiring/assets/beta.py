@@ -1,7 +1,5 @@
 """beta: every score of a document side by side -> the law of (quality, diversity)."""
 
-from typing import Any
-
 import numpy as np
 
 from samplemix_dagster.core.beta.plane import plane_of
@@ -17,15 +15,16 @@ from samplemix_dagster.wiring.assets.pictures import histogram_svg, plane_svg
 from samplemix_dagster.wiring.assets.plots import picture, plane_figure
 from samplemix_dagster.wiring.assets.quality import column_values
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the fitted law"
 
 
-def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _scores(project: Project, outcome: Outcome) -> Metadata:
     quality, diversity, tokens = column_values(
         project, SCORES, str(outcome.partition), "quality", "diversity", "num_tokens"
     )
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     for name, scores in (("quality", quality), ("diversity", diversity)):
         counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
         metadata[name] = histogram_svg(counts, 0, 1)
@@ -35,12 +34,12 @@ def _scores(project: Project, outcome: Outcome) -> dict[str, Any]:
     return metadata
 
 
-def _law(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _law(project: Project, outcome: Outcome) -> Metadata:
     facts = outcome.facts
     recipes = Recipes(project)
     goodness = facts["goodness"]
     plane_BB, law = load_plane(recipes).tokens_BB, load_law(recipes)
-    metadata: dict[str, Any] = {
+    metadata: Metadata = {
         "means": f"quality {facts['mean_quality']:.3f}, diversity {facts['mean_diversity']:.3f}",
         "fit": (
             f"off by {goodness['total_variation']:.1%} of the tokens, where "

@@ -8,8 +8,8 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.stages.diversity.diversity import every_component
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.quality import signal_stages
 from samplemix_dagster.stages.scores import wide_stages
-from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 from samplemix_dagster.wiring.names import PLAIN, Names
 
 Origins = Mapping[str, Sequence[tuple[str, str]]]
@@ -18,8 +18,8 @@ Origins = Mapping[str, Sequence[tuple[str, str]]]
 
 def origins_of_quality(config: Config) -> Origins:
     """Return where the columns of ``quality_scores`` come from."""
-    own = [(OwnStage(signal).asset, "score") for signal in signals_of_quality(config)]
-    found = [(PERPLEXITY.asset, "bits_per_byte"), *own]
+    signals = [(stage.asset, "score") for stage in signal_stages(config).values()]
+    found = [(PERPLEXITY.asset, "bits_per_byte"), *signals]
     return {"quality_z": found, "quality": found}
 
 

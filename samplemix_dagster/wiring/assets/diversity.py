@@ -1,7 +1,6 @@
 """diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,13 @@ from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.plots import cluster_figure, picture
 from samplemix_dagster.wiring.assets.quality import calibration_metadata, column_values, drift
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 
 
 def _unit(stage: Stage, column: str) -> Present:
     """Return a presenter of a score's histogram and mean."""
 
-    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+    def present(project: Project, outcome: Outcome) -> Metadata:
         (scores,) = column_values(project, stage, str(outcome.partition), column)
         counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
         mean = round(float(scores.mean()), 4) if scores.size else 0.0
@@ -39,13 +39,13 @@ def _unit(stage: Stage, column: str) -> Present:
 def _groups(stage: Stage, column: str) -> Present:
     """Return a presenter of a score by groups, with what a refit moved."""
 
-    def present(project: Project, outcome: Outcome) -> dict[str, Any]:
+    def present(project: Project, outcome: Outcome) -> Metadata:
         return {**_unit(stage, column)(project, outcome), **outcome.facts}
 
     return present
 
 
-def _matched(outcome: Outcome) -> dict[str, Any]:
+def _matched(outcome: Outcome) -> Metadata:
     """Say how a refit's groups were matched to those before."""
     found = outcome.facts.get("matched")
     if found is None:
@@ -59,7 +59,7 @@ def _matched(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _clusters(project: Project, outcome: Outcome) -> Metadata:
     del project
     facts = outcome.facts
     clusters = facts["clusters"]
@@ -78,7 +78,7 @@ def _clusters(project: Project, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _topics(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _topics(project: Project, outcome: Outcome) -> Metadata:
     del project
     facts = outcome.facts
     return {
@@ -91,13 +91,13 @@ def _topics(project: Project, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _index(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _index(project: Project, outcome: Outcome) -> Metadata:
     del project
     facts = {name: value for name, value in outcome.facts.items() if name != "drift"}
     return {**facts, **drift(outcome)}
 
 
-def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _ownership(project: Project, outcome: Outcome) -> Metadata:
     """The score's histogram and, where grams are sampled, the mean standard error of ownership."""
     partition = str(outcome.partition)
     metadata = _unit(OWNERSHIP, "ngram_score")(project, outcome)
@@ -109,7 +109,7 @@ def _ownership(project: Project, outcome: Outcome) -> dict[str, Any]:
     return metadata
 
 
-def _embeddings(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _embeddings(project: Project, outcome: Outcome) -> Metadata:
     del outcome
     return {"encoder": project.config.encoder.model}
 

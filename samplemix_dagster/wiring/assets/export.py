@@ -1,13 +1,12 @@
 """export: a mixture's draws -> files for trainers, in training order."""
 
-from typing import Any
-
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.show.presentation import many
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.told import address_value, table_value
+from samplemix_dagster.wiring.metadata import Metadata
 
 _COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")
 _OF_IDS = {
@@ -16,7 +15,7 @@ _OF_IDS = {
 }
 
 
-def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _present(project: Project, outcome: Outcome) -> Metadata:
     facts = outcome.facts
     has_console = project.config.s3.endpoint is None
     files = facts["files"]
@@ -35,11 +34,12 @@ def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def look(name: str) -> Look:
-    """Return what a person sees of an export."""
+def look(name: str, export: str = "") -> Look:
+    """Return what a person sees of one of a mixture's exports; one alone has no name."""
+    whose = f"The export {export!r}" if export else "The export"
     return Look(
         description=(
-            f"The export of mixture {name!r}: its draws as files of near-equal size, in an "
+            f"{whose} of mixture {name!r}: its draws as files of near-equal size, in an "
             "order in which every window is close to the whole mixture; read back and counted "
             "against the ledger."
         ),

@@ -20,6 +20,7 @@ from samplemix_dagster.show.presentation import lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.mixture.publishing import current_or_none
+from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.versions import changed_inputs, version_inputs
 from samplemix_dagster.wiring.assets.asset import Look
@@ -27,6 +28,7 @@ from samplemix_dagster.wiring.assets.columns import origins_of_ledger
 from samplemix_dagster.wiring.assets.pictures import bars_svg, plane_svg, share_rows
 from samplemix_dagster.wiring.assets.plots import picture, plane_figure
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
 
 HOW_TO_READ = "right: quality; up: diversity; dark: half the tokens; line: half the target law"
@@ -71,7 +73,7 @@ def mixture_plane(project: Project, name: str, version: str) -> Any:
     return total
 
 
-def mixture_planes(project: Project, name: str, version: str) -> dict[str, Any]:
+def mixture_planes(project: Project, name: str, version: str) -> Metadata:
     """Return the plane of corpus and mixture: small in place, and large behind a click."""
     recipes = Recipes(project)
     law, plane = load_law(recipes), load_plane(recipes)
@@ -96,7 +98,7 @@ def target_mass(law: BivariateBeta, strategy: Strategy) -> Any:
     return mass_BB / mass_BB.sum()
 
 
-def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]:
+def _present(project: Project, outcome: Outcome, names: Names) -> Metadata:
     facts = outcome.facts
     name, version = outcome.asset.partition("/")[2], outcome.data_version
     planes = mixture_planes(project, name, version)
@@ -110,7 +112,7 @@ def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
-        "see_also": links_value(name, version, names),
+        "see_also": links_value(name, version, names, project.config.exports_of(name)),
         **_tables(facts),
         **_traces(project, name, version, names),
         "plane_large": planes["plane_large"],
@@ -118,7 +120,7 @@ def _present(project: Project, outcome: Outcome, names: Names) -> dict[str, Any]
     }
 
 
-def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+def headline_words(facts: Mapping[str, Any]) -> Metadata:
     """Return in words what a mixture came to: tokens, documents, and its means."""
     realised, budget = facts["realised_tokens"], facts["budget_tokens"]
     words = {
@@ -145,7 +147,7 @@ def headline_words(facts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(words)
 
 
-def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _tables(facts: Mapping[str, Any]) -> Metadata:
     means = (
         ("corpus", facts["corpus"]),
         ("promised", facts["promised"]),
@@ -173,12 +175,21 @@ def _tables(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def links_value(name: str, version: str, names: Names = PLAIN) -> dg.MarkdownMetadataValue:
-    """Return links to what a mixture is made of and what is made of it, short enough to show."""
+def links_value(
+    name: str, version: str, names: Names = PLAIN, exports: Iterable[str] = ("",)
+) -> dg.MarkdownMetadataValue:
+    """Return links to what a mixture is made of and what is made of it, short enough to show.
+
+    Args:
+        name: The mixture.
+        version: Its version.
+        names: What the project's definitions are called.
+        exports: The names of its exports; one alone has none.
+    """
     near = [
         ("scores", "document_scores"),
         ("law", "beta_parameters"),
-        ("export", f"export/{name}"),
+        *((f"export {one}".strip(), export_asset(name, one)) for one in exports),
         ("graph around it", f"mixture/{name}?view=lineage"),
     ]
     links = f"{_links(near, names)}\n\nreports: {_links(_REPORTS, names)}"
@@ -197,7 +208,7 @@ def _page(asset: str, names: Names) -> str:
     return "/assets/" + "/".join(names.key(asset).path)
 
 
-def _traces(project: Project, name: str, version: str, names: Names) -> dict[str, Any]:
+def _traces(project: Project, name: str, version: str, names: Names) -> Metadata:
     """Say what this version was made from, with links to the assets, and what changed since."""
     manifest = read_traced(project, name, version)
     before = current_or_none(project, name)

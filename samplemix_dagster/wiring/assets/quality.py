@@ -18,6 +18,7 @@ from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.columns import origins_of_quality
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 
 
 def column_values(project: Project, stage: Stage, partition: str, *columns: str) -> list[Any]:
@@ -31,7 +32,7 @@ def column_values(project: Project, stage: Stage, partition: str, *columns: str)
     return [np.concatenate(held) if held else np.empty(0) for held in parts]
 
 
-def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _perplexity(project: Project, outcome: Outcome) -> Metadata:
     partition = str(outcome.partition)
     quality = project.config.quality
     has_windows = quality.tokens_per_document is not None or quality.student is not None
@@ -39,7 +40,7 @@ def _perplexity(project: Project, outcome: Outcome) -> dict[str, Any]:
     bits, tokens, tokens_read = column_values(
         project, PERPLEXITY, partition, "bits_per_byte", "num_reference_tokens", read
     )
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     if bits.size:
         counts, _ = np.histogram(bits, bins=40, range=(0.0, 8.0))
         metadata |= {
@@ -73,12 +74,12 @@ def _windows(project: Project, partition: str) -> Facts:
     }
 
 
-def _tokens(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _tokens(project: Project, outcome: Outcome) -> Metadata:
     (tokens,) = column_values(project, TOKENS, str(outcome.partition), "num_tokens")
     return {"tokens": int(tokens.sum())}
 
 
-def _quality(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _quality(project: Project, outcome: Outcome) -> Metadata:
     (quality,) = column_values(project, QUALITY, str(outcome.partition), "quality")
     counts, _ = np.histogram(quality, bins=40, range=(0.0, 1.0))
     return {
@@ -87,14 +88,14 @@ def _quality(project: Project, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def calibration_metadata(project: Project, outcome: Outcome) -> dict[str, Any]:
+def calibration_metadata(project: Project, outcome: Outcome) -> Metadata:
     """Return a calibration's groups as a table, and its drift."""
     del project
     rows = [{"group": name, **group} for name, group in outcome.facts["groups"].items()]
     return {"groups": table_value(rows[:60]), **drift(outcome)}
 
 
-def drift(outcome: Outcome) -> dict[str, Any]:
+def drift(outcome: Outcome) -> Metadata:
     """Return how much of the corpus's sample a frozen fit was not made on."""
     value = outcome.facts.get("drift")
     return {} if value is None else {"drift": round(float(value), 5)}

@@ -1,13 +1,12 @@
 """reference: a sample of the corpus, or a named model -> the model whose perplexity is quality."""
 
-from typing import Any
-
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.wiring.assets.asset import Look
+from samplemix_dagster.wiring.metadata import Metadata
 
 
-def _present(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _present(project: Project, outcome: Outcome) -> Metadata:
     del project
     return {name: value for name, value in outcome.facts.items() if value is not None}
 

@@ -1,7 +1,6 @@
 """shards: files -> documents and rejected rows -> the set that is the corpus."""
 
 from collections import Counter
-from typing import Any
 
 from samplemix_dagster import tables
 from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -12,14 +11,15 @@ from samplemix_dagster.engine.shards.shard_rows import rejected_by_reason
 from samplemix_dagster.storage.corpus.manifest import unread_words
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.metadata import Metadata
 
 
-def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _raw(project: Project, outcome: Outcome) -> Metadata:
     recipes = Recipes(project)
     reasons: Counter[str] = Counter()
     for shard in project.shards(str(outcome.partition)):
         reasons += rejected_by_reason(recipes, shard)
-    metadata: dict[str, Any] = {"rejected_rows": sum(reasons.values())}
+    metadata: Metadata = {"rejected_rows": sum(reasons.values())}
     if reasons:
         metadata["rejected_by_reason"] = table_value(
             [{"reason": reason, "rows": count} for reason, count in sorted(reasons.items())]
@@ -33,7 +33,7 @@ def _raw(project: Project, outcome: Outcome) -> dict[str, Any]:
     return metadata
 
 
-def _corpus(project: Project, outcome: Outcome) -> dict[str, Any]:
+def _corpus(project: Project, outcome: Outcome) -> Metadata:
     del project
     facts = outcome.facts
     return {

@@ -4,16 +4,18 @@ import numpy as np
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.signals import OwnSignal, OwnStage
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.stages.signals import OwnSignal
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.quality import column_values
+from samplemix_dagster.wiring.metadata import Metadata
 
 
-def look(stage: OwnStage) -> Look:
+def look(stage: Stage) -> Look:
     """Return what a person sees of a signal's scores."""
 
-    def present(project: Project, outcome: Outcome) -> dict[str, object]:
+    def present(project: Project, outcome: Outcome) -> Metadata:
         (scores,) = column_values(project, stage, str(outcome.partition), "score")
         counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
         mean = round(float(scores.mean()), 4) if scores.size else 0.0

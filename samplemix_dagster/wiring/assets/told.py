@@ -17,6 +17,7 @@ from samplemix_dagster.runs.plan.plan import Task
 from samplemix_dagster.show.presentation import flops_in_words, many, took
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.tables import Table
+from samplemix_dagster.wiring.metadata import Metadata
 
 LOST = "workers_lost"
 """Under which name a run tells that workers were lost, and made up for."""
@@ -24,7 +25,7 @@ _SHARDS_SHOWN = 50
 _AMAZON_CONSOLE = "https://s3.console.aws.amazon.com/s3/buckets/"
 
 
-def headlines(outcome: Outcome) -> dict[str, Any]:
+def headlines(outcome: Outcome) -> Metadata:
     """Return what a person looks for first: how much was done, and why."""
     if outcome.partition is None:
         return {"why": outcome.why}
@@ -43,9 +44,9 @@ def _computed(outcome: Outcome) -> str:
     return f"{outcome.num_computed:,} computed" if outcome.num_computed else "none computed"
 
 
-def plumbing(outcome: Outcome) -> dict[str, Any]:
+def plumbing(outcome: Outcome) -> Metadata:
     """Return the tables and plain numbers that stand last; the Plots tab draws the numbers."""
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = {}
     if outcome.partition is not None:
         metadata["by_shard"] = shards_table(outcome)
         metadata["dagster/row_count"] = outcome.num_documents
@@ -58,7 +59,7 @@ def plumbing(outcome: Outcome) -> dict[str, Any]:
 
 def as_foreseen(
     project: Project, task: Task, expected: Mapping[str, float | None], outcome: Outcome
-) -> dict[str, Any]:
+) -> Metadata:
     """Return in words what the plan said of this run beside what it came to."""
     said, came = [], []
     if outcome.partition is not None:
@@ -75,7 +76,9 @@ def as_foreseen(
         came.append(str(flops_in_words(spent)))
     if not said:
         return {}
-    metadata = {"plan_and_run": f"foreseen: {', '.join(said)}; came to: {', '.join(came)}"}
+    metadata: Metadata = {
+        "plan_and_run": f"foreseen: {', '.join(said)}; came to: {', '.join(came)}"
+    }
     if tokens:
         metadata["tokens_computed"] = f"{many(tokens)} tokens"
     return metadata
@@ -99,7 +102,7 @@ def address_value(place: str, *, has_console: bool) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.path(place)
 
 
-def lies_at(project: Project, step: Step, outcome: Outcome) -> dict[str, Any]:
+def lies_at(project: Project, step: Step, outcome: Outcome) -> Metadata:
     """Return where in the lake the result lies; nothing where it has no place of its own."""
     key = _place_of(project, step, outcome)
     if key is None:
@@ -142,7 +145,9 @@ def shards_table(outcome: Outcome) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 
-def table_value(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
+def table_value(
+    rows: Sequence[Mapping[str, str | int | float | None]],
+) -> dg.TableMetadataValue:
     """Return rows of equal keys as a table that the UI shows in place."""
     kinds = {bool: "bool", int: "int", float: "float"}
     first = rows[0] if rows else {"nothing": ""}

@@ -52,7 +52,7 @@ class WhatIf(dg.Config):
         default=None, description="How often one document may be drawn at most."
     )
     shares: str | None = Field(
-        default=None, description="Sources' shares: free, proportional or uniform."
+        default=None, description="Sources' shares: free, proportional, kept or uniform."
     )
     source_shares: dict[str, float] = Field(
         default={}, description="Shares of the sources by name, which sum to 1, instead of shares."
