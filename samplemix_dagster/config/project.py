@@ -11,14 +11,8 @@ from samplemix_dagster.config.corpus import Corpus
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
-from samplemix_dagster.config.scores import (
-    Bootstrap,
-    Diversity,
-    Encoder,
-    Quality,
-    Reference,
-    Tokenizer,
-)
+from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
+from samplemix_dagster.config.scores import Diversity, Quality
 from samplemix_dagster.section import Section, check_name
 
 

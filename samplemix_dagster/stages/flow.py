@@ -21,6 +21,7 @@ from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.quality.external import EXTERNALS
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
+from samplemix_dagster.stages.quality.student import STUDENT
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
 
@@ -30,6 +31,7 @@ FLOW: tuple[Line, ...] = (
     WORDS,
     CORPUS,
     REFERENCE,
+    STUDENT,
     PERPLEXITY,
     TOKENS,
     EMBEDDINGS,

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.config.scores import Bootstrap, Quality
+from samplemix_dagster.config.models import Bootstrap
+from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.quality.spread_windows import most_tokens_read
 from samplemix_dagster.errors import ConfigError, ModelError, SampleMixError
 from samplemix_dagster.runs.plan.first_guess import bootstrap_parameters

@@ -87,7 +87,8 @@ def foreseen(project: Project, task: Task) -> dict[str, float | None]:
     if task.step.asset == "perplexity":
         so_far = float(entry.get("tokens_per_document", 0.0))
         each = _of_a_document(project, so_far)
-        tokens = each * task.num_documents or scored_tokens(project, task, float(task.num_bytes))
+        unread = scored_tokens(project, task, float(task.num_bytes))
+        tokens = each * task.num_documents if so_far else unread
         flops = scoring_flops(project, tokens)
         if seconds is not None and each < so_far:
             seconds *= each / so_far

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplemix_dagster.config.scores import Bootstrap
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.diversity.words import count_words
 from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -26,6 +26,8 @@ _TRIAL_SECONDS = 1.0
 _MATRIX = 384
 _BYTES_PER_TOKEN = 4
 _TEXT_PER_PACKED_BYTE = 3
+_TOKENS_OF_A_DOCUMENT = 1000
+"""Where nothing says how long a document of a sample is."""
 _MODEL_EFFICIENCY = 0.4
 """Of the matrix product's rate: what scoring reaches (docs/performance.md)."""
 _TRAINING_EFFICIENCY = 0.25
@@ -89,6 +91,7 @@ class FirstGuess:
         work = {
             "raw_shards": self._reading,
             "perplexity": self._scoring,
+            "student": self._teaching,
             "embeddings": self._embedding,
             "reference_model": self._training,
         }.get(task.step.asset.partition("/")[0], self._rest)
@@ -103,14 +106,33 @@ class FirstGuess:
         return self._text_bytes(task) / rate
 
     def _scoring(self, task: Task) -> float:
-        settings = self.project.config.references[self.project.config.quality.reference]
         tokens = scored_tokens(self.project, task, self._text_bytes(task))
-        parameters = (
-            bootstrap_parameters(settings.bootstrap)
-            if settings.bootstrap is not None
-            else self._parameters(lambda: self.recipes.reference_folder(self._reference))
+        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+
+    def _teaching(self, task: Task) -> float:
+        """What the reference takes for the sample that a student learns from, at most."""
+        del task
+        student, most = self.project.config.quality.student, self._most_tokens_read
+        if student is None:
+            return 0.0
+        tokens = min(self._corpus_bytes() / _BYTES_PER_TOKEN, float(student.sample * most))
+        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+
+    @property
+    def _most_tokens_read(self) -> int:
+        return self.project.config.quality.most_tokens_read or _TOKENS_OF_A_DOCUMENT
+
+    def _reference_parameters(self) -> float:
+        settings = self.project.config.references[self._reference]
+        if settings.bootstrap is not None:
+            return bootstrap_parameters(settings.bootstrap)
+        return self._parameters(lambda: self.recipes.reference_folder(self._reference))
+
+    def _corpus_bytes(self) -> float:
+        return sum(
+            _unpacked(self.project, shard.partition, shard.shard.size)
+            for shard in self.project.readable_shards()
         )
-        return self._model_seconds(2.0 * parameters * tokens)
 
     @property
     def _reference(self) -> str:
@@ -127,11 +149,7 @@ class FirstGuess:
         bootstrap = self.project.config.references[task.step.name].bootstrap
         if bootstrap is None:
             return 0.0
-        corpus = sum(
-            _unpacked(self.project, shard.partition, shard.shard.size)
-            for shard in self.project.readable_shards()
-        )
-        tokens = min(bootstrap.tokens, corpus / _BYTES_PER_TOKEN)
+        tokens = min(bootstrap.tokens, self._corpus_bytes() / _BYTES_PER_TOKEN)
         operations = 6.0 * bootstrap_parameters(bootstrap) * tokens
         return operations / (self.machine.operations_per_second * _TRAINING_EFFICIENCY)
 
@@ -151,10 +169,14 @@ class FirstGuess:
 
 
 def scored_tokens(project: Project, task: Task, text_bytes: float) -> float:
-    """Return about how many tokens the reference reads of a task's documents, windows counted."""
-    every = text_bytes / _BYTES_PER_TOKEN
-    most = project.config.quality.most_tokens_read
-    return every if most is None else min(every, float(most * task.num_documents))
+    """Return about how many tokens the reference reads of a task's documents.
+
+    Windows are counted, and what a student leaves to the reference.
+    """
+    quality, every = project.config.quality, text_bytes / _BYTES_PER_TOKEN
+    most = quality.most_tokens_read
+    read = every if most is None else min(every, float(most * task.num_documents))
+    return read * quality.share_read
 
 
 def bootstrap_parameters(settings: Bootstrap) -> float:
