@@ -18,7 +18,8 @@ from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.export_formats.format import FilePlan
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
-from samplemix_dagster.stages.export.filling import Encoder, check_tokenizer, fill
+from samplemix_dagster.stages.export.encoding import Encoder
+from samplemix_dagster.stages.export.filling import check_tokenizer, fill
 from samplemix_dagster.stages.export.order import ordered_draws
 from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
 from samplemix_dagster.stages.mixture.version_files import (
