@@ -21,7 +21,7 @@ import pytest
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.trace.exported import as_seen, open_export
-from tests.engine.changes import repeat_documents
+from tests.engine.changes import repeat_documents, settings_changed
 from tests.engine.runs import copies, manifest, run_changed, version
 from tests.projects import needs_encoder, open_project
 from tests.readers.read import READERS, SEQUENCE
@@ -37,8 +37,9 @@ FILES = 2
 
 @functools.cache
 def project() -> Path:
-    """A project whose default mixture draws documents more than once."""
-    return run_changed(Path(tempfile.mkdtemp()) / "project", repeat_documents).root
+    """A project whose default mixture draws documents more than once, with stored ids."""
+    stores_ids = settings_changed("export", to={"format": "megatron", "array": "corpus"})
+    return run_changed(Path(tempfile.mkdtemp()) / "project", repeat_documents, stores_ids).root
 
 
 def export(form: str, folder: Path, **options: str) -> dict[str, Any]:
@@ -99,8 +100,11 @@ def test_every_document_is_read_as_it_was_drawn(form: str, read: Any, parts: Any
     assert found["documents"] == list(itertools.chain(*parts))
 
 
-def test_materialised_pairs_hold_the_same_documents(read: Any, parts: Any) -> None:
-    _, found = read("megatron", materialise="true")
+@pytest.mark.parametrize("options", [{"materialise": "true"}, {"array": "corpus"}])
+def test_other_pairs_hold_the_same_documents(
+    options: dict[str, str], read: Any, parts: Any
+) -> None:
+    _, found = read("megatron", **options)
     assert found["documents"] == list(itertools.chain(*parts))
 
 
