@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.storage.corpus.home import make_folder
-from samplemix_dagster.storage.corpus.rows import Openable
+from samplemix_dagster.storage.formats.base import Openable
 
 
 @contextlib.contextmanager
