@@ -42,7 +42,7 @@ class Mixture(Section):
         return shares
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The settings as values, as a strategy and a manifest read them."""
         return self.model_dump(mode="json")
 
