@@ -193,15 +193,6 @@ SIGNAL = Table(
     "One row per document of a shard: one signal of quality beside perplexity.",
     (DOC_ID, Column("score", pa.float64(), "the signal, in (0, 1), high = good")),
 )
-EXTERNAL = Table(
-    "external",
-    "One row per document of a shard: a score that another tool gave.",
-    (
-        DOC_ID,
-        Column("score", pa.float64(), "the score, brought into (0, 1), high = good"),
-        Column("is_known", pa.bool_(), "whether the file names the document"),
-    ),
-)
 DIVERSITY = Table(
     "diversity",
     "One row per document of a shard: the combined, calibrated diversity.",

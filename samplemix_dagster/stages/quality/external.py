@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import External
 from samplemix_dagster.core.hashing import round_unit
@@ -22,11 +21,22 @@ from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.columns import lazily
 from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.storage.outside_tables import table_of
+from samplemix_dagster.tables import DOC_ID, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from samplemix_dagster.engine.addresses.recipes import Recipes
+
+EXTERNAL = Table(
+    "external",
+    "One row per document of a shard: a score that another tool gave.",
+    (
+        DOC_ID,
+        Column("score", pa.float64(), "the score, brought into (0, 1), high = good"),
+        Column("is_known", pa.bool_(), "whether the file names the document"),
+    ),
+)
 
 _LEAST = 1e-3
 """How near to 0 and to 1 a score comes: a tool that says never has been wrong before."""
@@ -38,7 +48,7 @@ class ExternalSignal(Stage):
     """One signal that another tool gave."""
 
     group = "quality"
-    table = tables.EXTERNAL
+    table = EXTERNAL
     is_wide = True
 
     def __init__(self, name: str, external: External) -> None:
@@ -119,7 +129,7 @@ def _maker(recipes: "Recipes", signal: ExternalSignal) -> Maker:
             for name in document_names(documents, external.by)
         ]
         scores = np.array([missing if score is None else score for score in found])
-        return tables.EXTERNAL.make(
+        return EXTERNAL.make(
             doc_id=documents.column("doc_id"),
             score=round_unit(scores),
             is_known=[score is not None for score in found],
