@@ -25,7 +25,7 @@ class Mixture(Section):
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
     """Sources' shares: an outcome (``free``), or held: at the corpus's (``proportional``), at what
-    the gates leave of it (``kept``), at equal or at given ones."""
+    the gates of quality leave of it (``kept``), at equal or at given ones."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
