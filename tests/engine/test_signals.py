@@ -127,6 +127,34 @@ def test_gates_multiply_what_is_calibrated_and_no_model_runs_again(root: Path) -
 
 
 @needs_encoder
+def test_kept_shares_are_what_the_gates_of_quality_leave_of_each_source(root: Path) -> None:
+    settings = read_settings(root)
+    settings["quality"] = {**settings["quality"], "gates": {"clean": 2}}
+    settings["mixtures"]["default"] |= {"shares": "kept", "max_copies": 8}
+    write_settings(root, settings)
+    run(root)
+    left: dict[str, float] = {}
+    for row in rows(
+        root,
+        "select source, any_value(num_tokens * clean_score) as kept from scores "
+        "group by source, doc_id",
+    ):
+        left[row["source"]] = left.get(row["source"], 0.0) + row["kept"]
+    expected = {
+        row["source"]: row["tokens"]
+        for row in rows(
+            root,
+            "select source, sum(expected_copies * num_tokens) as tokens from ledger "
+            f"where mixture = 'default' and version = '{version(root)}' group by source",
+        )
+    }
+    for source, share in left.items():
+        found = expected[source] / sum(expected.values())
+        assert found == pytest.approx(share / sum(left.values()), rel=2e-3)
+    assert verify(open_project(root), "default", version(root), deep=5)["holds"]
+
+
+@needs_encoder
 def test_clean_is_a_signal_like_any_other_too(root: Path) -> None:
     with_quality(root, signals={"perplexity": 1, "clean": 1})
     assert {"signal_clean", "quality_calibration"} <= run(root).assets
