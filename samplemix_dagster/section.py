@@ -75,7 +75,7 @@ class Section(BaseModel):
     GONE: ClassVar[Mapping[str, Any]] = {}
     """Keys that went, each with the value that recipes still name, so that no address moves."""
 
-    def for_recipe(self) -> dict[str, Any]:
+    def for_recipe(self) -> dict[str, object]:
         """Return what of a section belongs to a recipe, as a JSON value."""
         return self.model_dump(mode="json", context={_RECIPE: True})
 
@@ -91,8 +91,8 @@ class Section(BaseModel):
     @model_serializer(mode="wrap")
     def _leave_out(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo[Any]
-    ) -> dict[str, Any]:
-        found: dict[str, Any] = handler(self)
+    ) -> dict[str, object]:
+        found: dict[str, object] = handler(self)
         if not (info.context or {}).get(_RECIPE):
             return found
         kept = {k: v for k, v in found.items() if k not in self.LATER or v != self.LATER[k]}

@@ -25,7 +25,7 @@ class Mixture(Section):
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
     """Sources' shares: an outcome (``free``), or held: at the corpus's (``proportional``), at what
-    the gates leave of it (``kept``), at equal or at given ones."""
+    the gates of quality leave of it (``kept``), at equal or at given ones."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
@@ -42,7 +42,7 @@ class Mixture(Section):
         return shares
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The settings as values, as a strategy and a manifest read them."""
         return self.model_dump(mode="json")
 

@@ -74,6 +74,12 @@ class Config(Section):
         """The exports, where there is a list of them."""
         return self.export if isinstance(self.export, list) else []
 
+    @property
+    def asks_for_ids(self) -> bool:
+        """Whether an export of a mixture has ids of tokens."""
+        every = (one for name in self.mixtures for one in self.exports_of(name).values())
+        return any(one.wanted.form.unit == "tokens" for one in every)
+
     def exports_of(self, mixture: str) -> dict[str, ExportKeys]:
         """Return the exports of a mixture by name; one alone has none: its name is empty."""
         if isinstance(self.export, Export):

@@ -63,7 +63,7 @@ def parse_config(text: str, name: str = "samplemix.yaml") -> Config:
         raise ConfigError(_explain(error, node, name)) from None
 
 
-def config_schema() -> dict[str, Any]:
+def config_schema() -> dict[str, object]:
     """Return the JSON schema of ``samplemix.yaml``, for editors."""
     schema = Config.model_json_schema()
     return {

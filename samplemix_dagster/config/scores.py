@@ -40,6 +40,37 @@ def _check_exponents(
             raise ValueError(f"{key}: {name} is {exponent}; a weight is 0 or more")
 
 
+class External(Section):
+    """Scores or labels that another tool gave, joined to documents by a key."""
+
+    file: str
+    """Parquet, CSV or JSON lines, relative to the configuration; a row for each document."""
+    key: str = "id"
+    """Column of the file that names documents."""
+    by: str = "id"
+    """What it names them by: ``id`` (the document's own; with a column ``source`` beside it only
+    in that source), ``doc_id`` (the digest of the text), or a field of the metadata, as ``url``."""
+    column: str = "score"
+    """Column of the score or label."""
+    low: float = 0.0
+    """The score that becomes 0; what lies below is 0 too."""
+    high: float = 1.0
+    """The score that becomes 1; below `low` where a low score is good."""
+    values: dict[str, float] = {}
+    """For labels: the score, from 0 to 1, of each. A label that is not named is missing."""
+    missing: float = Field(default=0.5, ge=0, le=1)
+    """The score, from 0 to 1, of a document that the file does not name."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> "External":
+        if self.low == self.high:
+            raise ValueError(f"low and high are both {self.low:g}: no score lies between them")
+        for label, value in self.values.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"values: {label!r} is {value:g}; a score lies from 0 to 1")
+        return self
+
+
 class Quality(Section):
     """How perplexity, and other signals beside it, become a score in (0, 1)."""
 
@@ -65,11 +96,14 @@ class Quality(Section):
     comes out near 0, whatever it is compared with."""
     own: dict[str, str] = {}
     """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
+    external: dict[str, External] = {}
+    """Signals that another tool gave, by name."""
 
     LATER: ClassVar[Mapping[str, Any]] = {
         "signals": {"perplexity": 1.0},
         "own": {},
         "gates": {},
+        "external": {},
         "tokens_per_document": None,
         "student": None,
     }
@@ -78,13 +112,16 @@ class Quality(Section):
 
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
-        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own]
+        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own, *self.external]
         _check_exponents("signals", "signal", self.signals, known)
         _check_exponents("gates", "signal", self.gates, known[1:])
-        for name in self.own:
-            check_name("signal", name)
-            if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
-                raise ValueError(f"own: {name!r} is a signal that comes along")
+        for key, names in (("own", self.own), ("external", self.external)):
+            for name in names:
+                check_name("signal", name)
+                if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
+                    raise ValueError(f"{key}: {name!r} is a signal that comes along")
+        if both := sorted(self.own.keys() & self.external.keys()):
+            raise ValueError(f"external: {both[0]!r} is a signal of your own, too")
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
         return self
@@ -100,9 +137,12 @@ class Quality(Section):
     def weights(self) -> dict[str, float]:
         """The signals that count, with their exponents.
 
-        Perplexity and your own have 1 where none is named, the others 0.
+        Perplexity, your own and external ones have 1 where none is named, the others 0; so have
+        your own where they are gates.
         """
-        named = {PERPLEXITY: 1.0, **dict.fromkeys(self.own, 1.0), **self.signals}
+        own = dict.fromkeys((*self.own, *self.external), 1.0)
+        gated = {name: 0.0 for name in self.gates if name in own}
+        named = {PERPLEXITY: 1.0, **own, **gated, **self.signals}
         return {name: weight for name, weight in named.items() if weight > 0}
 
     @property

@@ -87,7 +87,7 @@ class Calibration:
             group = self.parents.get(group, parent_by_name(group))
         return self.groups.get(OTHER, self.groups[POOLED])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain values for JSON; floats come back exactly."""
         fits = {
             name: {"median": fit.median, "scale": fit.scale, "num_documents": fit.num_documents}

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.config.project import Config
@@ -285,7 +284,7 @@ class Project:
         del stage
         return metric_identity(target, self.root)
 
-    def mixture_config(self, name: str) -> dict[str, Any]:
+    def mixture_config(self, name: str) -> dict[str, object]:
         """Return what of a mixture's configuration decides its draws, as a JSON value."""
         return self.config.mixtures[name].for_recipe()
 

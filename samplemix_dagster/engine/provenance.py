@@ -8,7 +8,6 @@ import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from samplemix_dagster import __version__
 
@@ -28,7 +27,7 @@ _PACKAGES = (
 )
 
 
-def provenance(root: Path, run_id: str | None) -> dict[str, Any]:
+def provenance(root: Path, run_id: str | None) -> dict[str, object]:
     """Return time, person, packages, the project folder's git commit, and the run."""
     return {
         "made_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -55,7 +54,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def git_state(root: Path) -> dict[str, Any] | None:
+def git_state(root: Path) -> dict[str, object] | None:
     """Return the commit of the folder's repository and whether it was dirty; None outside one."""
     try:
         commit = _git(root, "rev-parse", "HEAD")

@@ -202,6 +202,16 @@ class Format(abc.ABC):
         del options
         return 0.0
 
+    def conflict(self, options: Mapping[str, str]) -> str:
+        """Say which options cannot be had together; empty where all can."""
+        del options
+        return ""
+
+    def points_into_corpus(self, options: Mapping[str, str]) -> bool:
+        """Whether draws are pointers into the stored ids of the whole corpus."""
+        del options
+        return False
+
     def dtype(self, size: int) -> str:
         """Return NumPy's name of the type of an id, for a vocabulary of some size."""
         raise NotImplementedError(f"{self.name} holds no ids of {size:,}")

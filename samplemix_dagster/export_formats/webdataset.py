@@ -46,13 +46,13 @@ class WebDataset(Format):
         for number in range(plan.num_files):
             [name] = self.file_names(number)
             with tarfile.open(folder / name, "r:") as archive:
-                for offset, (text, known) in enumerate(_pairs(archive)):
-                    row = json.loads(known)
+                for offset, (content, known) in enumerate(_pairs(archive)):
+                    row = {**json.loads(known), "text": content.decode("utf-8")}
                     yield ReadDraw(
                         file=name,
                         offset=offset,
                         num_tokens=row["num_tokens"],
-                        digest=doc_id(text.decode("utf-8")),
+                        digest=doc_id(row["text"]),
                         row=row,
                     )
 

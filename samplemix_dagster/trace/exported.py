@@ -26,7 +26,8 @@ from samplemix_dagster.trace.versions import resolve_version
 
 Row = Mapping[str, Any]
 """JSON values by name."""
-_SHOWN = ("doc_id", "source", "copy", "id", "file", "offset", "num_ids")
+SHOWN = ("doc_id", "source", "copy", "id", "file", "offset", "num_ids")
+"""What is said of a draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def trace_place(exported: Exported, file: str, offset: int) -> list[Row]:
     if not found.num_rows:
         what = "id" if exported.wanted.has_places else "row"
         raise ConfigError(f"{file} has no document at {what} {offset:,}")
-    return [{key: row[key] for key in _SHOWN} for row in found.to_pylist()]
+    return [{key: row[key] for key in SHOWN} for row in found.to_pylist()]
 
 
 def _goes_on(draws: pa.Table, files: list[str], file: str, offset: int) -> pa.Table:
@@ -151,7 +152,9 @@ def trace_step(exported: Exported, step: int, batch: int, sequence: int) -> list
         raise ConfigError(f"{form.name} is cut by the trainer's own tokenizer; ask FILE ROW")
     reading = form.readings[0]
     if not reading.keeps_order:
-        raise ConfigError(f"the trainers of {form.name} shuffle; ask FILE OFFSET")
+        raise ConfigError(
+            f"the trainers of {form.name} shuffle; ask FILE OFFSET, or Megatron's --cache"
+        )
     draws = draws_of(exported)
     lengths, streams = draws["num_ids"].to_numpy(), _streams(draws, exported, reading)
     num_ids = np.bincount(streams, weights=lengths).astype(np.int64)
@@ -175,7 +178,7 @@ def trace_step(exported: Exported, step: int, batch: int, sequence: int) -> list
             first += 1
             begin, stop = max(start, at), min(end, at + row["num_ids"])
             span = {"sequence": number, "begin": begin - at, "end": stop - at}
-            found.append({**span, **{key: row[key] for key in _SHOWN}})
+            found.append({**span, **{key: row[key] for key in SHOWN}})
     return found
 
 

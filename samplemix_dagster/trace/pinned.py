@@ -116,7 +116,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
     )
 
 
-def effective_diversity(section: Mapping[str, Any]) -> dict[str, Any]:
+def effective_diversity(section: Mapping[str, Any]) -> dict[str, object]:
     """Return the section ``diversity`` with every weight and without ``refit``."""
     named = {**dict.fromkeys((*Diversity.BUILT_IN, *section["metrics"]), 1.0), **section["weights"]}
     return {**{key: value for key, value in section.items() if key != "refit"}, "weights": named}
@@ -238,17 +238,17 @@ class PinnedRecipes(Recipes):
         """Return the number format in which the state's encoder ran."""
         return str(self.state.encoder["dtype"])
 
-    def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+    def recipe(self, stage: Stage, source: str) -> dict[str, object]:
         """Return a stage's recipe: the recorded one, else today's with the state's code."""
         found = self._recorded(f"feature/{source}/{stage.name}")
         return self.todays_recipe(stage, source) if found is None else found
 
-    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, object]:
         """Return a fit's recipe: the recorded one, else today's with the state's code."""
         found = self._recorded(fit.node(name))
         return self.todays_fit_recipe(fit, name) if found is None else found
 
-    def _recorded(self, node: str) -> dict[str, Any] | None:
+    def _recorded(self, node: str) -> dict[str, object] | None:
         recorded = self.state.recorded
         recipe = recorded.recipes.get(node) if recorded is not None else None
         return None if recipe is None else dict(recipe)
@@ -270,7 +270,7 @@ class PinnedRecipes(Recipes):
         recorded = self.state.recorded
         return recorded is None or fit.folder(name) in recorded.fit_recipes
 
-    def todays_recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+    def todays_recipe(self, stage: Stage, source: str) -> dict[str, object]:
         """Return the recipe that this code would give the state's stage."""
         known = (stage.name, source) in self._recipes
         found = super().recipe(stage, source)
@@ -278,7 +278,7 @@ class PinnedRecipes(Recipes):
             found["stage_version"] = self.state.code["stages"].get(stage.name, stage.version)
         return found
 
-    def todays_fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+    def todays_fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, object]:
         """Return the recipe that this code would give the state's fit."""
         found = super().fit_recipe(fit, name)
         return {**found, "stage_version": self.state.code["fits"].get(fit.name, fit.version)}

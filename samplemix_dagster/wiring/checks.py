@@ -22,7 +22,6 @@ from samplemix_dagster.stages.quality.student import LEAST_SPEARMAN
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.wiring.metadata import Metadata
 
 REJECTED_CHECK = "few_rows_are_rejected"
 IS_CURRENT_CHECK = "is_current"
@@ -141,7 +140,7 @@ def _rows(project: Project, outcome: Outcome) -> Verdict:
         rows = np.concatenate([found.column("row").to_numpy(), others.column("row").to_numpy()])
         if not _add_up(rows, found.num_rows + sum(counts)):
             broken.append(shard.shard.path)
-    facts: Metadata = {
+    facts: dict[str, int | list[str]] = {
         "rows": documents + rejected,
         "documents": documents,
         "rejected": rejected,

@@ -107,7 +107,7 @@ def _check(argument: str, parts: Iterable[str]) -> None:
 
 
 def _renamed(function: _Function, resource: str) -> _Function:
-    def given(kwargs: dict[str, Any]) -> dict[str, Any]:
+    def given(kwargs: dict[str, object]) -> dict[str, object]:
         return {_RESOURCE_PARAMETER if name == resource else name: kwargs[name] for name in kwargs}
 
     def handed(*args: Any, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ from samplemix_dagster.trace.exported import (
     trace_place,
     trace_step,
 )
+from samplemix_dagster.trace.megatron_steps import trace_cached_step
 from tests.engine.changes import repeat_documents
 from tests.engine.runs import manifest, run_changed, version
 from tests.projects import finished_project, needs_encoder, open_project
@@ -180,6 +181,63 @@ def test_a_step_that_cannot_be_said_is_an_error(
     form, step, batch = words
     with pytest.raises(ConfigError, match=says):
         trace_step(exports[form], step, batch, SEQUENCE)
+
+
+# -- Megatron's own order --------------------------------------------------------------------------
+
+
+def cached(folder: Path, documents: list[int], samples: list[list[int]], order: list[int]) -> Path:
+    """Indices as Megatron caches them."""
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "ab-GPTDataset-train-document_index.npy", np.array(documents, np.int32))
+    np.save(folder / "ab-GPTDataset-train-sample_index.npy", np.array(samples, np.int32))
+    np.save(folder / "ab-GPTDataset-train-shuffle_index.npy", np.array(order, np.uint32))
+    return folder
+
+
+def test_a_step_of_megatron_is_what_its_cached_indices_say(
+    exports: dict[str, Exported], tmp_path: Path
+) -> None:
+    exported = exports["megatron"]
+    rows = [row for row in draws_of(exported).to_pylist() if row["file"] == "part-00001.bin"]
+    # The first sample ends in the middle of the second document; the other goes on from there.
+    cache = cached(tmp_path / "c", [5, 2, 7], [[0, 0], [1, 4], [2, 3]], [1, 0])
+    found = trace_cached_step(exported, cache, 0, 2, "part-00001.bin")
+    assert [(one["sequence"], one["doc_id"], one["begin"], one["end"]) for one in found] == [
+        (0, rows[2]["doc_id"], 4, rows[2]["num_ids"]),
+        (0, rows[7]["doc_id"], 0, 4),
+        (1, rows[5]["doc_id"], 0, rows[5]["num_ids"]),
+        (1, rows[2]["doc_id"], 0, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "documents", "step", "file", "says"),
+    [
+        ("olmo", [0], 0, None, "--cache is of Megatron"),
+        ("megatron", [0], 0, None, "name the pair, too: part-00000.bin, part-00001.bin"),
+        ("megatron", [0], 0, "x", "no file 'x' of draws"),
+        ("megatron", [10**6], 0, "part-00000.bin", "of a dataset of more documents"),
+        ("megatron", [0], 1, "part-00000.bin", "there is no step 1: 1 samples"),
+    ],
+)
+def test_indices_of_something_else_are_an_error(
+    form: str,
+    documents: list[int],
+    step: int,
+    file: str | None,
+    says: str,
+    exports: dict[str, Exported],
+    tmp_path: Path,
+) -> None:
+    cache = cached(tmp_path / "c", documents, [[0, 0], [0, 4]], [0])
+    with pytest.raises(ConfigError, match=says):
+        trace_cached_step(exports[form], cache, step, 1, file)
+
+
+def test_a_folder_of_no_indices_is_an_error(exports: dict[str, Exported], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds 0 files \*-document_index.npy"):
+        trace_cached_step(exports["megatron"], tmp_path, 0, 1, "part-00000.bin")
 
 
 def test_a_place_that_is_not_there_is_an_error(exports: dict[str, Exported]) -> None:

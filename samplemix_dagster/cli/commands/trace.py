@@ -1,6 +1,7 @@
 """Commands that look back at an export: which document stands where, and what a trainer takes."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,17 +32,25 @@ def trace(
     batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
     sequence: _SequenceOption = 2048,
     *,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Megatron's --data-cache-path: its own order of the steps."),
+    ] = None,
     export: _NameOption = "",
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
     """Say which document stands at a place of an export, or in a training step, and why."""
     from samplemix_dagster.trace.exported import open_export, trace_place, trace_step
+    from samplemix_dagster.trace.megatron_steps import trace_cached_step
 
     project = open_project(config)
     exported = open_export(project, of, export)
     if step is not None:
-        spans = trace_step(exported, step, batch, sequence)
+        if cache is None:
+            spans = trace_step(exported, step, batch, sequence)
+        else:
+            spans = trace_cached_step(exported, cache, step, batch, file)
         if json:
             print_json(spans)
         else:

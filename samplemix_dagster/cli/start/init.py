@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -251,7 +250,7 @@ def _fields(paths: list[Openable]) -> tuple[str, str | None, float]:
     return "text", None, 0.0
 
 
-def _rows(path: Openable) -> Iterator[dict[str, Any]]:
+def _rows(path: Openable) -> Iterator[dict[str, object]]:
     rules = ReadRules(
         format="auto",
         text="text",

@@ -7,13 +7,13 @@ from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.storage.lake import keys
 
 
-def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, Any] | None:
+def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, object] | None:
     """Return the recipe by which a stage's tables for a source were last completed."""
     stated = project.lake.read_json(keys.done_note(stage.name, source))
     return None if stated is None else dict(stated["recipe"])
 
 
-def recipe_change(before: dict[str, Any], after: dict[str, Any]) -> str:
+def recipe_change(before: dict[str, object], after: dict[str, object]) -> str:
     """Return in words what differs between two recipes."""
     names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     words = []

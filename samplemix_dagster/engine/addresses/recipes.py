@@ -33,7 +33,7 @@ class Recipes(ModelRecipes):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._fits: dict[str, str] = {}
-        self._recipes: dict[tuple[str, str], dict[str, Any]] = {}
+        self._recipes: dict[tuple[str, str], dict[str, object]] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
         self._texts: dict[str, str] = {}
 
@@ -51,7 +51,7 @@ class Recipes(ModelRecipes):
         """Return where the rejected rows of a shard lie: beside its documents."""
         return f"{self.feature_folder(DOCUMENTS, shard.source)}/{shard.digest}.rejected.parquet"
 
-    def recipe(self, stage: Stage, source: str) -> dict[str, Any]:
+    def recipe(self, stage: Stage, source: str) -> dict[str, object]:
         """Return everything that the stage's result for a shard of this source depends on.
 
         Raises:
@@ -153,7 +153,7 @@ class Recipes(ModelRecipes):
         inputs = self._inputs(fit, name)
         if is_candidate and frozen.get("inputs") == fingerprint(inputs):
             return str(frozen["version"])
-        basis: dict[str, Any] = {"recipe": recipe, "inputs": inputs}
+        basis: dict[str, object] = {"recipe": recipe, "inputs": inputs}
         if former := self.former_fit(fit):
             basis["follows"] = former
         return fingerprint(basis)
@@ -201,7 +201,7 @@ class Recipes(ModelRecipes):
             stated = lost_fit(self, fit, name)
         return dict(stated or {})
 
-    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, Any]:
+    def fit_recipe(self, fit: FitStage, name: str = "") -> dict[str, object]:
         """Return what a fit depends on beside the corpus."""
         settings = fit.settings(self, name)
         version = fit.version_by(self, name, settings)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
 
-def sealed_fit(stated: Mapping[str, Any]) -> dict[str, Any]:
+def sealed_fit(stated: Mapping[str, Any]) -> dict[str, object]:
     """Return what is written as ``fit.json``: with a digest of itself."""
     return {**stated, SEAL: content_digest(stated, SEAL)}
 
@@ -43,7 +43,7 @@ def check_fit(lake: Lake, folder: str) -> None:
     lake.checked.add(folder)
 
 
-def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, Any]:
+def lost_fit(recipes: "Recipes", fit: FitStage, name: str) -> dict[str, object]:
     """Return what the note of the version in use said, where it is gone; empty if nothing tells.
 
     It is the version of today's recipe that a published mixture was made from, or the only one.

@@ -46,7 +46,7 @@ def read_groups(lake: Lake, folder: str) -> Groups:
 
 def carry_over(
     recipes: "Recipes", fit: FitStage, names: list[str], likeness: Callable[[str], Any]
-) -> tuple[Groups, dict[str, Any] | None]:
+) -> tuple[Groups, dict[str, object] | None]:
     """Return the groups of a new fit, matched to those of the former one where there is one.
 
     Args:

@@ -76,7 +76,7 @@ def record_recipe(recipes: "Recipes", stage: Stage, partition: str) -> None:
     """Note by which recipe a stage's tables are current: views and reasons look there."""
     source = source_of(partition)
     recipe = recipes.recipe(stage, source)
-    state: dict[str, Any] = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
+    state: dict[str, object] = {"recipe": recipe, "folder": recipes.feature_folder(stage, source)}
     key = keys.done_note(stage.name, source)
     known = recipes.lake.read_json(key)
     if known and known["folder"] == state["folder"]:

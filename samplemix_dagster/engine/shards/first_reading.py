@@ -207,7 +207,7 @@ class _FirstReading:
         results = gathered.pop(position, [])
         languages = [code for result in results for code in result.languages]
         if not languages:
-            languages = [row["language"] for row in rows]
+            languages = [str(row["language"]) for row in rows]
         for stage in self.joining:
             parts = [result.tables[stage.name] for result in results]
             table = pa.concat_tables(parts) if parts else stage.table.schema.empty_table()

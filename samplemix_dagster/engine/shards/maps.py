@@ -8,7 +8,6 @@ stage's own file.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -291,7 +290,7 @@ class _Moves:
                     self.num_moved += before[identity] != group
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What was found; nothing where there was nothing to compare with."""
         if not self.num_before:
             return {}

@@ -7,7 +7,6 @@ chunks which were read in one place and computed in others.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -138,7 +137,7 @@ class ShardReading:
 
     language: str
     """``detect``, or the metadata that names it."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
     rejected: Rejections = field(default_factory=Rejections)
     num_read: int = 0
     """Rows that the shard has, as its reader counted them."""

@@ -30,7 +30,7 @@ _FACETS = {
     "errorMessage": "1-0-1/ErrorMessageRunFacet",
 }
 
-Body = dict[str, Any]
+Body = dict[str, object]
 
 
 def slack_message(body: Mapping[str, Any]) -> Body:

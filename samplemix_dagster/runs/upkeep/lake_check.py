@@ -20,7 +20,6 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import compare_documents
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
-from samplemix_dagster.runs.upkeep.mending import SET_ASIDE
 from samplemix_dagster.stages.mixture.version_files import (
     export_problems,
     ledger_problems,
@@ -106,7 +105,7 @@ class _LakeCheck:
     def _version(self, folder: str) -> None:
         manifest = self.lake.read_json(keys.manifest_in(folder))
         if manifest is None:
-            if f"{folder}/{SET_ASIDE}" in self.keys:
+            if f"{folder}/{keys.MANIFEST_DAMAGED}" in self.keys:
                 return  # it was given up, and that was said
             raise self.lake.damage(keys.manifest_in(folder), "it is gone")
         if "ledger" not in manifest or "version" not in manifest:

@@ -8,7 +8,6 @@ today's listing of the sources, so whoever asks gets the same answer: ``run``, `
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -192,6 +191,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def as_json(warned: Sequence[Warned]) -> list[dict[str, Any]]:
+def as_json(warned: Sequence[Warned]) -> list[dict[str, str]]:
     """Return warnings as JSON values."""
     return [entry.to_json() for entry in warned]

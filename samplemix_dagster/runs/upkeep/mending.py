@@ -24,8 +24,6 @@ from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.pinned import NotComputableError, pinned, scratch_over, state_of
 from samplemix_dagster.trace.state_maker import StateMaker
 
-SET_ASIDE = "manifest.damaged"
-"""What a manifest is called that cannot be made again; a version without one is not listed."""
 _NOT_DRAWN = (NotComputableError, SampleMixError, ValueError, KeyError, TypeError, OSError)
 _COMPUTED = ("scales", "design_scales", "ledger", "report")
 """Keys of a manifest that a draw gives; the others are inputs, or who made it and when."""
@@ -105,7 +103,7 @@ def _require_same(manifest: Mapping[str, Any], drawn: Mapping[str, Any]) -> None
             raise _CannotMendError(f"{file} comes out with other bytes when it is drawn again")
 
 
-def _altered(project: Project, folder: str) -> dict[str, Any]:
+def _altered(project: Project, folder: str) -> dict[str, object]:
     """Return what an altered manifest says, if it still is an object."""
     try:
         found = project.lake.read_json_as_is(keys.manifest_in(folder))
@@ -114,7 +112,7 @@ def _altered(project: Project, folder: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def _proven(altered: Mapping[str, Any], drawn: Mapping[str, Any]) -> dict[str, Any]:
+def _proven(altered: Mapping[str, Any], drawn: Mapping[str, Any]) -> dict[str, object]:
     """Return a manifest as it was written, with what a draw gives in place of what it says.
 
     Raises:
@@ -130,7 +128,7 @@ def _proven(altered: Mapping[str, Any], drawn: Mapping[str, Any]) -> dict[str, A
 
 def _drawn_again(
     project: Project, manifest: Mapping[str, Any], version: str
-) -> tuple[dict[str, bytes], dict[str, Any]]:
+) -> tuple[dict[str, bytes], dict[str, object]]:
     """Return the bytes of each ledger file, and what a manifest says of a draw."""
     with scratch_over(project) as lake:
         recipes = pinned(project, state_of(manifest), lake)
@@ -161,13 +159,14 @@ def _give_up(project: Project, folder: str, why: str) -> str:
     lake = project.lake
     if intact_manifest(lake, keys.manifest_in(folder)):
         return f"{why}. Its manifest and its other files stay."
-    if not lake.exists(f"{folder}/{SET_ASIDE}"):
+    if not lake.exists(f"{folder}/{keys.MANIFEST_DAMAGED}"):
         both = [keys.manifest_in(folder), keys.manifest_copy_in(folder)]
         left = [lake.path(key).read_bytes() for key in both if lake.exists(key)]
-        lake.write_bytes(f"{folder}/{SET_ASIDE}", left[0] if left else b"")
+        lake.write_bytes(f"{folder}/{keys.MANIFEST_DAMAGED}", left[0] if left else b"")
     lake.remove(keys.manifest_in(folder))
     lake.remove(keys.manifest_copy_in(folder))
     return (
         f"{why}. The version is lost: it is no longer listed, its ledger files stay in {folder} "
-        f"until `samplemix gc`, and what is left of the manifest is kept there as {SET_ASIDE}."
+        f"until `samplemix gc`, and what is left of the manifest is kept there as "
+        f"{keys.MANIFEST_DAMAGED}."
     )

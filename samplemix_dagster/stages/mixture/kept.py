@@ -1,8 +1,9 @@
-"""What gates leave of a source: by it shares are held with ``shares: kept``.
+"""What the gates of quality leave of a source: by it shares are held with ``shares: kept``.
 
 A share of the corpus's tokens would let a source that is half menus keep the place of the menus; a
 share of what its documents score would let one source outbid another. Between the two stand the
-gates: each token counts as far as its document is likely to be text, and said for the first time.
+gates: each token counts as far as its document is likely to be text. Gates of diversity do not
+count here: how often a text repeats itself differs between kinds of text, and papers would pay.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,8 @@ _PARTS_OF_A_TOKEN = 1024
 
 
 def gate_columns(config: Config) -> tuple[str, ...]:
-    """Return the columns of the wide table that hold the scores of all gates."""
-    both = (config.quality.gates, config.diversity.gates)
-    names = (name for gates in both for name, power in gates.items() if power > 0)
-    return tuple(f"{name}_score" for name in names)
+    """Return the columns of the wide table that hold the scores of quality's gates."""
+    return tuple(f"{name}_score" for name, power in config.quality.gates.items() if power > 0)
 
 
 def kept_parts(

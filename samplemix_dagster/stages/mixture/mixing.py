@@ -113,7 +113,7 @@ class Draw:
         self.strategy: Strategy = make_strategy(
             self.settings.strategy, self.plane, load_law(recipes), self.settings.options
         )
-        self.version = int(recipes.fit_recipe(MIXTURE, name)["stage_version"])
+        self.version = int(str(recipes.fit_recipe(MIXTURE, name)["stage_version"]))
         """The version of the draw: what the ledger's expected copies are."""
         self._kept: list[_Part] | None = None
 

@@ -71,7 +71,7 @@ class FeatureEntry(_Part):
     """Folder of its tables in the lake; each file there is named by a shard's digest."""
     fingerprint: str = Field(pattern="^[0-9a-f]{24}$")
     """Hash of the recipe."""
-    recipe: dict[str, Any]
+    recipe: dict[str, object]
     """Everything that the tables depend on beside the shard."""
 
 
@@ -108,10 +108,10 @@ class Report(BaseModel):
     num_draws: int
     mean_quality: float
     mean_diversity: float
-    sources: dict[str, dict[str, Any]]
-    languages: dict[str, dict[str, Any]]
-    clusters: dict[str, dict[str, Any]]
-    topics: dict[str, dict[str, Any]]
+    sources: dict[str, dict[str, object]]
+    languages: dict[str, dict[str, object]]
+    clusters: dict[str, dict[str, object]]
+    topics: dict[str, dict[str, object]]
     copies: dict[str, int]
     warnings: list[str]
 
@@ -127,15 +127,15 @@ class MixtureManifest(_Part):
     """The mixture's name; no version depends on it."""
     version: str = Field(pattern="^[0-9a-f]{24}$")
     """Hash of the recipe and of the shards."""
-    config: dict[str, Any]
+    config: dict[str, object]
     """The mixture's own settings."""
-    project: dict[str, Any]
+    project: dict[str, object]
     """The effective configuration, defaults filled in, without what cannot change a result."""
-    recipe: dict[str, Any]
+    recipe: dict[str, object]
     """Everything that the version is a hash of, beside the shards."""
     fits: dict[str, str]
     """Version of each fit; digest of the reference, the encoder and the tokenizer."""
-    fit_recipes: dict[str, dict[str, Any]]
+    fit_recipes: dict[str, dict[str, object]]
     """Recipe of each fit: everything that it depends on beside the shards."""
     features: dict[str, dict[str, FeatureEntry]]
     """By source, then by stage."""
@@ -165,25 +165,25 @@ class MixtureManifest(_Part):
     """Version of this package."""
     packages: dict[str, str]
     """Versions of the packages that results come from."""
-    git: dict[str, Any] | None
+    git: dict[str, object] | None
     """Commit of the project's folder and whether it was dirty; null outside a repository."""
     digest: str = Field(pattern="^[0-9a-f]{24}$")
     """Hash of all the keys above, so that an altered manifest is noticed."""
 
 
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(manifest: Mapping[str, Any]) -> dict[str, object]:
     """Return a manifest with its own digest."""
     rest = {key: value for key, value in manifest.items() if key != "digest"}
     return {**rest, "digest": fingerprint(json.loads(json.dumps(rest)))}
 
 
-def manifest_schema() -> dict[str, Any]:
+def manifest_schema() -> dict[str, object]:
     """Return the JSON schema of a manifest."""
     found = MixtureManifest.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
-def traced(recipes: Recipes, name: str) -> dict[str, Any]:
+def traced(recipes: Recipes, name: str) -> dict[str, object]:
     """Return what of a project a mixture version depends on, for its manifest.
 
     Args:
@@ -228,7 +228,7 @@ def feature_stages(config: Config) -> tuple[Stage, ...]:
     return tuple(stage for stage in every if stage.is_wide or stage.feeds)
 
 
-def _features(recipes: Recipes, source: str) -> dict[str, Any]:
+def _features(recipes: Recipes, source: str) -> dict[str, object]:
     return {
         stage.name: {
             "asset": stage.asset,
@@ -249,11 +249,11 @@ def _every_fit(recipes: Recipes) -> list[tuple[FitStage, str]]:
     ]
 
 
-def _models(recipes: Recipes) -> dict[str, dict[str, Any]]:
+def _models(recipes: Recipes) -> dict[str, dict[str, object]]:
     config = recipes.config
     name = config.quality.reference
     counting = config.tokenizer
-    tokenizer: dict[str, Any] = {
+    tokenizer: dict[str, object] = {
         "found": counting.model or counting.file,
         "revision": counting.revision,
     }
@@ -273,7 +273,7 @@ def _models(recipes: Recipes) -> dict[str, dict[str, Any]]:
     }
 
 
-def _found_reference(recipes: Recipes, name: str) -> dict[str, Any]:
+def _found_reference(recipes: Recipes, name: str) -> dict[str, object]:
     reference = recipes.config.references[name]
     trained = f"{recipes.fit_key(REFERENCE, name)}/model" if reference.bootstrap else ""
     return {"found": reference.model or trained, "revision": reference.revision}

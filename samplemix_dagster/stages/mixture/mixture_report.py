@@ -67,7 +67,7 @@ def ledger_columns(
 
 def mixture_report(
     recipes: Recipes, settings: Mixture, report: MixtureReport, promised: dict[str, float]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what a mixture reports, as JSON values."""
     corpus_tokens = load_plane(recipes).num_tokens
     budget_share = settings.budget_tokens / corpus_tokens
@@ -135,15 +135,15 @@ def _profile(profile: Any) -> dict[str, float]:
 
 
 def _names(recipes: Recipes, fit: FitStage) -> dict[str, str]:
-    return dict(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", {}))
+    return dict(recipes.lake.read_json(keys.names_in(recipes.fit_key(fit)), {}))
 
 
 def _shares(
     report: MixtureReport, grouping: str, names: dict[str, str] | None = None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     shares = {}
     for share in report.shares[grouping]:
-        entry: dict[str, Any] = {
+        entry: dict[str, object] = {
             "share_before": round(share.share, 6),
             "share_after": round(share.drawn_share, 6),
             "tokens": share.drawn_tokens,

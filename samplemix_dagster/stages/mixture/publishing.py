@@ -5,8 +5,8 @@ added up; if that holds, ``current.json`` names the version, and exports and rep
 not, the lake keeps why, and the last good version stays current.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -20,7 +20,8 @@ class Verdict:
     """What a check found."""
 
     passed: bool
-    facts: dict[str, Any]
+    facts: Mapping[str, int | float | str | list[str] | None]
+    """Numbers and names, which Dagster shows."""
     sentence: str = ""
     """What does not hold, with its numbers; empty when all holds."""
 

@@ -25,7 +25,7 @@ def mend_manifest(lake: Lake, folder: str) -> None:
         lake.write_bytes(bad, lake.path(good[0]).read_bytes(), replace=True)
 
 
-def intact_manifest(lake: Lake, key: str) -> dict[str, Any]:
+def intact_manifest(lake: Lake, key: str) -> dict[str, object]:
     """Return a manifest that is what was written; an empty one where it is not, or is gone."""
     try:
         return dict(lake.read_json(key, {}))
@@ -123,7 +123,7 @@ def export_problems(lake: Lake, key: str, manifest: Mapping[str, Any]) -> dict[s
     return problems
 
 
-def require_export(lake: Lake, key: str, manifest: Any, place: str) -> dict[str, Any]:
+def require_export(lake: Lake, key: str, manifest: Any, place: str) -> dict[str, object]:
     """Return the manifest of an export that stands outside the lake, if all of it is as written.
 
     Raises:

@@ -218,7 +218,7 @@ def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
     current = lake.read_json(keys.current_fit(fit))
     if current is None:
         return []
-    names = lake.read_json(f"{keys.fit_folder(fit, current['version'])}/names.json", {})
+    names = lake.read_json(keys.names_in(keys.fit_folder(fit, current["version"])), {})
     return sorted((int(identity), name) for identity, name in names.items())
 
 

@@ -65,7 +65,7 @@ class Document:
     row: int
     text: str
     id: str | None
-    metadata: dict[str, Any]
+    metadata: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def _document(number: int, row: Row, rules: ReadRules) -> Document:
     )
 
 
-def _own_or_given(fields: dict[str, Any], name: str, given: dict[str, str]) -> Any:
+def _own_or_given(fields: dict[str, object], name: str, given: dict[str, str]) -> Any:
     """Return a row's own field, or what the shard's path gives to it."""
     value = field_of(fields, name)
     return given.get(name) if value is None else value
@@ -145,7 +145,7 @@ def _rejections(number: int, reason: str, row: Row, seen: Counter[str]) -> Itera
         yield Rejection(row=number, reason=reason, excerpt=excerpt, num_rows=rest)
 
 
-def metadata_json(metadata: dict[str, Any]) -> str:
+def metadata_json(metadata: dict[str, object]) -> str:
     """Return metadata as JSON; a lone surrogate in it becomes its escape, as text."""
     text = _as_json(metadata, is_sorted=True)
     return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)

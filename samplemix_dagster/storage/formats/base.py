@@ -67,14 +67,14 @@ class ReadRules:
             max_word_characters=corpus.max_word_characters,
         )
 
-    def text_recipe(self, readers: dict[str, int] | None = None) -> dict[str, Any]:
+    def text_recipe(self, readers: dict[str, int] | None = None) -> dict[str, object]:
         """Return what the documents and their texts depend on, beside the shard's bytes.
 
         Args:
             readers: Readers that the source's files have beyond those of the first version, with
                 their versions. A source without any has the recipe that it always had.
         """
-        recipe: dict[str, Any] = {
+        recipe: dict[str, object] = {
             "format": self.format,
             "text": self.text,
             "split": self.split,
@@ -95,7 +95,7 @@ class Row(NamedTuple):
     """A row as found: exactly one of a value (with its fields) or a problem."""
 
     value: Any = None
-    fields: dict[str, Any] | None = None
+    fields: dict[str, object] | None = None
     problem: str | None = None
     excerpt: str = ""
     num_rows: int = 1
@@ -112,7 +112,7 @@ Rows = Generator[Row, None, int]
 Reader = Callable[..., Rows]
 
 
-def field_of(fields: dict[str, Any], name: str) -> Any:
+def field_of(fields: dict[str, object], name: str) -> Any:
     """Return a field by name; dots reach into nested fields. None where it is absent."""
     if name in fields:
         return fields[name]
@@ -135,14 +135,14 @@ def one(problem: str, excerpt: str) -> Rows:
     return 1
 
 
-class Doubled(dict[str, Any]):
+class Doubled(dict[str, object]):
     """Fields of which some name stood there several times: their values are kept as a list."""
 
     names: frozenset[str] = frozenset()
     """The names that stood there several times with different values."""
 
 
-def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def paired(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     """Return fields by name. A name that stands there twice keeps all its values, in order."""
     fields = dict(pairs)
     if len(fields) == len(pairs):
@@ -157,7 +157,7 @@ def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def text_of(fields: dict[str, Any], rules: ReadRules) -> Row:
+def text_of(fields: dict[str, object], rules: ReadRules) -> Row:
     """Return the row of some fields: its text, or that the text's name stands there twice."""
     problem = _doubled_text(fields, rules.text)
     if problem is not None:
@@ -165,7 +165,7 @@ def text_of(fields: dict[str, Any], rules: ReadRules) -> Row:
     return Row(value=field_of(fields, rules.text), fields=fields)
 
 
-def _doubled_text(fields: dict[str, Any], name: str) -> str | None:
+def _doubled_text(fields: dict[str, object], name: str) -> str | None:
     place: Any = fields
     for part in (name,) if name in fields else name.split("."):
         if isinstance(place, Doubled) and part in place.names:

@@ -121,7 +121,9 @@ def _row(kind: str, headers: Headers, body: bytes) -> Row:
     except (UnicodeDecodeError, LookupError):
         return Row(problem="invalid_utf8", excerpt=shown(body))
     named = {"url": "warc-target-uri", "date": "warc-date", "id": "warc-record-id"}
-    fields = {short: headers[name] for short, name in named.items() if name in headers}
+    fields: dict[str, object] = {
+        short: headers[name] for short, name in named.items() if name in headers
+    }
     fields |= {_as_written(name): value for name, value in headers.items()}
     return Row(value=text, fields=fields)
 

@@ -127,6 +127,7 @@ MIXTURES, FITS, SHARDS, STATE, REPORTS, EXPORTS = (
     "reports",
     "exports",
 )
+_DOCUMENTS = "documents"
 EVALUATIONS = "evaluations"
 EVALUATION_LOSSES = f"{EVALUATIONS}/losses"
 EVALUATION_RESULTS = f"{EVALUATIONS}/results"
@@ -139,6 +140,8 @@ TABLES_OF_SHARDS = ("documents/", "features/")
 MANIFEST = "manifest.json"
 MANIFEST_COPY = "manifest.copy.json"
 """A version's manifest once more: nothing else can say what it was made from."""
+MANIFEST_DAMAGED = "manifest.damaged"
+"""What is left of a manifest that cannot be made again; a version without one is not listed."""
 
 
 def documents_folder(recipe: str) -> str:
@@ -149,6 +152,11 @@ def documents_folder(recipe: str) -> str:
 def features_folder(stage: str, recipe: str) -> str:
     """Return the folder of a stage's tables by a recipe."""
     return f"features/{stage}/{recipe}"
+
+
+def tables_folder(stage: str, recipe: str) -> str:
+    """Return the folder of a stage's tables; documents have one of their own."""
+    return documents_folder(recipe) if stage == _DOCUMENTS else features_folder(stage, recipe)
 
 
 def fits_folder(fit: str) -> str:
@@ -164,6 +172,11 @@ def fit_folder(fit: str, version: str) -> str:
 def fit_note(folder: str) -> str:
     """Return what says, in a fit's folder, what it was made from; it is written last."""
     return f"{folder}/fit.json"
+
+
+def names_in(folder: str) -> str:
+    """Return the names of groups, by number, in a fit's folder."""
+    return f"{folder}/names.json"
 
 
 def current_fit(fit: str) -> str:

@@ -158,7 +158,7 @@ class Lake:
         """Return the names of a table's columns, from its footer."""
         return list(self._footer(key).schema.names)
 
-    def recipe(self, key: str) -> dict[str, Any]:
+    def recipe(self, key: str) -> dict[str, object]:
         """Return the recipe in a table's footer."""
         stated = self._footer(key).metadata or {}
         return dict(json.loads(stated.get(table_files.RECIPE, b"{}")))

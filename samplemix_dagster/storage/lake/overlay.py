@@ -84,7 +84,7 @@ class OverlayLake(Lake):
         """Return a table's row count."""
         return self._at(key).num_rows(key)
 
-    def recipe(self, key: str) -> dict[str, Any]:
+    def recipe(self, key: str) -> dict[str, object]:
         """Return the recipe in a table's footer."""
         return self._at(key).recipe(key)
 

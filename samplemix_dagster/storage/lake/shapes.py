@@ -10,6 +10,7 @@ say themselves what they belong to.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,12 +18,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.storage.lake import keys
 
 SEAL = "digest"
 """The key under which a file has its own digest."""
 CONTENT_SEAL = "seal"
 """The same, where ``digest`` is already taken."""
 _MANIFEST_FORM = 2
+_ANY = "*"
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 _Mark = Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
@@ -66,10 +69,10 @@ class _ShardList(_Closed):
 
 
 class _State(_Closed):
-    recipe: dict[str, Any]
+    recipe: dict[str, object]
     folder: Annotated[str, Field(min_length=1)]
-    reading: dict[str, Any] | None = None
-    former: dict[str, Any] | None = None
+    reading: dict[str, object] | None = None
+    former: dict[str, object] | None = None
 
 
 class _Refused(_Closed):
@@ -80,7 +83,7 @@ class _Refused(_Closed):
 
 class _CurrentFit(_Closed):
     version: _Name
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, object] = {}
     recipe_fingerprint: str | None = None
     inputs: str | None = None
     space: str | None = None
@@ -89,8 +92,8 @@ class _CurrentFit(_Closed):
 
 class _Fit(_Open):
     version: _Name
-    recipe: dict[str, Any]
-    facts: dict[str, Any]
+    recipe: dict[str, object]
+    facts: dict[str, object]
     files: dict[str, str] = {}
 
 
@@ -99,7 +102,7 @@ class _CurrentMixture(_Closed):
 
 
 class _MixtureManifest(_Open):
-    report: dict[str, Any]
+    report: dict[str, object]
 
 
 class _ExportedFile(_Closed):
@@ -165,8 +168,7 @@ _DIGITS = 32
 
 def _state_problem(key: str, value: dict[str, Any]) -> str:
     stage = key.split("/")[1]
-    head = "documents" if stage == "documents" else f"features/{stage}"
-    wanted = f"{head}/{fingerprint(value['recipe'])}"
+    wanted = keys.tables_folder(stage, fingerprint(value["recipe"]))
     return "" if value["folder"] == wanted else f"its recipe belongs to {wanted}"
 
 
@@ -237,36 +239,49 @@ def _seal_problem(value: dict[str, Any], seal: str) -> str:
 EXPORT = TypeAdapter(_Export)
 _KINDS = (
     Kind(
-        key="shards/*/current.json",
+        key=keys.shards_in(_ANY),
         shape=TypeAdapter(_ShardList),
         is_sealed=True,
         problem=_list_problem,
     ),
-    Kind(key="state/refused-mixtures/*", shape=TypeAdapter(_Refused), is_sealed=True),
-    Kind(key="state/*/*", shape=TypeAdapter(_State), is_sealed=True, problem=_state_problem),
+    Kind(key=keys.refused_note(_ANY), shape=TypeAdapter(_Refused), is_sealed=True),
     Kind(
-        key="fits/*/current.json",
+        key=keys.done_note(_ANY, _ANY),
+        shape=TypeAdapter(_State),
+        is_sealed=True,
+        problem=_state_problem,
+    ),
+    Kind(
+        key=keys.current_fit(_ANY),
         shape=TypeAdapter(_CurrentFit),
         is_sealed=True,
         problem=_current_fit_problem,
     ),
-    Kind(key="fits/*/*/fit.json", shape=TypeAdapter(_Fit), problem=_fit_problem),
-    Kind(key="fits/*/*/names.json", shape=TypeAdapter(dict[_Number, str])),
-    Kind(key="mixtures/*/current.json", shape=TypeAdapter(_CurrentMixture), is_sealed=True),
     Kind(
-        key="mixtures/*/*/manifest.json",
+        key=keys.fit_note(keys.fit_folder(_ANY, _ANY)),
+        shape=TypeAdapter(_Fit),
+        problem=_fit_problem,
+    ),
+    Kind(key=keys.names_in(keys.fit_folder(_ANY, _ANY)), shape=TypeAdapter(dict[_Number, str])),
+    Kind(key=keys.current_version(_ANY), shape=TypeAdapter(_CurrentMixture), is_sealed=True),
+    Kind(
+        key=keys.manifest(_ANY, _ANY),
         shape=TypeAdapter(_MixtureManifest),
         problem=_mixture_problem,
     ),
     Kind(
-        key="mixtures/*/*/manifest.copy.json",
+        key=keys.manifest_copy_in(keys.version_folder(_ANY, _ANY)),
         shape=TypeAdapter(_MixtureManifest),
         problem=_mixture_problem,
     ),
-    Kind(key="exports/*/*/*/manifest.json", shape=EXPORT, problem=_export_problem),
-    Kind(key="reports/current.json", shape=TypeAdapter(_Report), is_sealed=True),
-    Kind(key="machines/*", shape=TypeAdapter(_Machine), is_sealed=True),
-    Kind(key="models/digests.json", shape=TypeAdapter(dict[_Mark, _Digest]), is_sealed=True),
+    Kind(
+        key=keys.manifest_in(f"{keys.exports_of(_ANY, _ANY)}/{_ANY}"),
+        shape=EXPORT,
+        problem=_export_problem,
+    ),
+    Kind(key=keys.CURRENT_REPORTS, shape=TypeAdapter(_Report), is_sealed=True),
+    Kind(key=keys.machine(_ANY), shape=TypeAdapter(_Machine), is_sealed=True),
+    Kind(key=keys.MODEL_DIGESTS, shape=TypeAdapter(dict[_Mark, _Digest]), is_sealed=True),
 )
 
 
@@ -277,7 +292,7 @@ def kind_of(key: str) -> Kind | None:
     for kind in _KINDS:
         wanted = kind.key.split("/")
         if len(wanted) == len(parts) and all(
-            w in ("*", p) for w, p in zip(wanted, parts, strict=True)
+            fnmatchcase(part, form) for part, form in zip(parts, wanted, strict=True)
         ):
             return kind
     return None

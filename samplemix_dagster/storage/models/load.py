@@ -268,7 +268,7 @@ def _cpu_has_bfloat16() -> bool:
     """Tell whether the CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX-BF16)."""
     import torch
 
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities:
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     # Older torch knows it under a private name; without either, float32 is always right.

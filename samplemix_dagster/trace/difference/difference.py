@@ -107,7 +107,7 @@ def difference(project: Project, first: tuple[str, str], second: tuple[str, str]
     return {**found, "words": headline(found)}
 
 
-def _named(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _named(manifest: Mapping[str, Any]) -> dict[str, object]:
     return {key: manifest[key] for key in ("name", "version", "made_at")}
 
 

@@ -77,7 +77,7 @@ def cause_words(
 # -- data -----------------------------------------------------------------------------------------
 
 
-def data_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def data_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[dict[str, object]]]:
     """Return the shards that were added, removed and rewritten; a renamed one is none of them."""
     before = {(shard["source"], shard["digest"]): shard for shard in a["shards"]}
     after = {(shard["source"], shard["digest"]): shard for shard in b["shards"]}
@@ -129,7 +129,7 @@ def _read_otherwise(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in texts[0].keys() & texts[1] if texts[0][name] != texts[1][name])
 
 
-def _reading(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _reading(manifest: Mapping[str, Any]) -> dict[str, object]:
     """How the corpus is read. Where it lies is no part of it: a moved shard is the same shard."""
     found = _flat(manifest["project"]["corpus"])
     return {key: value for key, value in found.items() if not key.endswith((".path", ".parts"))}
@@ -252,10 +252,10 @@ def _versions(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {recipe["stage"]: recipe["stage_version"] for recipe in recipes}
 
 
-def _flat(value: Any, head: str = "") -> dict[str, Any]:
+def _flat(value: Any, head: str = "") -> dict[str, object]:
     if not isinstance(value, Mapping):
         return {head: value}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, inner in value.items():
         found |= _flat(inner, f"{head}.{key}" if head else str(key))
     return found

@@ -19,6 +19,7 @@ from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.corpus.manifest import ledger_file
+from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.trace.pinned import PinnedRecipes
 
@@ -41,7 +42,7 @@ class Measures:
         """Return the numbers of one group; zeros where it has none."""
         return self.groups.get(kind, {}).get(name, {"draws": 0, "tokens": 0})
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return a JSON value."""
         return {"totals": dict(self.totals), "groups": self.groups}
 
@@ -103,7 +104,7 @@ def _labels(
 
 
 def _names(recipes: PinnedRecipes, fit: FitStage) -> dict[str, str]:
-    return dict(recipes.lake.read_json(f"{recipes.fit_key(fit)}/names.json", {}))
+    return dict(recipes.lake.read_json(keys.names_in(recipes.fit_key(fit)), {}))
 
 
 def _add(

@@ -368,7 +368,7 @@ def _steps_of(steps: Iterable[Step], parts: Iterable[Part]) -> list[Step]:
     return [step for step in steps if step.group in groups]
 
 
-def _summary(report: RunReport, parts: Iterable[Part]) -> dict[str, Any]:
+def _summary(report: RunReport, parts: Iterable[Part]) -> dict[str, object]:
     """Return what some parts came to, as a run's page shows it."""
     groups = _groups_of(parts)
     done = [entry for entry in report.done if entry["stage"] in groups]

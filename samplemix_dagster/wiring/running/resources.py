@@ -76,7 +76,7 @@ class ProjectS3(S3Resource):
             max_attempts=settings.max_attempts,
         )
 
-    def stated(self) -> dict[str, Any]:
+    def stated(self) -> dict[str, object]:
         """Return every field, those for keys too: they are empty, and are to stay so."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
