@@ -21,7 +21,7 @@ from samplemix_dagster.core.hashing import round_significant
 from samplemix_dagster.core.quality.student_features import TextFeatures
 
 NUM_FOLDS = 4
-_PENALTIES = (0.03, 0.1, 0.3)
+_PENALTIES = (0.1, 0.3, 1.0, 3.0)
 """On columns of which a text's have length 1, about, in each of three kinds."""
 _FARTHEST = 4.0
 """Standard deviations at which a measure is cut, so that one odd text leads to no odd score."""

@@ -64,6 +64,7 @@ class StudentFit(Fit):
     name = "student"
     asset = "student"
     group = "quality"
+    version = 2
     words = (
         "A student of the reference: ridge regression on hashed tokens and measures of a text, "
         "taught on the hash sample that the reference scored. Its agreement is told of documents "
