@@ -28,6 +28,7 @@ Row = Mapping[str, Any]
 """JSON values by name."""
 SHOWN = ("doc_id", "source", "copy", "id", "file", "offset", "num_ids")
 """What is said of a draw."""
+_SEQUENCE = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,22 @@ def draws_of(exported: Exported) -> pa.Table:
         raise InputError(f"{exported.folder} cannot be read: {error}") from error
 
 
+def sequence_of(exported: Exported, asked: int | None) -> int:
+    """Return the ids of a training sequence: what is asked for, or what the export was written for.
+
+    Raises:
+        ConfigError: The export's rows were written for another sequence.
+    """
+    own = exported.wanted.options.get("sequence")
+    if own is None:
+        return _SEQUENCE if asked is None else asked
+    if asked not in {None, int(own)}:
+        raise ConfigError(
+            f"{exported.wanted.words} was written for sequences of {own}, not {asked}"
+        )
+    return int(own)
+
+
 # -- where -----------------------------------------------------------------------------------------
 
 
@@ -132,7 +149,7 @@ def _goes_on(draws: pa.Table, files: list[str], file: str, offset: int) -> pa.Ta
     return before.slice(before.num_rows - 1) if offset < begins else before.slice(0, 0)
 
 
-def trace_step(exported: Exported, step: int, batch: int, sequence: int) -> list[Row]:
+def trace_step(exported: Exported, step: int, batch: int, sequence: int | None = None) -> list[Row]:
     """Return the documents of each sequence of a training step, where the order is fixed.
 
     One process reads, or several take turns, sequence by sequence.
@@ -141,7 +158,7 @@ def trace_step(exported: Exported, step: int, batch: int, sequence: int) -> list
         exported: The export.
         step: Which step, from 0.
         batch: Sequences of a step, over all processes.
-        sequence: Ids of a sequence, L.
+        sequence: Ids of a sequence, L; see :func:`sequence_of`.
 
     Raises:
         ConfigError: The trainer chooses its own order or cuts texts itself, or there are fewer
@@ -155,6 +172,7 @@ def trace_step(exported: Exported, step: int, batch: int, sequence: int) -> list
         raise ConfigError(
             f"the trainers of {form.name} shuffle; ask FILE OFFSET, or Megatron's --cache"
         )
+    sequence = sequence_of(exported, sequence)
     draws = draws_of(exported)
     lengths, streams = draws["num_ids"].to_numpy(), _streams(draws, exported, reading)
     num_ids = np.bincount(streams, weights=lengths).astype(np.int64)
@@ -192,14 +210,20 @@ def _streams(draws: pa.Table, exported: Exported, reading: Reading) -> Any:
 # -- as the trainer sees it ------------------------------------------------------------------------
 
 
-def as_seen(exported: Exported, sequence: int, wanted_sequences: int | None = None) -> list[Row]:
+def as_seen(
+    exported: Exported, sequence: int | None = None, wanted_sequences: int | None = None
+) -> list[Row]:
     """Return what trainers take of an export in one pass: a row for each way in which it is read.
 
     Args:
         exported: The export.
-        sequence: Ids of a sequence, L.
+        sequence: Ids of a sequence, L; see :func:`sequence_of`.
         wanted_sequences: Sequences of the whole training: what is above one pass is repeated.
+
+    Raises:
+        ConfigError: The export was written for another sequence.
     """
+    sequence = sequence_of(exported, sequence)
     draws = draws_of(exported)
     if (form := exported.wanted.form).held_out_share(exported.wanted.options):
         draws = draws.filter(pc.field("file") != exported.files[-1])

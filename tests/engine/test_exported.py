@@ -183,6 +183,15 @@ def test_a_step_that_cannot_be_said_is_an_error(
         trace_step(exports[form], step, batch, SEQUENCE)
 
 
+def test_rows_that_were_written_for_a_sequence_are_of_no_other(
+    exports: dict[str, Exported],
+) -> None:
+    assert as_seen(exports["mds"])[0]["sequence"] == SEQUENCE
+    assert as_seen(exports["olmo"])[0]["sequence"] == 2048
+    with pytest.raises(ConfigError, match=r"mds .* was written for sequences of 64, not 32"):
+        trace_step(exports["mds"], 0, 1, 32)
+
+
 # -- Megatron's own order --------------------------------------------------------------------------
 
 

@@ -17,7 +17,10 @@ _ExportArgument = Annotated[
 _NameOption = Annotated[
     str, typer.Option("--export", help="Which of the mixture's exports, where there are several.")
 ]
-_SequenceOption = Annotated[int, typer.Option(help="Ids of a training sequence.", min=1)]
+_SequenceOption = Annotated[
+    int | None,
+    typer.Option(help="Ids of a training sequence; 2048, or what rows were written for.", min=1),
+]
 
 
 def trace(
@@ -30,7 +33,7 @@ def trace(
         int | None, typer.Option(help="A training step instead, from 0.", min=0)
     ] = None,
     batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
-    sequence: _SequenceOption = 2048,
+    sequence: _SequenceOption = None,
     *,
     cache: Annotated[
         Path | None,
@@ -93,7 +96,7 @@ def _print_spans(spans: Sequence[Mapping[str, Any]]) -> None:
 
 def sees(
     of: _ExportArgument,
-    sequence: _SequenceOption = 2048,
+    sequence: _SequenceOption = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the training.", min=1)] = None,
     batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
     *,
@@ -122,7 +125,7 @@ def sees(
             )
             for row in found
         ],
-        title=f"{exported.wanted.words}, sequences of {sequence:,} ids, one pass",
+        title=f"{exported.wanted.words}, sequences of {found[0]['sequence']:,} ids, one pass",
     )
     names = list(found[0]["shares"]["before"])
     print_table(
