@@ -286,6 +286,23 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(
     assert "raw_shards" not in {stage["asset"] for stage in stages}
 
 
+def test_a_place_of_an_export_is_traced_to_its_document_and_the_reason(project: Path) -> None:
+    found = answer(project, "trace", "default", "part-00000.jsonl.zst", "0")
+    assert found["document"]["doc_id"] == found["draws"][0]["doc_id"]
+    assert "weight" in found["document"]["mixtures"][0]["because"]
+    plain = samplemix(project, "trace", "default", "part-00000.jsonl.zst", "0")
+    assert plain.stdout.startswith("draw: copy ")
+    assert samplemix(project, "trace", "default").returncode == 2
+
+
+def test_a_trainer_sees_less_of_an_export_than_was_drawn(project: Path) -> None:
+    joined, alone = answer(project, "sees", "default", "--sequence", "64", "--steps", "10000")
+    assert joined["kept"] + joined["dropped"] == joined["ids"]
+    assert alone["cropped"] > 0
+    assert joined["repeated"] > 0
+    assert "documents joined, then cut" in samplemix(project, "sees", "default").stdout
+
+
 def test_every_command_has_help(project: Path) -> None:
     commands = ["init", "plan", "run", "status", "ui", "query", "scores", "explain", "export"]
     for words in ([name] for name in [*commands, "demo"]):

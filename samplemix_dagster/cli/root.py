@@ -20,6 +20,7 @@ from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
+from samplemix_dagster.cli.commands.trace import sees, trace
 from samplemix_dagster.cli.options import (
     CONFIG,
     ConfigOption,
@@ -104,6 +105,8 @@ def root(
 app.command("init")(init)
 app.command("plan")(plan)
 app.command("run")(run)
+app.command("trace")(trace)
+app.command("sees")(sees)
 
 
 app.command("status")(status)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.section import Section, check_name, check_one_of
@@ -29,6 +30,7 @@ class ExportKeys(Section):
         "eos": None,
         "eos_inside": None,
         "materialise": None,
+        "array": None,
         "sequence": None,
     }
 
@@ -50,6 +52,18 @@ class ExportKeys(Section):
     materialise: bool | None = None
     """Whether `megatron` writes each copy of a document out, for tools that read slices; else its
     index points to one. When absent, false."""
+
+    array: Literal["own", "corpus"] | None = None
+    """What the index of `megatron` points into: an array of the export's own, or one of the whole
+    corpus, which exports of that corpus share in a lake in a folder. When absent, its own."""
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "ExportKeys":
+        try:
+            _ = self.wanted
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
 
     @property
     def format_name(self) -> str:

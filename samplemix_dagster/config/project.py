@@ -11,14 +11,8 @@ from samplemix_dagster.config.corpus import Corpus
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
-from samplemix_dagster.config.scores import (
-    Bootstrap,
-    Diversity,
-    Encoder,
-    Quality,
-    Reference,
-    Tokenizer,
-)
+from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
+from samplemix_dagster.config.scores import Diversity, Quality
 from samplemix_dagster.section import Section, check_name
 
 
@@ -79,6 +73,12 @@ class Config(Section):
     def listed_exports(self) -> list[ListedExport]:
         """The exports, where there is a list of them."""
         return self.export if isinstance(self.export, list) else []
+
+    @property
+    def asks_for_ids(self) -> bool:
+        """Whether an export of a mixture has ids of tokens."""
+        every = (one for name in self.mixtures for one in self.exports_of(name).values())
+        return any(one.wanted.form.unit == "tokens" for one in every)
 
     def exports_of(self, mixture: str) -> dict[str, ExportKeys]:
         """Return the exports of a mixture by name; one alone has none: its name is empty."""

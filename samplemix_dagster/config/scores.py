@@ -1,89 +1,13 @@
-"""What documents are scored by: references, the encoder, the signals of quality and diversity."""
+"""How documents are scored: the signals of quality and of diversity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from samplemix_dagster.config.models import Student
 from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
 from samplemix_dagster.section import Section, Seed, Size, check_name
-
-
-class Bootstrap(Section):
-    """A small reference, trained here on a hash sample of the corpus."""
-
-    tokens: Size = Field(default=2_000_000, ge=1_000)
-    """Tokens of the corpus to train on, once each."""
-    vocabulary: int = Field(default=4096, ge=300, le=65_536)
-    """Size of the byte-level BPE vocabulary."""
-    layers: int = Field(default=2, ge=1, le=200)
-    """Transformer layers."""
-    width: int = Field(default=128, ge=32, le=16_384)
-    """Model width; a multiple of 32."""
-    context: int = Field(default=256, ge=16, le=131_072)
-    """Context length in tokens."""
-    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
-    """Seed of the weights and of the order of training."""
-    sources: list[str] | None = None
-    """Sources to train on; all of them when absent. Quality then means "like those"."""
-    cross_fit: Literal["auto", "always", "never"] = "auto"
-    """Train two references on two halves, each scoring the documents that it has not seen."""
-    max_gap: float = Field(default=0.1, gt=0)
-    """Bits per byte by which it may know its own documents better before ``auto`` cross-fits."""
-
-    @field_validator("width")
-    @classmethod
-    def _width(cls, width: int) -> int:
-        if width % 32:
-            raise ValueError(f"a width is a multiple of 32, not {width}")
-        return width
-
-
-class Reference(Section):
-    """A reference model: a hub name or folder, or one trained here."""
-
-    model: str | None = None
-    """Hub name (``org/name``), folder, GGUF file, or ``package:name/`` and one of these."""
-    revision: str | None = None
-    """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
-    bootstrap: Bootstrap | None = None
-    """Train a small one on the corpus instead."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Reference":
-        if (self.model is None) == (self.bootstrap is None):
-            raise ValueError("a reference has either `model` or `bootstrap`")
-        return self
-
-
-class Tokenizer(Section):
-    """What counts the budget."""
-
-    reference: str | None = None
-    """A reference's own tokenizer."""
-    model: str | None = None
-    """Hub name or folder."""
-    revision: str | None = None
-    """Commit of a hub tokenizer."""
-    file: str | None = None
-    """A ``tokenizer.json``."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Tokenizer":
-        if sum(kind is not None for kind in (self.reference, self.model, self.file)) != 1:
-            raise ValueError("a tokenizer has one of `reference`, `model` or `file`")
-        return self
-
-
-class Encoder(Section):
-    """The sentence-embedding model."""
-
-    model: str
-    """Hub name, folder, or ``package:name/folder`` (a folder inside an installed package)."""
-    revision: str | None = None
-    """Commit of a hub model."""
-    max_tokens: int = Field(default=256, ge=8)
-    """Tokens of each document that are embedded. Another number is another embedding."""
 
 
 class Band(Section):
@@ -116,6 +40,37 @@ def _check_exponents(
             raise ValueError(f"{key}: {name} is {exponent}; a weight is 0 or more")
 
 
+class External(Section):
+    """Scores or labels that another tool gave, joined to documents by a key."""
+
+    file: str
+    """Parquet, CSV or JSON lines, relative to the configuration; a row for each document."""
+    key: str = "id"
+    """Column of the file that names documents."""
+    by: str = "id"
+    """What it names them by: ``id`` (the document's own; with a column ``source`` beside it only
+    in that source), ``doc_id`` (the digest of the text), or a field of the metadata, as ``url``."""
+    column: str = "score"
+    """Column of the score or label."""
+    low: float = 0.0
+    """The score that becomes 0; what lies below is 0 too."""
+    high: float = 1.0
+    """The score that becomes 1; below `low` where a low score is good."""
+    values: dict[str, float] = {}
+    """For labels: the score, from 0 to 1, of each. A label that is not named is missing."""
+    missing: float = Field(default=0.5, ge=0, le=1)
+    """The score, from 0 to 1, of a document that the file does not name."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> "External":
+        if self.low == self.high:
+            raise ValueError(f"low and high are both {self.low:g}: no score lies between them")
+        for label, value in self.values.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"values: {label!r} is {value:g}; a score lies from 0 to 1")
+        return self
+
+
 class Quality(Section):
     """How perplexity, and other signals beside it, become a score in (0, 1)."""
 
@@ -131,6 +86,8 @@ class Quality(Section):
     """Window length; the model's own context (at most 1024) when absent."""
     tokens_per_document: Size | None = Field(default=None, ge=FEWEST_TOKENS)
     """Score this many tokens of a long document, in windows; all of them when absent."""
+    student: Student | None = None
+    """Let a cheap model learn the reference's scores from a sample, and score the rest."""
     signals: dict[str, float] = {"perplexity": 1.0}
     """Exponents of the signals in their geometric mean: `perplexity`, `rules`, `clean`, your own;
     0: out."""
@@ -139,25 +96,32 @@ class Quality(Section):
     comes out near 0, whatever it is compared with."""
     own: dict[str, str] = {}
     """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
+    external: dict[str, External] = {}
+    """Signals that another tool gave, by name."""
 
     LATER: ClassVar[Mapping[str, Any]] = {
         "signals": {"perplexity": 1.0},
         "own": {},
         "gates": {},
+        "external": {},
         "tokens_per_document": None,
+        "student": None,
     }
     BUILT_IN: ClassVar[Mapping[str, str]] = {"rules": "samplemix_dagster.core.quality.rules:Rules"}
     """Signals that come along, beside perplexity, with what computes them."""
 
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
-        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own]
+        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own, *self.external]
         _check_exponents("signals", "signal", self.signals, known)
         _check_exponents("gates", "signal", self.gates, known[1:])
-        for name in self.own:
-            check_name("signal", name)
-            if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
-                raise ValueError(f"own: {name!r} is a signal that comes along")
+        for key, names in (("own", self.own), ("external", self.external)):
+            for name in names:
+                check_name("signal", name)
+                if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
+                    raise ValueError(f"{key}: {name!r} is a signal that comes along")
+        if both := sorted(self.own.keys() & self.external.keys()):
+            raise ValueError(f"external: {both[0]!r} is a signal of your own, too")
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
         return self
@@ -173,9 +137,12 @@ class Quality(Section):
     def weights(self) -> dict[str, float]:
         """The signals that count, with their exponents.
 
-        Perplexity and your own have 1 where none is named, the others 0.
+        Perplexity, your own and external ones have 1 where none is named, the others 0; so have
+        your own where they are gates.
         """
-        named = {PERPLEXITY: 1.0, **dict.fromkeys(self.own, 1.0), **self.signals}
+        own = dict.fromkeys((*self.own, *self.external), 1.0)
+        gated = {name: 0.0 for name in self.gates if name in own}
+        named = {PERPLEXITY: 1.0, **own, **gated, **self.signals}
         return {name: weight for name, weight in named.items() if weight > 0}
 
     @property
@@ -189,6 +156,20 @@ class Quality(Section):
         """The signals that count in either way, but for perplexity, each once."""
         named = [*self.weights, *(name for name, power in self.gates.items() if power > 0)]
         return tuple(name for name in dict.fromkeys(named) if name != PERPLEXITY)
+
+    @model_validator(mode="after")
+    def _learns_from_the_reference(self) -> "Quality":
+        if self.student is not None and self.student.of != self.reference:
+            raise ValueError(
+                f"student.of is {self.student.of!r}, and the reference that scores is "
+                f"{self.reference!r}: a student learns from that one"
+            )
+        return self
+
+    @property
+    def share_read(self) -> float:
+        """The share of the documents that the reference reads itself, once a student has learnt."""
+        return 1.0 if self.student is None else self.student.rescore_unsure
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> "Quality":

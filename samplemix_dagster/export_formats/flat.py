@@ -27,6 +27,7 @@ from samplemix_dagster.export_formats.format import (
     FilePlan,
     Format,
     ReadDraw,
+    Reading,
     Vocabulary,
     Writer,
     options_of_ids,
@@ -148,6 +149,7 @@ class Olmo(Flat):
     """
 
     name = "olmo"
+    readings = (Reading(words="each file cut"),)
     endings = (".npy", ".csv.gz")
 
     def dtype(self, size: int) -> str:
@@ -184,6 +186,7 @@ class Nanotron(Flat):
     """``nanotron``: ``.ds`` with ids, ``.ds.index`` with ends as uint64, ``.ds.metadata``."""
 
     name = "nanotron"
+    readings = (Reading(words="each file cut", more=1, step_more=1, keeps_order=False),)
     endings = (".ds", ".ds.index", ".ds.metadata")
 
     def dtype(self, size: int) -> str:
@@ -212,6 +215,7 @@ class Torchtitan(Flat):
     """``torchtitan``: ``.bin`` as uint32, and ``.document_offsets.npy``, N + 1 of int64."""
 
     name = "torchtitan"
+    readings = (Reading(words="documents joined, then cut", by_file=False),)
     endings = (".bin", ".document_offsets.npy")
 
     def dtype(self, size: int) -> str:
@@ -251,6 +255,7 @@ class Nanogpt(Flat):
     """
 
     name = "nanogpt"
+    readings = (Reading(words="each file cut", more=1),)
     endings = (".bin", ".bos.idx")
     options = options_of_ids(eos="start")
     most_ids = 1 << 16

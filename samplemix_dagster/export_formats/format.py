@@ -46,6 +46,14 @@ class Option:
         return re.fullmatch(self.pattern, value) is not None
 
 
+def readings_of_texts() -> "tuple[Reading, ...]":
+    """Return how trainers cut texts that they tokenize themselves, with EOS or BOS at each."""
+    return (
+        Reading(words="documents joined, then cut", by_file=False, adds=1),
+        Reading(words="a document a row, cut", kind="one_a_row", adds=1),
+    )
+
+
 def options_of_ids(eos: str = "end", inside: str = "refuse") -> Mapping[str, Option]:
     """Return the options of every format of ids.
 
@@ -83,6 +91,28 @@ class Vocabulary:
         if self.eos_id is None or self.eos == "none":
             return ids
         return [*ids, self.eos_id] if self.eos == "end" else [self.eos_id, *ids]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a trainer cuts an export into sequences of L ids."""
+
+    words: str
+    """What it does, in a few words."""
+    kind: Literal["windows", "best_fit", "one_a_row"] = "windows"
+    """Which function of ``core.layouts`` simulates it."""
+    more: int = 0
+    """Ids that a sequence has beyond L."""
+    step_more: int = 0
+    """Ids by which the next sequence begins beyond L."""
+    by_file: bool = True
+    """Whether a sequence ends with its file."""
+    pads: bool = False
+    """Whether what is left over is filled up."""
+    adds: int = 0
+    """Ids that the trainer puts to each document."""
+    keeps_order: bool = True
+    """Whether it can be told to take sequences in the order of the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +178,10 @@ class Format(abc.ABC):
     """Files that it needs."""
     most_ids: int | None = None
     """The largest vocabulary that it can hold; None where there is no bound."""
+    readings: tuple[Reading, ...] = ()
+    """How its trainers cut it into sequences."""
+    joins_files: bool = False
+    """Whether a document may go on in the next file."""
     stem: str = "part-"
     """What the names of files begin with; a number follows."""
     digits: int = 5
@@ -167,6 +201,16 @@ class Format(abc.ABC):
         """Return the share of documents that stand in the last part and in no other; in [0, 1)."""
         del options
         return 0.0
+
+    def conflict(self, options: Mapping[str, str]) -> str:
+        """Say which options cannot be had together; empty where all can."""
+        del options
+        return ""
+
+    def points_into_corpus(self, options: Mapping[str, str]) -> bool:
+        """Whether draws are pointers into the stored ids of the whole corpus."""
+        del options
+        return False
 
     def dtype(self, size: int) -> str:
         """Return NumPy's name of the type of an id, for a vocabulary of some size."""

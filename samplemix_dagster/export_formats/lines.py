@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Writer,
+    readings_of_texts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +28,7 @@ class JsonLines(Format):
     """``jsonl``, ``jsonl.gz`` and ``jsonl.zst``."""
 
     unit = "text"
+    readings = readings_of_texts()
 
     def __init__(self, compression: Compression = "") -> None:
         self.compression: Compression = compression

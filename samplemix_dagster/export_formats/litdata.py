@@ -22,6 +22,7 @@ from samplemix_dagster.export_formats.format import (
     Format,
     Option,
     ReadDraw,
+    Reading,
     Writer,
     options_of_ids,
 )
@@ -49,6 +50,8 @@ class LitData(Format):
     others = (_INDEX, _ENDS)
     options = MappingProxyType({**options_of_ids(), "sequence": Option(default="2048")})
     needs_eos = True
+    readings = (Reading(words="each chunk cut", more=1, step_more=1, by_file=False),)
+    joins_files = True
     stem = "chunk-0-"
     digits = 1
 

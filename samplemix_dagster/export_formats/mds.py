@@ -23,6 +23,7 @@ from samplemix_dagster.export_formats.format import (
     Format,
     Option,
     ReadDraw,
+    Reading,
     Writer,
     options_of_ids,
 )
@@ -58,6 +59,8 @@ class Mds(Format):
     others = (_INDEX,)
     options = MappingProxyType({**options_of_ids(), "sequence": Option(default="2048")})
     needs_eos = True
+    readings = (Reading(words="rows as written", by_file=False, pads=True),)
+    joins_files = True
     stem = "shard."
 
     def dtype(self, size: int) -> str:

@@ -8,7 +8,7 @@ The layout is that of ``megatron.core.datasets.indexed_dataset``, version 1.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from samplemix_dagster.export_formats.format import (
     Format,
     Option,
     ReadDraw,
+    Reading,
     Writer,
     options_of_ids,
 )
@@ -55,9 +56,25 @@ class Megatron(Format):
         {
             **options_of_ids(),
             "materialise": Option(default="false", values=("false", "true"), is_named=False),
+            "array": Option(default="own", values=("own", "corpus"), is_named=False),
         }
     )
     needs_eos = True
+    readings = (Reading(words="each pair cut", more=1, keeps_order=False),)
+
+    def conflict(self, options: Mapping[str, str]) -> str:
+        """Say why an index into the corpus cannot be had with another option."""
+        if options["array"] == "own":
+            return ""
+        if options["materialise"] == "true":
+            return "`materialise: true` writes ids out, and `array: corpus` points to those there"
+        if options["eos_inside"] == "escape":
+            return "`eos_inside: escape` changes ids, and `array: corpus` points to those there"
+        return ""
+
+    def points_into_corpus(self, options: Mapping[str, str]) -> bool:
+        """Whether its index points to the ids of the whole corpus."""
+        return options["array"] == "corpus"
 
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary below 65,500 ids, else ``int32``, as Megatron does."""

@@ -5,7 +5,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, Option, ReadDraw, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    Option,
+    ReadDraw,
+    Reading,
+    Writer,
+    readings_of_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +26,7 @@ class Parquet(Format):
 
     name = "parquet"
     unit = "text"
+    readings = readings_of_texts()
     endings = (".parquet",)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
@@ -106,6 +115,7 @@ class Nanochat(Parquet):
     """
 
     name = "nanochat"
+    readings = (Reading(words="best fit, cropped", kind="best_fit", more=1, adds=1),)
     stem = "shard_"
     options = MappingProxyType({"held_out": Option(default="1", is_named=False)})
     least_files = 2

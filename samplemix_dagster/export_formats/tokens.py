@@ -20,6 +20,7 @@ from samplemix_dagster.export_formats.format import (
     FilePlan,
     Format,
     ReadDraw,
+    Reading,
     Vocabulary,
     Writer,
     options_of_ids,
@@ -39,6 +40,7 @@ class Tokens(Format):
     endings = (".bin", ".ends.npy")
     others = (_CONTENTS,)
     options = options_of_ids(inside="keep")
+    readings = (Reading(words="each file cut"),)
 
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``uint32``."""

@@ -32,8 +32,8 @@ class Wanted:
         """Return what is asked for; of the options, those that the format reads.
 
         Raises:
-            ConfigError: There is no such format, an option has no such value, or the format needs
-                more files.
+            ConfigError: There is no such format, an option has no such value, two contradict each
+                other, or the format needs more files.
         """
         form = format_of(name)
         options = form.options
@@ -43,6 +43,8 @@ class Wanted:
         for key, value in own.items():
             if not options[key].allows(value):
                 raise ConfigError(f"{key} is {options[key].words}, not {value!r}")
+        if conflict := form.conflict(own):
+            raise ConfigError(f"{name}: {conflict}")
         return cls(name=name, num_files=num_files, options=own)
 
     @classmethod

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Writer,
+    readings_of_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +31,7 @@ class WebDataset(Format):
 
     name = "webdataset"
     unit = "text"
+    readings = readings_of_texts()
     endings = (".tar",)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
@@ -39,13 +46,13 @@ class WebDataset(Format):
         for number in range(plan.num_files):
             [name] = self.file_names(number)
             with tarfile.open(folder / name, "r:") as archive:
-                for offset, (text, known) in enumerate(_pairs(archive)):
-                    row = json.loads(known)
+                for offset, (content, known) in enumerate(_pairs(archive)):
+                    row = {**json.loads(known), "text": content.decode("utf-8")}
                     yield ReadDraw(
                         file=name,
                         offset=offset,
                         num_tokens=row["num_tokens"],
-                        digest=doc_id(text.decode("utf-8")),
+                        digest=doc_id(row["text"]),
                         row=row,
                     )
 

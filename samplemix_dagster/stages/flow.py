@@ -16,10 +16,13 @@ from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
 from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
+from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.external import EXTERNALS
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
+from samplemix_dagster.stages.quality.student import STUDENT
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
 
@@ -29,6 +32,7 @@ FLOW: tuple[Line, ...] = (
     WORDS,
     CORPUS,
     REFERENCE,
+    STUDENT,
     PERPLEXITY,
     TOKENS,
     EMBEDDINGS,
@@ -41,10 +45,12 @@ FLOW: tuple[Line, ...] = (
     TOPICS,
     SIGNALS,
     CLEAN,
+    EXTERNALS,
     QUALITY_CALIBRATION,
     QUALITY,
     DIVERSITY_CALIBRATION,
     DIVERSITY,
+    TOKEN_IDS,
 )
 """A line more is a stage more. Ask for it as ``flow.FLOW``, so that everybody sees the same."""
 

@@ -17,8 +17,9 @@ from samplemix_dagster.engine.shards.maps import run_stage
 from samplemix_dagster.engine.stages import WHOLE_CORPUS, Fit, FitStage, Stage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA
+from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
-from samplemix_dagster.stages.mixture.version_files import export_asset
+from samplemix_dagster.stages.mixture.version_files import export_asset, wanted_export
 from samplemix_dagster.stages.order import in_order, phase_of
 from samplemix_dagster.stages.scores import SCORES
 
@@ -112,7 +113,7 @@ def build_steps(project: Project) -> list[Step]:
             elif isinstance(member, Fit):
                 steps[member.asset_of(name)] = _of_fit(project, member, name)
     for name in MIXTURE.names(project):
-        exports = (_export(name, export) for export in project.config.exports_of(name))
+        exports = (_export(project, name, export) for export in project.config.exports_of(name))
         steps |= {step.asset: step for step in (_mixture(project, name), *exports)}
     return _in_phases(list(steps.values()))
 
@@ -185,8 +186,9 @@ def _whole(project: Project, fit: FitStage, name: str, run: Callable[[Call], Out
     )
 
 
-def _export(name: str, export: str) -> Step:
+def _export(project: Project, name: str, export: str) -> Step:
     asset = export_asset(name, export)
+    has_ids = wanted_export(project, name, export).form.unit == "tokens"
 
     def run(call: Call) -> Outcome:
         from samplemix_dagster.stages.export.exporting import run_export
@@ -198,7 +200,11 @@ def _export(name: str, export: str) -> Step:
     return Step(
         asset=asset,
         group="export",
-        deps=(MIXTURE.asset_of(name), DOCUMENTS.asset),
+        deps=(
+            MIXTURE.asset_of(name),
+            DOCUMENTS.asset,
+            *((TOKEN_IDS.asset,) if has_ids else ()),
+        ),
         run=run,
         name=name,
         export=export,

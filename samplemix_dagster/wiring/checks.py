@@ -18,6 +18,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import row_counts
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
 from samplemix_dagster.stages.mixture.publishing import Verdict, budget_verdict, ledger_verdict
+from samplemix_dagster.stages.quality.student import LEAST_SPEARMAN
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.storage.lake import keys
@@ -55,6 +56,7 @@ def checks_of(step: Step) -> list[Check]:
     if step.is_published:
         return [_LEDGER, _BUDGET, _PROMISE, _IS_CURRENT]
     named = {
+        "student": [_AGREES],
         "clusters": [_NOISE, _GIANT],
         "beta_parameters": [_LAW],
     }
@@ -220,6 +222,18 @@ def _gap(project: Project, outcome: Outcome) -> Verdict:
     )
 
 
+def _agrees(project: Project, outcome: Outcome) -> Verdict:
+    del project
+    found = outcome.facts["spearman"]
+    passed = found is not None and found >= LEAST_SPEARMAN
+    words = (
+        f"on documents that it had not seen its ranks agree with the reference's to {found}, and "
+        f"{LEAST_SPEARMAN} is the least; a larger quality.student.sample may cure that"
+    )
+    facts = {"spearman": found, "bound": LEAST_SPEARMAN}
+    return Verdict(passed=passed, facts=facts, sentence="" if passed else words)
+
+
 def _below(name: str, bound: float) -> Callable[[Project, Outcome], Verdict]:
     def look(project: Project, outcome: Outcome) -> Verdict:
         del project
@@ -319,6 +333,12 @@ _GAP = Check(
     description="It knows its own training documents hardly better than others.",
     is_blocking=False,
     look=_gap,
+)
+_AGREES = Check(
+    name="agrees_with_the_reference",
+    description=f"Held-out ranks agree with the reference's to {LEAST_SPEARMAN} at least.",
+    is_blocking=False,
+    look=_agrees,
 )
 _NOISE = Check(
     name="little_noise",

@@ -51,6 +51,7 @@ def settings_changed(*path: str, to: Any) -> Callable[[Path], None]:
 
 turn_a_dial = settings_changed("mixtures", "default", "balance", to={"quality": 0.3})
 raise_a_budget = settings_changed("mixtures", "flat", "budget_tokens", to=7000)
+repeat_documents = settings_changed("mixtures", "default", "budget_tokens", to=40_000)
 shorten_embeddings = settings_changed("encoder", "max_tokens", to=24)
 raise_the_least_length = settings_changed("corpus", "min_characters", to=400)
 keep_duplicates = settings_changed("corpus", "duplicates", to="keep")

@@ -19,11 +19,12 @@ from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted, is_export_file, is_export_folder
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.stages.export import filling
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.storage.lake.keys import is_folder_of_ours, is_ours
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
-from tests.engine.changes import settings_changed
-from tests.engine.runs import manifest, run, version
+from tests.engine.changes import rewrite_one_document, settings_changed
+from tests.engine.runs import manifest, rows, run, version
 from tests.projects import copy_project, needs_encoder, open_project, prose, write_shard
 
 pytestmark = needs_encoder
@@ -265,7 +266,7 @@ def export_odd(root: Path, folder: Path, inside: str) -> tuple[dict[str, Any], l
 
 
 def test_a_text_that_gives_the_id_of_eos_can_be_refused(odd: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"\(id 'odd', .*gives the id of EOS .*: escape` writes"):
+    with pytest.raises(InputError, match=r"\(id 'odd'\) gives the id of EOS .*: escape` writes"):
         export_odd(odd, tmp_path / "x", "refuse")
     assert not (tmp_path / "x").exists()
 
@@ -291,11 +292,35 @@ def test_each_export_of_a_list_is_an_asset_in_a_folder_of_its_own(root: Path) ->
     settings_changed("export", to=listed)(root)
     planned = {task.step.asset for task in Planner(open_project(root)).plan().tasks}
     # The texts stand there already: the single form's folder is the listed one's.
-    assert planned == {"export/default/tokens", "export/flat/tokens"}
+    assert planned == {"token_ids", "export/default/tokens", "export/flat/tokens"}
     assert run(root).assets == planned
     folders = {path.name for path in (root / ".samplemix/lake/exports/default").glob("*/*")}
     assert folders == {"tokens-end-2", "jsonl.zst-3"}
     assert not Planner(open_project(root)).plan().tasks
+
+
+def test_a_shard_is_tokenized_once_and_only_where_ids_are_exported(root: Path) -> None:
+    listed = [{"to": "tokens"}, {"to": "megatron"}, {"to": "jsonl.zst"}]
+    settings_changed("export", to=listed)(root)
+    first = run(root)
+    num_documents = sum(first.counts("token_ids").values())
+    assert num_documents == rows(root, "select count(*) as n from documents")[0]["n"]
+    rewrite_one_document(root)
+    assert sum(run(root).counts("token_ids").values()) == 1
+    settings_changed("export", to=listed[2:])(root)
+    assert not Planner(open_project(root)).plan().tasks
+
+
+@pytest.mark.parametrize("form", ["tokens", "megatron", "mds"])
+def test_stored_ids_give_the_bytes_that_texts_give(
+    form: str, root: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_changed("export", to={"format": form, "files": 2})(root)
+    run(root)
+    assert version(root) == version(finished)
+    read = export(finished, tmp_path / "read", form)
+    monkeypatch.delattr(filling, "read_shard")  # no text can be read
+    assert export(root, tmp_path / "stored", form)["files"] == read["files"]
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.cli.start.references import reference_tokens
-from samplemix_dagster.config.scores import Bootstrap
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.core.quality.bootstrap import (
     BootstrapRecipe,
     train_reference,

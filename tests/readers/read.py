@@ -23,9 +23,38 @@ def megatron(folder: Path, work: Path) -> dict[str, Any]:
     for path in sorted(folder.glob("*.idx")):
         dataset = IndexedDataset(str(path.with_suffix("")))
         found += [dataset[number].tolist() for number in range(len(dataset))]
-        # What GPTDataset calls: a piece of a document.
-        assert dataset.get(0, 1, 2).tolist() == dataset[0].tolist()[1:3]
-    return {"documents": found}
+    samples = _samples(folder / "part-00000", work)
+    return {"documents": found, "samples": samples}
+
+
+def _samples(prefix: Path, work: Path) -> list[list[int]]:
+    """Return every sample of one pass over a pair, in Megatron's own order."""
+    import numpy as np
+    from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+    from megatron.core.datasets.utils import Split
+
+    class Tokenizer:
+        eod = pad = 0
+        vocab_size = 1 << 16
+        unique_identifiers = "none"
+
+    whole = IndexedDataset(str(prefix))
+    config = GPTDatasetConfig(
+        random_seed=1,
+        sequence_length=SEQUENCE,
+        split="100,0,0",
+        path_to_cache=str(work),
+        tokenizer=Tokenizer(),
+        reset_position_ids=False,
+        reset_attention_mask=False,
+        eod_mask_loss=False,
+    )
+    count = (int(whole.sequence_lengths.sum()) - 1) // SEQUENCE
+    documents = np.arange(len(whole), dtype=np.int32)
+    dataset = GPTDataset(whole, str(prefix), documents, count, Split.train, config)
+    samples = (dataset[number] for number in range(len(dataset)))
+    return [[*one["tokens"].tolist(), int(one["labels"][-1])] for one in samples]
 
 
 def nanotron(folder: Path, work: Path) -> dict[str, Any]:

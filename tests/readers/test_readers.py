@@ -10,6 +10,8 @@ import itertools
 import json
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ import pytest
 
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.stages.export.exporting import export_version
-from tests.engine.runs import copies, manifest, version
-from tests.projects import finished_project, needs_encoder, open_project
+from samplemix_dagster.trace.exported import Exported, as_seen, draws_of, open_export
+from samplemix_dagster.trace.megatron_steps import trace_cached_step
+from tests.engine.changes import repeat_documents, settings_changed
+from tests.engine.runs import copies, manifest, run_changed, version
+from tests.projects import needs_encoder, open_project
 from tests.readers.read import READERS, SEQUENCE
 
 PYTHON = os.environ.get("SAMPLEMIX_READERS", "")
@@ -32,9 +37,16 @@ pytestmark = [
 FILES = 2
 
 
+@functools.cache
+def project() -> Path:
+    """A project whose default mixture draws documents more than once, with stored ids."""
+    stores_ids = settings_changed("export", to={"format": "megatron", "array": "corpus"})
+    return run_changed(Path(tempfile.mkdtemp()) / "project", repeat_documents, stores_ids).root
+
+
 def export(form: str, folder: Path, **options: str) -> dict[str, Any]:
-    """Export the default mixture of the finished project."""
-    root = finished_project()
+    """Export the default mixture of the project."""
+    root = project()
     wanted = Wanted.of(form, FILES, {"sequence": str(SEQUENCE), **options})
     return export_version(open_project(root), "default", version(root), wanted, folder=folder)
 
@@ -78,7 +90,9 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Any:
         assert ran.returncode == 0, ran.stderr[-2000:]
         answer = json.loads((work / "found.json").read_text())
         print(f"{form}: {answer['reader']}")
-        return done, answer
+        exported = open_export(open_project(project()), str(folder))
+        seen = as_seen(exported, SEQUENCE)[0]
+        return done, {**answer, "seen": seen, "exported": exported, "work": work}
 
     return of
 
@@ -89,17 +103,39 @@ def test_every_document_is_read_as_it_was_drawn(form: str, read: Any, parts: Any
     assert found["documents"] == list(itertools.chain(*parts))
 
 
-def test_materialised_pairs_hold_the_same_documents(read: Any, parts: Any) -> None:
-    _, found = read("megatron", materialise="true")
+@pytest.mark.parametrize("options", [{"materialise": "true"}, {"array": "corpus"}])
+def test_other_pairs_hold_the_same_documents(
+    options: dict[str, str], read: Any, parts: Any
+) -> None:
+    _, found = read("megatron", **options)
     assert found["documents"] == list(itertools.chain(*parts))
 
 
 def test_eos_stands_once_for_each_draw_and_the_rest_is_the_ledgers(read: Any) -> None:
     done, found = read("megatron")
     flat = list(itertools.chain(*found["documents"]))
-    root = finished_project()
+    root = project()
     assert flat.count(done["eos_id"]) == done["num_draws"] == sum(copies(root).values())
     assert len(flat) - done["num_draws"] == manifest(root)["report"]["realised_tokens"]
+
+
+def test_samples_of_megatron_are_traced_to_their_documents(read: Any, parts: Any) -> None:
+    _, found = read("megatron")
+    first = {(one["doc_id"], one["copy"]): ids for one, ids in _draws(found["exported"], parts)}
+    for number, sample in enumerate(found["samples"]):
+        spans = trace_cached_step(found["exported"], found["work"], number, 1, "part-00000.bin")
+        ids = [first[one["doc_id"], one["copy"]][one["begin"] : one["end"]] for one in spans]
+        assert list(itertools.chain(*ids)) == sample
+
+
+def _draws(exported: Exported, parts: list[list[list[int]]]) -> Iterator[tuple[Any, list[int]]]:
+    return zip(draws_of(exported).to_pylist(), itertools.chain(*parts), strict=True)
+
+
+def test_one_pass_of_megatron_has_the_samples_that_are_foreseen(read: Any, parts: Any) -> None:
+    _, found = read("megatron")
+    assert len(found["samples"]) == (sum(map(len, parts[0])) - 1) // SEQUENCE
+    assert len(found["samples"]) <= found["seen"]["sequences"] <= 2 * len(found["samples"]) + 2
 
 
 @pytest.mark.parametrize(("form", "window"), [("nanotron", SEQUENCE + 1), ("olmo", SEQUENCE)])
@@ -133,6 +169,13 @@ def test_rows_of_mds_are_all_ids_and_eos_after_them(read: Any, parts: Any) -> No
     assert rows[: len(flat)] == flat
     assert set(rows[len(flat) :]) <= {done["eos_id"]}
     assert sum(length for *_, length in found["spans"]) == len(flat)
+
+
+@pytest.mark.parametrize("form", ["olmo", "nanotron", "litdata", "mds"])
+def test_what_is_foreseen_is_what_the_reader_hands_out(form: str, read: Any) -> None:
+    _, found = read(form)
+    seen = found["seen"]
+    assert sum(map(len, found["parts"])) == seen["kept"] + seen["padded"]
 
 
 @pytest.mark.parametrize("form", ["huggingface", "webdataset"])

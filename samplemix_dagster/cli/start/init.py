@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from samplemix_dagster.cli.start.references import TRAINED_HERE, Choice
+from samplemix_dagster.cli.start.references import NGRAM_GATE, TRAINED_HERE, Choice
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import MAX_PARTITIONS, Source
 from samplemix_dagster.errors import InputError
@@ -351,13 +351,15 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE
         *reference.quality_lines(),
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
+        f"  gates: {{ngram: {NGRAM_GATE:g}}}",
         "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
         "",
-        "# Each mixture: a budget, two dials, a cap. `shares: free` lets the sources' shares be an",
-        "# outcome; proportional, uniform or {source: share} hold them.",
+        "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
+        "# the gates leave of each; proportional, uniform or {source: share} hold them at those;",
+        "# with `free` they are an outcome.",
         "mixtures:",
         f"  default: {{budget_tokens: {int(budget)}, balance: {{quality: 1, diversity: 1}}, "
-        "max_copies: 4, shares: free}",
+        "max_copies: 4, shares: kept}",
         f"  proportional: {{strategy: proportional, budget_tokens: {int(budget)}}}",
         "",
         "export: {format: jsonl.zst, files: 4}",

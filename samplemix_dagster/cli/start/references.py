@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.config.scores import Bootstrap, Quality
+from samplemix_dagster.config.models import Bootstrap
+from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.quality.spread_windows import most_tokens_read
 from samplemix_dagster.errors import ConfigError, ModelError, SampleMixError
 from samplemix_dagster.runs.plan.first_guess import bootstrap_parameters
@@ -24,6 +25,8 @@ HUB_REVISION = "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"
 _PARAMETERS = 134_515_008
 AUTO, INSTALLED, HUB, BOOTSTRAP = "auto", "installed", "hub", "bootstrap"
 NAMES = (AUTO, INSTALLED, HUB, BOOTSTRAP)
+CLEAN_GATE, NGRAM_GATE = 3, 4
+"""Exponents of the gates of quality and of diversity (docs/decisions/0013-gates.md)."""
 TOKENS_PER_DOCUMENT = 128
 """What a reference from elsewhere scores of a long document."""
 _ANSWER_SECONDS = 3.0
@@ -64,12 +67,21 @@ class Choice:
 
     def quality_lines(self) -> list[str]:
         """Return the lines of quality; a model from elsewhere, which is large, scores windows."""
-        line = "quality: {reference: main, direction: low, calibrate_by: language"
+        lines = [
+            "# Gates multiply a score: `clean` is the chance that a document is text, `ngram` the",
+            "# share of its n-grams that no other document has first. Junk, and copies of what is",
+            "# there, come out near 0. A higher exponent is a stricter gate.",
+            "quality:",
+            "  reference: main",
+            "  direction: low",
+            "  calibrate_by: language",
+            f"  gates: {{clean: {CLEAN_GATE:g}}}",
+        ]
         if not self.model:
-            return [line + "}"]
+            return lines
         return [
-            "# Of a long document so many tokens are scored, at its begin, middle and end.",
-            f"{line}, tokens_per_document: {TOKENS_PER_DOCUMENT}}}",
+            *lines,
+            f"  tokens_per_document: {TOKENS_PER_DOCUMENT}  # of a long text: begin, middle, end",
         ]
 
 

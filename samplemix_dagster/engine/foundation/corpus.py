@@ -52,7 +52,8 @@ class Corpus(Fit):
     @staticmethod
     def sample_size(config: Config) -> int:
         """Return how many documents fits are made on, at most."""
-        return max(config.diversity.clusters.sample, config.diversity.topics.sample)
+        taught = 0 if config.quality.student is None else config.quality.student.sample
+        return max(config.diversity.clusters.sample, config.diversity.topics.sample, taught)
 
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Find duplicates, draw the hash sample, count documents by source and language.

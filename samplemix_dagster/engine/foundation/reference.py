@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import Bootstrap
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.fitting.hash_sample import HashSample
 from samplemix_dagster.engine.fitting.writer import FitWriter
@@ -246,10 +246,11 @@ def _sample_texts(
     total = np.cumsum(sample.column("num_bytes").to_numpy())
     needed = int(np.searchsorted(total, bootstrap.tokens * _BYTES_PER_TOKEN)) + 1
     chosen = sample.slice(0, needed + _TESTED_TEXTS)
-    return _read(recipes, chosen)
+    return read_sample(recipes, chosen)
 
 
-def _read(recipes: "Recipes", sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
+def read_sample(recipes: "Recipes", sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
+    """Return ids, sources and texts of the documents of a sample, in its order."""
     place = {
         (item["source"], item["shard"], item["row"]): index
         for index, item in enumerate(sample.to_pylist())

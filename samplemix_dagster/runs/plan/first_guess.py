@@ -9,23 +9,29 @@ whether it is minutes or hours, and is called one wherever it is shown.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samplemix_dagster.config.scores import Bootstrap
+from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.diversity.words import count_words
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.runs.plan.plan import Task
 from samplemix_dagster.storage.models.files import count_parameters
+
+if TYPE_CHECKING:
+    from samplemix_dagster.runs.plan.plan import Task
+
 
 _TRIAL_SECONDS = 1.0
 _MATRIX = 384
 _BYTES_PER_TOKEN = 4
 _TEXT_PER_PACKED_BYTE = 3
+_TOKENS_OF_A_DOCUMENT = 1000
+"""Where nothing says how long a document of a sample is."""
 _MODEL_EFFICIENCY = 0.4
 """Of the matrix product's rate: what scoring reaches (docs/performance.md)."""
 _TRAINING_EFFICIENCY = 0.25
@@ -84,58 +90,74 @@ class FirstGuess:
         self.recipes = Recipes(project)
         self.machine = try_machine(project.num_workers)
 
-    def seconds(self, task: Task) -> float:
+    def seconds(self, task: "Task") -> float:
         """Return the seconds that a task may take."""
         work = {
             "raw_shards": self._reading,
             "perplexity": self._scoring,
+            "student": self._teaching,
             "embeddings": self._embedding,
             "reference_model": self._training,
         }.get(task.step.asset.partition("/")[0], self._rest)
         start = _START_SECONDS.get(task.step.asset, 0.5)
         return round(start + work(task), 2)
 
-    def _text_bytes(self, task: Task) -> float:
+    def _text_bytes(self, task: "Task") -> float:
         return _unpacked(self.project, task.partition, task.num_bytes)
 
-    def _reading(self, task: Task) -> float:
+    def _reading(self, task: "Task") -> float:
         rate = self.machine.text_bytes_per_second * self.machine.num_workers
         return self._text_bytes(task) / rate
 
-    def _scoring(self, task: Task) -> float:
-        settings = self.project.config.references[self.project.config.quality.reference]
+    def _scoring(self, task: "Task") -> float:
         tokens = scored_tokens(self.project, task, self._text_bytes(task))
-        parameters = (
-            bootstrap_parameters(settings.bootstrap)
-            if settings.bootstrap is not None
-            else self._parameters(lambda: self.recipes.reference_folder(self._reference))
+        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+
+    def _teaching(self, task: "Task") -> float:
+        """What the reference takes for the sample that a student learns from, at most."""
+        del task
+        student, most = self.project.config.quality.student, self._most_tokens_read
+        if student is None:
+            return 0.0
+        tokens = min(self._corpus_bytes() / _BYTES_PER_TOKEN, float(student.sample * most))
+        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+
+    @property
+    def _most_tokens_read(self) -> int:
+        return self.project.config.quality.most_tokens_read or _TOKENS_OF_A_DOCUMENT
+
+    def _reference_parameters(self) -> float:
+        settings = self.project.config.references[self._reference]
+        if settings.bootstrap is not None:
+            return bootstrap_parameters(settings.bootstrap)
+        return self._parameters(lambda: self.recipes.reference_folder(self._reference))
+
+    def _corpus_bytes(self) -> float:
+        return sum(
+            _unpacked(self.project, shard.partition, shard.shard.size)
+            for shard in self.project.readable_shards()
         )
-        return self._model_seconds(2.0 * parameters * tokens)
 
     @property
     def _reference(self) -> str:
         return self.project.config.quality.reference
 
-    def _embedding(self, task: Task) -> float:
+    def _embedding(self, task: "Task") -> float:
         read = self.project.config.encoder.max_tokens
         tokens = min(self._text_bytes(task) / _BYTES_PER_TOKEN, float(read * task.num_documents))
         parameters = self._parameters(lambda: self.recipes.encoder_folder)
         # Of a small encoder about half are its vocabulary, which is looked up and not multiplied.
         return self._model_seconds(parameters * tokens)
 
-    def _training(self, task: Task) -> float:
+    def _training(self, task: "Task") -> float:
         bootstrap = self.project.config.references[task.step.name].bootstrap
         if bootstrap is None:
             return 0.0
-        corpus = sum(
-            _unpacked(self.project, shard.partition, shard.shard.size)
-            for shard in self.project.readable_shards()
-        )
-        tokens = min(bootstrap.tokens, corpus / _BYTES_PER_TOKEN)
+        tokens = min(bootstrap.tokens, self._corpus_bytes() / _BYTES_PER_TOKEN)
         operations = 6.0 * bootstrap_parameters(bootstrap) * tokens
         return operations / (self.machine.operations_per_second * _TRAINING_EFFICIENCY)
 
-    def _rest(self, task: Task) -> float:
+    def _rest(self, task: "Task") -> float:
         return task.num_documents * _SECONDS_PER_DOCUMENT
 
     def _model_seconds(self, operations: float) -> float:
@@ -150,11 +172,15 @@ class FirstGuess:
             return 0.0
 
 
-def scored_tokens(project: Project, task: Task, text_bytes: float) -> float:
-    """Return about how many tokens the reference reads of a task's documents, windows counted."""
-    every = text_bytes / _BYTES_PER_TOKEN
-    most = project.config.quality.most_tokens_read
-    return every if most is None else min(every, float(most * task.num_documents))
+def scored_tokens(project: Project, task: "Task", text_bytes: float) -> float:
+    """Return about how many tokens the reference reads of a task's documents.
+
+    Windows are counted, and what a student leaves to the reference.
+    """
+    quality, every = project.config.quality, text_bytes / _BYTES_PER_TOKEN
+    most = quality.most_tokens_read
+    read = every if most is None else min(every, float(most * task.num_documents))
+    return read * quality.share_read
 
 
 def bootstrap_parameters(settings: Bootstrap) -> float:

@@ -18,8 +18,11 @@ from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.export_formats.format import FilePlan
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
-from samplemix_dagster.stages.export.filling import Encoder, check_tokenizer, fill
+from samplemix_dagster.stages.export.corpus_array import POOL
+from samplemix_dagster.stages.export.encoding import Encoder
+from samplemix_dagster.stages.export.filling import check_tokenizer, fill
 from samplemix_dagster.stages.export.order import ordered_draws
+from samplemix_dagster.stages.export.pointing import write_pointers
 from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
 from samplemix_dagster.stages.mixture.version_files import (
     check_ledger,
@@ -161,7 +164,8 @@ def _export(
         raise LakeError(f"{name}@{version[:12]} is gone from the lake: it cannot be exported.")
     check_ledger(project.lake, mixture)
     with lake.fill_folder(key, MANIFEST) as aside:
-        manifest = _write(project, mixture, wanted, aside, progress)
+        is_in_lake = lake is project.lake
+        manifest = _write(project, mixture, wanted, aside, progress, is_in_lake=is_in_lake)
         manifest |= provenance(project.root, run_id)
         manifest[CONTENT_SEAL] = content_digest(manifest, CONTENT_SEAL)
         Lake(aside).replace_json(MANIFEST, manifest)
@@ -174,10 +178,18 @@ def _write(
     wanted: Wanted,
     aside: Path,
     progress: Progress,
+    *,
+    is_in_lake: bool,
 ) -> dict[str, Any]:
     recipes = Recipes(project)
     check_tokenizer(recipes, mixture)
     encoder = Encoder.of(recipes, wanted)
+    if wanted.form.points_into_corpus(wanted.options) and encoder.vocabulary is not None:
+        done = write_pointers(recipes, mixture, wanted, encoder.vocabulary, aside, links=is_in_lake)
+        compare_with_ledger(project, mixture, done.found, done.found.num_tokens)
+        encoder.num_holding_eos = done.num_holding_eos
+        manifest = _manifest(mixture, wanted, done.files, aside)
+        return {**manifest, POOL: done.pool, **_of_ids(encoder, wanted, done.found)}
     plan = FilePlan(
         num_files=wanted.num_files, options=wanted.options, vocabulary=encoder.vocabulary
     )

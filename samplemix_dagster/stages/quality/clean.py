@@ -9,7 +9,7 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import CLEAN as NAME
-from samplemix_dagster.core.hashing import doc_id, round_unit
+from samplemix_dagster.core.hashing import doc_id, fingerprint, round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -150,8 +150,14 @@ class Clean(Stage):
         return (DOCUMENTS.asset, CLEAN_FIT.asset)
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
-        """Return how texts are read, and the counts."""
-        return {"text": recipes.text(source), "counts": recipes.fit(CLEAN_FIT)}
+        """Return how texts are read, the counts, and the model."""
+        from samplemix_dagster.core.quality.clean.model import learned_model
+
+        return {
+            "text": recipes.text(source),
+            "counts": recipes.fit(CLEAN_FIT),
+            "model": fingerprint(learned_model().to_json()),
+        }
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
         """Return what measures texts and scores them."""

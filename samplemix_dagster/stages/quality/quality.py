@@ -29,6 +29,7 @@ from samplemix_dagster.stages.quality.calibration import (
     write_calibration,
 )
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.external import external_signals
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 
@@ -44,7 +45,7 @@ def has_signals(config: Config) -> bool:
 def signal_stages(config: Config) -> dict[str, Stage]:
     """Return the stage of each signal of quality that counts, but for perplexity."""
     own: dict[str, Stage] = {one.name: OwnStage(one) for one in signals_of_quality(config)}
-    every = {**own, CLEAN_NAME: CLEAN}
+    every = {**own, **external_signals(config), CLEAN_NAME: CLEAN}
     return {name: every[name] for name in config.quality.used}
 
 

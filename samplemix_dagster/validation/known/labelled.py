@@ -18,7 +18,7 @@ from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.validation.choices import table_of
+from samplemix_dagster.storage.outside_tables import table_of
 from samplemix_dagster.validation.known.truth import Floats, Labelled, Truth, truth_of
 
 Labels = Mapping[tuple[str, str], str]

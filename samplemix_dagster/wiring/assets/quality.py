@@ -11,7 +11,7 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Facts, Stage
 from samplemix_dagster.stages.quality.agreement import NOT_COMPARED, windows_beside_whole
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.perplexity import PERPLEXITY, STUDENTS_PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.wiring.assets.asset import Look
@@ -34,7 +34,8 @@ def column_values(project: Project, stage: Stage, partition: str, *columns: str)
 
 def _perplexity(project: Project, outcome: Outcome) -> Metadata:
     partition = str(outcome.partition)
-    has_windows = project.config.quality.tokens_per_document is not None
+    quality = project.config.quality
+    has_windows = quality.tokens_per_document is not None or quality.student is not None
     read = "num_read_tokens" if has_windows else "num_reference_tokens"
     bits, tokens, tokens_read = column_values(
         project, PERPLEXITY, partition, "bits_per_byte", "num_reference_tokens", read
@@ -47,7 +48,10 @@ def _perplexity(project: Project, outcome: Outcome) -> Metadata:
             "median_bits_per_byte": round(float(np.median(bits)), 4),
             "reference_tokens": int(tokens.sum()),
         }
-        if has_windows:
+        if quality.student is not None:
+            (is_student,) = column_values(project, STUDENTS_PERPLEXITY, partition, "is_student")
+            metadata["share_by_student"] = round(float(np.mean(is_student)), 4)
+        elif has_windows:
             metadata |= _windows(project, partition)
         if outcome.num_computed == outcome.num_documents and outcome.seconds > 0:
             metadata["tokens_per_second"] = round(int(tokens_read.sum()) / outcome.seconds)
@@ -97,6 +101,19 @@ def drift(outcome: Outcome) -> Metadata:
     return {} if value is None else {"drift": round(float(value), 5)}
 
 
+def _student(project: Project, outcome: Outcome) -> Facts:
+    """How a student agrees with the reference on documents that it had not seen."""
+    del project
+    told: Facts = {}
+    for name, value in outcome.facts.items():
+        if not isinstance(value, list):
+            told |= {} if value is None else {name: value}
+        elif value:
+            rows = [{key: str(cell) for key, cell in row.items()} for row in value[:60]]
+            told[name] = table_value(rows)
+    return told
+
+
 def looks(project: Project) -> dict[str, Look]:
     """Return what a person sees of each stage of quality."""
     scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(project.config))
@@ -116,6 +133,7 @@ LOOKS = {
         present=_tokens,
         tables=(tables.TOKENS,),
     ),
+    "student": Look(kinds=("python",), present=_student),
     "calibration": Look(
         present=calibration_metadata,
     ),

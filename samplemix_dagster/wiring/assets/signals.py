@@ -16,12 +16,28 @@ def look(stage: Stage) -> Look:
     """Return what a person sees of a signal's scores."""
 
     def present(project: Project, outcome: Outcome) -> Metadata:
-        (scores,) = column_values(project, stage, str(outcome.partition), "score")
-        counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
-        mean = round(float(scores.mean()), 4) if scores.size else 0.0
-        return {"score": histogram_svg(counts, 0, 1), "mean_score": mean}
+        return _scores(project, stage, str(outcome.partition))
 
     return Look(kinds=("python", "parquet"), present=present, tables=(stage.table,))
+
+
+def external_look(stage: Stage) -> Look:
+    """Return what a person sees of a signal from outside: its scores, and how many it names."""
+
+    def present(project: Project, outcome: Outcome) -> Metadata:
+        partition = str(outcome.partition)
+        (known,) = column_values(project, stage, partition, "is_known")
+        share = round(float(known.mean()), 4) if known.size else 0.0
+        return {"share_of_documents_named": share, **_scores(project, stage, partition)}
+
+    return Look(kinds=("python", "parquet"), present=present, tables=(stage.table,))
+
+
+def _scores(project: Project, stage: Stage, partition: str) -> Metadata:
+    (scores,) = column_values(project, stage, partition, "score")
+    counts, _ = np.histogram(scores, bins=40, range=(0.0, 1.0))
+    mean = round(float(scores.mean()), 4) if scores.size else 0.0
+    return {"score": histogram_svg(counts, 0, 1), "mean_score": mean}
 
 
 def fit_look(own: OwnSignal) -> Look:

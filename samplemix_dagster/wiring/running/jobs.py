@@ -17,7 +17,7 @@ from pydantic import Field
 from samplemix_dagster.engine.places.watching import in_words, wait_until_settled
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import SampleMixError, TransientError
-from samplemix_dagster.runs.plan.status import note_failures
+from samplemix_dagster.runs.plan.last_run import note_failures
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake
 from samplemix_dagster.runs.upkeep.repair import check_lake
 from samplemix_dagster.stages.steps import Step, select_steps

@@ -1,0 +1,135 @@
+"""Commands that look back at an export: which document stands where, and what a trainer takes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.show.terminal import print_json, print_lines
+
+_ExportArgument = Annotated[
+    str,
+    typer.Argument(metavar="EXPORT", help="An export's folder, or NAME[@VERSION] of a mixture."),
+]
+_NameOption = Annotated[
+    str, typer.Option("--export", help="Which of the mixture's exports, where there are several.")
+]
+_SequenceOption = Annotated[int, typer.Option(help="Ids of a training sequence.", min=1)]
+
+
+def trace(
+    of: _ExportArgument,
+    file: Annotated[str | None, typer.Argument(help="A file of draws in it.")] = None,
+    offset: Annotated[
+        int | None, typer.Argument(help="Which id in it from 0; in a file of texts, which row.")
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(help="A training step instead, from 0.", min=0)
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
+    sequence: _SequenceOption = 2048,
+    *,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Megatron's --data-cache-path: its own order of the steps."),
+    ] = None,
+    export: _NameOption = "",
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Say which document stands at a place of an export, or in a training step, and why."""
+    from samplemix_dagster.trace.exported import open_export, trace_place, trace_step
+    from samplemix_dagster.trace.megatron_steps import trace_cached_step
+
+    project = open_project(config)
+    exported = open_export(project, of, export)
+    if step is not None:
+        if cache is None:
+            spans = trace_step(exported, step, batch, sequence)
+        else:
+            spans = trace_cached_step(exported, cache, step, batch, file)
+        if json:
+            print_json(spans)
+        else:
+            _print_spans(spans)
+        return
+    if file is None or offset is None:
+        raise ConfigError("trace: name FILE and OFFSET, or a --step.")
+    draws = trace_place(exported, file, offset)
+    found = {"draws": draws, **_explained(project, exported.manifest, draws[0]["doc_id"])}
+    if json:
+        print_json(found)
+        return
+    from samplemix_dagster.trace.explain import explanation_lines
+
+    for draw in draws:
+        end = draw["offset"] + draw["num_ids"]
+        print_lines([f"draw: copy {draw['copy']}, {draw['file']} {draw['offset']:,} to {end:,}"])
+    document = found["document"]
+    print_lines([found["problem"]] if document is None else explanation_lines(document))
+
+
+def _explained(project: Any, manifest: Mapping[str, Any], doc_id: str) -> Mapping[str, Any]:
+    """Return what is known of a document in the version, or why nothing is."""
+    from samplemix_dagster.errors import SampleMixError
+    from samplemix_dagster.trace.explain import explain_document
+
+    version = f"{manifest['name']}@{manifest['version']}"
+    try:
+        return {"document": explain_document(project, doc_id, version)}
+    except SampleMixError as error:
+        return {"document": None, "problem": f"document {doc_id} of {version}: {error}"}
+
+
+def _print_spans(spans: Sequence[Mapping[str, Any]]) -> None:
+    from samplemix_dagster.show.printed_table import print_table
+
+    names = ("sequence", "begin", "end", "doc_id", "source", "copy", "file")
+    print_table(list(names), [tuple(span[name] for name in names) for span in spans])
+
+
+def sees(
+    of: _ExportArgument,
+    sequence: _SequenceOption = 2048,
+    steps: Annotated[int | None, typer.Option(help="Steps of the training.", min=1)] = None,
+    batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
+    *,
+    export: _NameOption = "",
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Say what a trainer takes of an export: tokens kept, cropped, dropped, padded, repeated."""
+    from samplemix_dagster.show.presentation import share
+    from samplemix_dagster.show.printed_table import print_table
+    from samplemix_dagster.trace.exported import as_seen, open_export
+
+    exported = open_export(open_project(config), of, export)
+    found = as_seen(exported, sequence, None if steps is None else steps * batch)
+    if json:
+        print_json(found)
+        return
+    counts = [name for name in found[0] if name not in {"reading", "sequence", "shares"}]
+    print_table(
+        ["a trainer that reads", *counts, "kept of all"],
+        [
+            (
+                row["reading"],
+                *(f"{row[name]:,}" for name in counts),
+                share(row["kept"] / row["ids"]),
+            )
+            for row in found
+        ],
+        title=f"{exported.wanted.words}, sequences of {sequence:,} ids, one pass",
+    )
+    names = list(found[0]["shares"]["before"])
+    print_table(
+        ["share of ids", *names],
+        [
+            (f"{row['reading']}: {when}", *(share(row["shares"][when][name]) for name in names))
+            for row in found
+            for when in ("before", "after")
+        ],
+    )

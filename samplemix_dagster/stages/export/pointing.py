@@ -1,0 +1,242 @@
+"""Export as pointers: an index into the ids of the whole corpus, which all exports of it share.
+
+Every document of a version's shards stands once in an array, drawn or not, shard after shard. An
+export is then an index of 20 bytes a draw. The array is made of the ids that were stored for each
+shard; where another export in the lake has that of the same shards, it is linked to and not
+written again, after a look at each of its bytes.
+
+D = draws, in the order of the export.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from samplemix_dagster.core.hashing import tokens_digest
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.export_formats.arrays import little, mapped
+from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
+from samplemix_dagster.export_formats.megatron import index_bytes
+from samplemix_dagster.export_formats.wanted import PLACES, Wanted
+from samplemix_dagster.stages.export.corpus_array import link, linked, pool_name, write_array
+from samplemix_dagster.stages.export.order import ledger_key, ordered_draws
+from samplemix_dagster.stages.export.reading import Found
+from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
+from samplemix_dagster.storage.exports import PLACES_SCHEMA, ExportedFile
+from samplemix_dagster.storage.lake.whole_files import digest_file
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointed:
+    """An export of pointers, as it was written and read back."""
+
+    files: list[ExportedFile]
+    found: Found
+    pool: str
+    """Of which shards the array is, and how they lie in it."""
+    num_holding_eos: int
+    """Drawn documents whose own text gives the id of EOS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Documents:
+    """Every document of a version's shards, shard after shard."""
+
+    shard: Integers
+    row: Integers
+    doc_id: npt.NDArray[np.object_]
+    num_tokens: Integers
+    id: list[str | None]
+
+    def places(self, shard: Integers, row: Integers) -> Integers:
+        """Return which documents stand in some rows of some shards."""
+        width = int(self.row.max(initial=0)) + 1
+        found: Integers = np.searchsorted(self.shard * width + self.row, shard * width + row)
+        return found
+
+
+def write_pointers(
+    recipes: Recipes,
+    mixture: Mapping[str, Any],
+    wanted: Wanted,
+    vocabulary: Vocabulary,
+    folder: Path,
+    *,
+    links: bool,
+) -> Pointed:
+    """Fill the folder of an export; return what was written and read back.
+
+    Args:
+        recipes: The project's recipes.
+        mixture: The version's manifest.
+        wanted: What is asked for.
+        vocabulary: The tokens.
+        folder: An empty folder.
+        links: Whether the array may be a link to one that stands in the lake.
+
+    Raises:
+        InputError: The ids of a shard are not stored, or a drawn text gives the id of EOS.
+        CheckFailedError: What was read back is not what was written.
+    """
+    placed = _placed(recipes, mixture)
+    documents = _documents(recipes, mixture, placed)
+    lengths = documents.num_tokens + len(vocabulary.laid([]))
+    starts = np.cumsum(lengths) - lengths
+    dtype = wanted.form.dtype(vocabulary.size)
+    pool = pool_name(recipes, placed, vocabulary, dtype)
+    names = [wanted.form.file_names(number) for number in range(wanted.num_files)]
+    array = folder / names[0][0]
+    digest = linked(recipes.lake, pool, array) if links else None
+    if digest is None:
+        write_array(recipes, placed, vocabulary, dtype, lengths, array)
+        digest = digest_file(array)
+    draws = ordered_draws(recipes, mixture, wanted.num_files)
+    order = np.argsort(draws.position)
+    of = documents.places(draws.shard[order], draws.row[order])
+    file = draws.file[order]
+    written = []
+    for number, (ids_name, index_name) in enumerate(names):
+        if number:
+            link(array, folder / ids_name)
+        own = of[file == number]
+        pointers = starts[own] * little(dtype).itemsize
+        (folder / index_name).write_bytes(index_bytes(dtype, lengths[own], pointers))
+        written.append(
+            ExportedFile(
+                name=ids_name,
+                num_draws=int(own.size),
+                num_tokens=int(documents.num_tokens[own].sum()),
+                num_bytes=array.stat().st_size,
+                digest=digest,
+            )
+        )
+    digests, num_holding_eos = _digests(
+        mapped(array, dtype), starts, lengths, of, documents, vocabulary
+    )
+    table = pa.table(
+        {
+            "doc_id": documents.doc_id[of],
+            "source": [mixture["shards"][shard]["source"] for shard in draws.shard[order]],
+            "copy": draws.copy[order],
+            "num_tokens": documents.num_tokens[of],
+            "id": [documents.id[one] for one in of],
+            "file": [names[number][0] for number in file],
+            "offset": starts[of],
+            "num_ids": lengths[of],
+            "digest": [digests[one] for one in of.tolist()],
+        }
+    ).cast(PLACES_SCHEMA)
+    pq.write_table(table, folder / PLACES, compression="zstd")
+    return Pointed(
+        files=written,
+        found=_read_back(folder, wanted, vocabulary, table),
+        pool=pool,
+        num_holding_eos=num_holding_eos,
+    )
+
+
+def _placed(recipes: Recipes, mixture: Mapping[str, Any]) -> list[PlacedShard]:
+    """Return a version's shards as they lie today, each of which has stored ids.
+
+    Raises:
+        InputError: One has none.
+    """
+    here = {(one.source, one.digest): one for one in recipes.project.all_shards()}
+    found = [here.get((shard["source"], shard["digest"])) for shard in mixture["shards"]]
+    for shard, one in zip(mixture["shards"], found, strict=True):
+        if one is None or not recipes.lake.exists(recipes.feature_key(TOKEN_IDS, one)):
+            raise InputError(
+                f"`array: corpus` points to stored ids, and shard {shard['path']} of source "
+                f"{shard['source']!r} has none. Name such an export in samplemix.yaml and run "
+                "`samplemix run`, or leave `array` out."
+            )
+    return [one for one in found if one is not None]
+
+
+def _documents(
+    recipes: Recipes, mixture: Mapping[str, Any], placed: list[PlacedShard]
+) -> _Documents:
+    tables, ids = [], list[str | None]()
+    for number, (shard, one) in enumerate(zip(mixture["shards"], placed, strict=True)):
+        ledger = recipes.lake.read_table(
+            ledger_key(mixture, shard), ["doc_id", "row", "num_tokens"]
+        )
+        key = recipes.feature_key(DOCUMENTS, one)
+        documents = recipes.lake.read_table(key, ["doc_id", "id"])
+        if not documents.column("doc_id").equals(ledger.column("doc_id")):
+            raise InputError(
+                f"shard {shard['path']} is read otherwise today than when this version was drawn; "
+                "leave `array` out to export it from its texts."
+            )
+        tables.append(ledger.append_column("shard", pa.array(np.full(ledger.num_rows, number))))
+        ids += documents.column("id").to_pylist()
+    joined = pa.concat_tables(tables)
+    return _Documents(
+        shard=joined.column("shard").to_numpy(),
+        row=joined.column("row").to_numpy(),
+        doc_id=joined.column("doc_id").to_numpy(),
+        num_tokens=joined.column("num_tokens").to_numpy(),
+        id=ids,
+    )
+
+
+def _digests(
+    ids: npt.NDArray[np.integer[Any]],
+    starts: Integers,
+    lengths: Integers,
+    of: Integers,
+    documents: _Documents,
+    vocabulary: Vocabulary,
+) -> tuple[dict[int, str], int]:
+    """Return the digest of each drawn document's ids, and how many give the id of EOS inside.
+
+    Raises:
+        InputError: One gives the id of EOS inside, and that is refused.
+    """
+    found, num_holding = {}, 0
+    inner = slice(1, None) if vocabulary.eos == "start" else slice(0, -1)
+    for one in np.unique(of).tolist():
+        own = ids[starts[one] : starts[one] + lengths[one]]
+        text = own if vocabulary.eos == "none" else own[inner]
+        is_holding = bool((text == vocabulary.eos_id).any())
+        if is_holding and vocabulary.inside == "refuse":
+            raise InputError(
+                f"the text of document {documents.doc_id[one]} gives the id of EOS "
+                f"({vocabulary.eos_id}), at which trainers would cut it in two. `eos_inside: keep` "
+                "leaves it as it is; `escape` needs an array of the export's own."
+            )
+        num_holding += is_holding
+        found[one] = tokens_digest(own)
+    return found, num_holding
+
+
+def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary, table: pa.Table) -> Found:
+    """Read every draw where its index points to, and compare it with what was to be there.
+
+    Raises:
+        CheckFailedError: One is another.
+    """
+    plan = FilePlan(num_files=wanted.num_files, options=wanted.options, vocabulary=vocabulary)
+    found = Found()
+    columns = ("file", "offset", "num_ids", "digest", "doc_id", "num_tokens")
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    for draw, (*place, doc_id, num_tokens) in zip(
+        wanted.form.read_back(folder, plan), rows, strict=True
+    ):
+        if [draw.file, draw.offset, draw.num_tokens, draw.digest] != place:
+            raise CheckFailedError(f"exported tokens are not those of the document {doc_id}")
+        found.copies[doc_id] += 1
+        found.num_tokens += num_tokens
+        found.num_ids += draw.num_tokens
+    return found

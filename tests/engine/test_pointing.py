@@ -1,0 +1,120 @@
+"""Exports that point into one array of the corpus: the same draws, and never other bytes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.upkeep.repair import check_lake, repair
+from samplemix_dagster.stages.export.exporting import export_version
+from samplemix_dagster.trace.exported import draws_of, open_export
+from tests.engine.changes import repeat_documents, settings_changed, turn_a_dial
+from tests.engine.runs import run, run_changed, version
+from tests.projects import copy_project, needs_encoder, open_project
+
+pytestmark = needs_encoder
+SHARED = Wanted.of("megatron", 2, {"array": "corpus"})
+
+
+def point_into_the_corpus(root: Path) -> None:
+    settings_changed("export", to={"format": "megatron", "files": 2, "array": "corpus"})(root)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose mixtures point into the corpus, with documents drawn more than once."""
+    folder = tmp_path_factory.mktemp("shared") / "project"
+    return run_changed(folder, repeat_documents, point_into_the_corpus).root
+
+
+@pytest.fixture
+def own(shared: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return copy_project(shared, tmp_path / "project")
+
+
+def arrays(root: Path) -> list[Path]:
+    return sorted((root / ".samplemix/lake/exports").glob("*/*/megatron-end-corpus-2/*.bin"))
+
+
+def export(root: Path, folder: Path, **options: str) -> dict[str, Any]:
+    wanted = Wanted.of("megatron", 2, options)
+    return export_version(open_project(root), "default", version(root), wanted, folder=folder)
+
+
+def test_the_draws_are_those_of_an_array_of_its_own(shared: Path, tmp_path: Path) -> None:
+    project = open_project(shared)
+    export(shared, tmp_path / "x")
+    places = [draws_of(open_export(project, one)) for one in ("default", str(tmp_path / "x"))]
+    same = ["doc_id", "source", "copy", "num_tokens", "id", "file", "num_ids", "digest"]
+    one, two = (table.select(same) for table in places)
+    assert one.equals(two)
+
+
+def test_mixtures_of_one_corpus_share_one_array(shared: Path) -> None:
+    found = arrays(shared)
+    assert len(found) == 2 * len(open_project(shared).config.mixtures)
+    assert len({path.stat().st_ino for path in found}) == 1
+
+
+def test_a_new_version_links_to_the_array_that_stands(own: Path) -> None:
+    before = {path.stat().st_ino for path in arrays(own)}
+    num_arrays = len(arrays(own))
+    turn_a_dial(own)
+    run(own)
+    assert len(arrays(own)) == num_arrays + 2
+    assert {path.stat().st_ino for path in arrays(own)} == before
+
+
+def test_an_array_with_other_bytes_is_not_linked_to(own: Path) -> None:
+    old = arrays(own)
+    before = old[0].read_bytes()
+    for path in old:
+        path.write_bytes(bytes([before[0] ^ 1]) + before[1:])
+    turn_a_dial(own)
+    run(own)
+    assert {path.read_bytes() for path in set(arrays(own)) - set(old)} == {before}
+
+
+def test_an_export_outside_of_the_lake_is_no_link_into_it(shared: Path, tmp_path: Path) -> None:
+    export(shared, tmp_path / "x", array="corpus")
+    copied = tmp_path / "x/part-00000.bin"
+    assert copied.read_bytes() == arrays(shared)[0].read_bytes()
+    assert copied.stat().st_ino not in {path.stat().st_ino for path in arrays(shared)}
+
+
+def test_a_damaged_array_is_found_and_made_again(own: Path) -> None:
+    path = arrays(own)[0]
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    project = open_project(own)
+    check_lake(project)
+    assert project.lake.damaged
+    repair(project)
+    run(own)
+    assert {one.read_bytes() for one in arrays(own)} == {before}
+    assert not Planner(open_project(own)).plan().tasks
+
+
+def test_texts_that_were_never_stored_as_ids_cannot_be_pointed_to(
+    finished: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"points to stored ids, and shard .* has none"):
+        export(finished, tmp_path / "x", array="corpus")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("other", [{"materialise": "true"}, {"eos_inside": "escape"}])
+def test_what_writes_ids_anew_cannot_point(other: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="`array: corpus` points to those there"):
+        Wanted.of("megatron", 1, {**other, "array": "corpus"})
+
+
+def test_a_folder_says_what_it_points_into() -> None:
+    assert SHARED.folder == "megatron-end-corpus-2"
+    assert Wanted.of_folder(SHARED.folder) == SHARED
+    assert FORMATS["megatron"].points_into_corpus(SHARED.options)
