@@ -19,7 +19,8 @@ from samplemix_dagster.wiring.assets.asset import begin, retries
 from samplemix_dagster.wiring.automation import sensors
 from samplemix_dagster.wiring.automation.schedules import what_is_stale
 from samplemix_dagster.wiring.automation.sensors import tick
-from samplemix_dagster.wiring.running.jobs import PUBLISH, READ_SHARDS, build_jobs
+from samplemix_dagster.wiring.names import PUBLISH, READ_SHARDS
+from samplemix_dagster.wiring.running.jobs import build_jobs
 from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
 from samplemix_dagster.wiring.running.run_tags import (
     ATTEMPT_TAG,

@@ -7,7 +7,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.steps import fit_asset
-from samplemix_dagster.storage.ask.views import mixture_versions
+from samplemix_dagster.storage.ask.listed import ListedVersion, mixture_versions
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.difference_words import CAUSES, MEANING
 from samplemix_dagster.trace.pinned import state_of
@@ -37,10 +37,17 @@ _SHOWN = (
 )
 
 
-def list_versions(project: Project) -> list[dict[str, Any]]:
-    """Return every version: name, version, made_at, tokens, whether it is current; newest last."""
+def list_versions(project: Project) -> list[ListedVersion]:
+    """Return every version, newest last."""
     return [
-        {key: value for key, value in entry.items() if key != "shards"}
+        {
+            "name": entry["name"],
+            "version": entry["version"],
+            "made_at": entry["made_at"],
+            "budget_tokens": entry["budget_tokens"],
+            "realised_tokens": entry["realised_tokens"],
+            "is_current": entry["is_current"],
+        }
         for entry in mixture_versions(project.lake)
     ]
 
@@ -100,7 +107,7 @@ def current_manifest(project: Project, name: str) -> dict[str, Any] | None:
     return None if current is None else load_manifest(project, name, current["version"])
 
 
-def summary(manifest: dict[str, Any]) -> dict[str, Any]:
+def summary(manifest: Mapping[str, Any]) -> dict[str, object]:
     """Return what ``mixture show --json`` says."""
     report = manifest["report"]
     return {

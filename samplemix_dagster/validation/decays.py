@@ -8,16 +8,19 @@ seed that nothing else is judged on.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.judging.paired import GroupLosses
-from samplemix_dagster.validation.draws import Drawn
 from samplemix_dagster.validation.judgement import JsonObject
-from samplemix_dagster.validation.texts import JudgedText
-from samplemix_dagster.validation.training.trainings import Training, Trainings
+
+if TYPE_CHECKING:
+    from samplemix_dagster.validation.draws import Drawn
+    from samplemix_dagster.validation.texts import JudgedText
+    from samplemix_dagster.validation.training.trainings import Training, Trainings
 
 REPEATED = 1.0 / 3.0
 """An arm repeats where so much of what it draws are copies beyond a document's first."""
@@ -35,23 +38,23 @@ class Sweep:
         usual: The weight decay of an arm that is not tried, or not yet.
     """
 
-    tried: Mapping[str, Mapping[float, Training]]
-    trainings: Trainings
+    tried: Mapping[str, Mapping[float, "Training"]]
+    trainings: "Trainings"
     places: Sequence[npt.NDArray[np.int64]]
     num_bytes: npt.NDArray[np.int64]
     usual: float
 
     @property
-    def wanted(self) -> list[Training]:
+    def wanted(self) -> "list[Training]":
         """Every training."""
         return [one for by_decay in self.tried.values() for one in by_decay.values()]
 
     @property
-    def missing(self) -> list[Training]:
+    def missing(self) -> "list[Training]":
         """Those that are not in the lake."""
         return self.trainings.missing(self.wanted)
 
-    def bits_per_byte(self, one: Training) -> float:
+    def bits_per_byte(self, one: "Training") -> float:
         """Return what a training, which is there, lost; each group of texts counts alike."""
         nats = self.trainings.losses(one)[None]
         groups = (
@@ -91,10 +94,10 @@ class Sweep:
 
 
 def sweep_of(
-    trainings: Trainings,
+    trainings: "Trainings",
     settings: Evaluation,
-    texts: Sequence[JudgedText],
-    draws: Sequence[Drawn],
+    texts: "Sequence[JudgedText]",
+    draws: "Sequence[Drawn]",
 ) -> Sweep | None:
     """Return what is tried; None where no arm repeats.
 

@@ -22,12 +22,12 @@ from samplemix_dagster.validation.judgement import (
     recovered,
     strength,
 )
-from samplemix_dagster.validation.judges import Judge
 from samplemix_dagster.validation.known.labelled import truth_of_version
 from samplemix_dagster.validation.tasks.figures import accuracies, counts_of_tasks
 
 if TYPE_CHECKING:
     from samplemix_dagster.validation.evaluate import Prepared
+    from samplemix_dagster.validation.judges import Judge
 
 Floats = npt.NDArray[np.float64]
 SCHEMA = 2
@@ -178,7 +178,7 @@ def _texts(prepared: "Prepared") -> dict[str, dict[str, int]]:
     return found
 
 
-def laid_out(prepared: "Prepared", judge: Judge) -> Judged:
+def laid_out(prepared: "Prepared", judge: "Judge") -> Judged:
     """Return a judge's losses by arm and rung, seeds in one order."""
     nats: dict[tuple[str, float], list[Floats]] = {}
     tokens: dict[tuple[str, float], list[int]] = {}

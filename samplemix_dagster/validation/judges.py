@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.learners.learner import Learner, NgramLearner
@@ -9,10 +10,12 @@ from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.core.learners.sizes import SIZES, SMALL_RATE
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.validation.decays import Sweep, sweep_of
-from samplemix_dagster.validation.draws import Drawn
 from samplemix_dagster.validation.texts import JudgedText, texts_digest
 from samplemix_dagster.validation.training.tokenized import TokenSource
 from samplemix_dagster.validation.training.trainings import Training, Trainings
+
+if TYPE_CHECKING:
+    from samplemix_dagster.validation.draws import Drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,8 +67,8 @@ def judges(
     settings: Evaluation,
     tokens: TokenSource,
     texts: Sequence[JudgedText],
-    draws: Sequence[Drawn],
-    tried: Sequence[Drawn],
+    draws: "Sequence[Drawn]",
+    tried: "Sequence[Drawn]",
     arms: Sequence[str],
 ) -> list[Judge]:
     """Return the judge whose figures are reported, then the one that it must agree with, if any.

@@ -14,6 +14,8 @@ import dagster as dg
 
 from samplemix_dagster.errors import ConfigError
 
+PUBLISH, READ_SHARDS = "publish", "read_shards"
+"""Jobs that schedules and sensors start."""
 _PART = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 _RESOURCE_PARAMETER = "project"
 _Function = TypeVar("_Function", bound=Callable[..., Any])

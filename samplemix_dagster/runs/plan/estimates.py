@@ -7,7 +7,7 @@ asset that has never run has no estimate, but a guess where one is asked for (``
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -16,8 +16,11 @@ from samplemix_dagster.engine.fitting.parameters import reference_parameters
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.first_guess import FirstGuess, scored_tokens
-from samplemix_dagster.runs.plan.plan import Plan, Task
 from samplemix_dagster.storage.corpus.home import make_folder
+
+if TYPE_CHECKING:
+    from samplemix_dagster.runs.plan.plan import Plan, Task
+
 
 _FILE = "rates.json"
 _KEPT = 20
@@ -79,7 +82,7 @@ def seconds_for(measured: Sequence[Measured], num_documents: int) -> float | Non
     return float(start_up + each * num_documents)
 
 
-def foreseen(project: Project, task: Task) -> dict[str, float | None]:
+def foreseen(project: Project, task: "Task") -> dict[str, float | None]:
     """Return the seconds and FLOPs that a task should take: None where nothing is known."""
     entry = _noted(project).get(task.step.asset, {"runs": []})
     seconds = seconds_for(entry["runs"], task.num_documents)
@@ -104,7 +107,7 @@ def _of_a_document(project: Project, so_far: float) -> float:
     return so_far if most is None else min(so_far, float(most))
 
 
-def estimated(project: Project, plan: Plan, *, guesses: bool = False) -> list[dict[str, Any]]:
+def estimated(project: Project, plan: "Plan", *, guesses: bool = False) -> list[dict[str, Any]]:
     """Return the plan's assets with seconds and FLOPs: None where nothing is known.
 
     FLOPs of scoring are 2 x parameters x tokens (Kaplan et al. 2001.08361, section 2.1), with the

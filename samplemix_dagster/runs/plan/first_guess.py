@@ -9,6 +9,7 @@ whether it is minutes or hours, and is called one wherever it is shown.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +20,11 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.runs.plan.plan import Task
 from samplemix_dagster.storage.models.files import count_parameters
+
+if TYPE_CHECKING:
+    from samplemix_dagster.runs.plan.plan import Task
+
 
 _TRIAL_SECONDS = 1.0
 _MATRIX = 384
@@ -86,7 +90,7 @@ class FirstGuess:
         self.recipes = Recipes(project)
         self.machine = try_machine(project.num_workers)
 
-    def seconds(self, task: Task) -> float:
+    def seconds(self, task: "Task") -> float:
         """Return the seconds that a task may take."""
         work = {
             "raw_shards": self._reading,
@@ -98,18 +102,18 @@ class FirstGuess:
         start = _START_SECONDS.get(task.step.asset, 0.5)
         return round(start + work(task), 2)
 
-    def _text_bytes(self, task: Task) -> float:
+    def _text_bytes(self, task: "Task") -> float:
         return _unpacked(self.project, task.partition, task.num_bytes)
 
-    def _reading(self, task: Task) -> float:
+    def _reading(self, task: "Task") -> float:
         rate = self.machine.text_bytes_per_second * self.machine.num_workers
         return self._text_bytes(task) / rate
 
-    def _scoring(self, task: Task) -> float:
+    def _scoring(self, task: "Task") -> float:
         tokens = scored_tokens(self.project, task, self._text_bytes(task))
         return self._model_seconds(2.0 * self._reference_parameters() * tokens)
 
-    def _teaching(self, task: Task) -> float:
+    def _teaching(self, task: "Task") -> float:
         """What the reference takes for the sample that a student learns from, at most."""
         del task
         student, most = self.project.config.quality.student, self._most_tokens_read
@@ -138,14 +142,14 @@ class FirstGuess:
     def _reference(self) -> str:
         return self.project.config.quality.reference
 
-    def _embedding(self, task: Task) -> float:
+    def _embedding(self, task: "Task") -> float:
         read = self.project.config.encoder.max_tokens
         tokens = min(self._text_bytes(task) / _BYTES_PER_TOKEN, float(read * task.num_documents))
         parameters = self._parameters(lambda: self.recipes.encoder_folder)
         # Of a small encoder about half are its vocabulary, which is looked up and not multiplied.
         return self._model_seconds(parameters * tokens)
 
-    def _training(self, task: Task) -> float:
+    def _training(self, task: "Task") -> float:
         bootstrap = self.project.config.references[task.step.name].bootstrap
         if bootstrap is None:
             return 0.0
@@ -153,7 +157,7 @@ class FirstGuess:
         operations = 6.0 * bootstrap_parameters(bootstrap) * tokens
         return operations / (self.machine.operations_per_second * _TRAINING_EFFICIENCY)
 
-    def _rest(self, task: Task) -> float:
+    def _rest(self, task: "Task") -> float:
         return task.num_documents * _SECONDS_PER_DOCUMENT
 
     def _model_seconds(self, operations: float) -> float:
@@ -168,7 +172,7 @@ class FirstGuess:
             return 0.0
 
 
-def scored_tokens(project: Project, task: Task, text_bytes: float) -> float:
+def scored_tokens(project: Project, task: "Task", text_bytes: float) -> float:
     """Return about how many tokens the reference reads of a task's documents.
 
     Windows are counted, and what a student leaves to the reference.

@@ -5,10 +5,10 @@ know its address yet; it is then planned for every shard, which is what will hap
 comes out the same. Reasons are found by comparing recipes with those of the last run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 from samplemix_dagster.config.scores import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
@@ -43,6 +43,19 @@ class Task:
     why: str
 
 
+class PlannedAsset(TypedDict):
+    """What is to run of an asset, all its partitions together, as a JSON value."""
+
+    stage: str
+    asset: str
+    num_shards: int
+    num_documents: int
+    num_bytes: int
+    partitions: list[str]
+    why: str
+    """Each reason once, with semicolons between."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that is to run, in order; ``problems`` name sources that cannot be read."""
@@ -55,30 +68,24 @@ class Plan:
         """Whether everything is current."""
         return not self.tasks and not self.problems
 
-    def by_asset(self) -> list[dict[str, Any]]:
+    def by_asset(self) -> list[PlannedAsset]:
         """Return the plan as JSON values: one for each asset, in order."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, list[Task]] = {}
         for task in self.tasks:
-            entry = found.setdefault(
-                task.step.asset,
-                {
-                    "stage": task.step.group,
-                    "asset": task.step.asset,
-                    "num_shards": 0,
-                    "num_documents": 0,
-                    "num_bytes": 0,
-                    "partitions": [],
-                    "why": [],
-                },
-            )
-            entry["num_shards"] += task.num_shards
-            entry["num_documents"] += task.num_documents
-            entry["num_bytes"] += task.num_bytes
-            if task.partition:
-                entry["partitions"].append(task.partition)
-            if task.why not in entry["why"]:
-                entry["why"].append(task.why)
-        return [{**entry, "why": "; ".join(entry["why"])} for entry in found.values()]
+            found.setdefault(task.step.asset, []).append(task)
+        return [_planned(tasks) for tasks in found.values()]
+
+
+def _planned(tasks: Sequence[Task]) -> PlannedAsset:
+    return {
+        "stage": tasks[0].step.group,
+        "asset": tasks[0].step.asset,
+        "num_shards": sum(task.num_shards for task in tasks),
+        "num_documents": sum(task.num_documents for task in tasks),
+        "num_bytes": sum(task.num_bytes for task in tasks),
+        "partitions": [task.partition for task in tasks if task.partition],
+        "why": "; ".join(dict.fromkeys(task.why for task in tasks)),
+    }
 
 
 _MOST_COUNTED = 1 << 18
@@ -302,7 +309,7 @@ class Planner:
         ]
         return ", ".join(part for part in parts if part)
 
-    def _mended_words(self, last: dict[str, Any], recipe: dict[str, Any], source: str) -> str:
+    def _mended_words(self, last: dict[str, object], recipe: dict[str, object], source: str) -> str:
         """Say that a source is read by other readers than before, where that is the difference."""
         text = fingerprint(self.project.rules(source).text_recipe())
         if not differs_in_reading(last, recipe) or last["text"] != text:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Collection
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.plan.status import last_run
+from samplemix_dagster.runs.plan.last_run import last_run
 from samplemix_dagster.stages.mixture.publishing import current_or_none
 from samplemix_dagster.storage.lake import keys
 

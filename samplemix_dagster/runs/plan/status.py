@@ -1,44 +1,16 @@
 """What is current, what is stale and why, what failed last: for ``samplemix status``."""
 
-import datetime as dt
-import json
 from collections.abc import Collection
 from typing import Any
-
-from pydantic import BaseModel
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.runs.plan.last_run import last_run
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.losses import as_json, losses
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.publishing import refused
-from samplemix_dagster.storage.corpus.home import make_folder
-
-_FILE = "last_run.json"
-
-
-class LastRun(BaseModel):
-    """What failed in the last run."""
-
-    failures: list[str] = []
-    """A sentence each."""
-    assets: list[str] = []
-    """The assets that failed; none where a run ended before it came to one."""
-    at: str = ""
-    """When it ended, as an ISO time."""
-
-
-def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
-    """Remember what failed in the last run; nothing at all says that it went well."""
-    path = project.home / _FILE
-    make_folder(path.parent)
-    aside = path.with_suffix(".tmp")
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    value = {"failures": failures, "assets": sorted(assets), "at": now}
-    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    aside.replace(path)
 
 
 def project_status(project: Project) -> dict[str, Any]:
@@ -92,12 +64,3 @@ def _refused(planner: Planner) -> list[str]:
             if refused(planner.project, step.name, version) is not None:
                 found.append(step.asset)
     return found
-
-
-def last_run(project: Project) -> LastRun:
-    """Return what failed in the last run; nothing where that is not known."""
-    try:
-        value = json.loads((project.home / _FILE).read_text(encoding="utf-8"))
-        return LastRun.model_validate(value)
-    except (OSError, ValueError, RecursionError):
-        return LastRun()  # what failed is seen again by the next run

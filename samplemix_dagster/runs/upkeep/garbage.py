@@ -12,7 +12,6 @@ on S3, this machine's copies of what the lake does not hold, or not any more, go
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.places.lake_place import refuse_unmarked
@@ -22,6 +21,7 @@ from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.runs.upkeep.judged_files import named_by_results, of_one_at_work
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.storage.ask.listed import ListedVersion
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.keys import EVALUATIONS, HEADS, MARKER, is_leftover, is_ours
@@ -47,7 +47,7 @@ class Garbage:
     copies: list[StoredFile] = field(default_factory=list)
     """This machine's copies that go: of what is removed, and of what was removed elsewhere."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return a JSON value, without the keys."""
         return {
             "num_files": len(self.keys),
@@ -138,7 +138,7 @@ def collect_garbage(
     return found
 
 
-def _kept(versions: list[dict[str, Any]], keep: int | None) -> list[tuple[str, str]]:
+def _kept(versions: list[ListedVersion], keep: int | None) -> list[tuple[str, str]]:
     kept = []
     for name in dict.fromkeys(entry["name"] for entry in versions):
         own = [entry for entry in versions if entry["name"] == name]  # newest last

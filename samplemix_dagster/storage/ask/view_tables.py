@@ -6,7 +6,8 @@ Who builds on the views looks first; who only asks looks when DuckDB says that a
 from collections.abc import Iterator
 
 from samplemix_dagster.storage.ask.judged_views import losses_of, results
-from samplemix_dagster.storage.ask.views import current_lists, mixture_versions
+from samplemix_dagster.storage.ask.listed import mixture_versions
+from samplemix_dagster.storage.ask.views import current_lists
 from samplemix_dagster.storage.corpus.manifest import Manifest, ledger_file, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

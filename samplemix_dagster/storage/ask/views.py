@@ -7,9 +7,9 @@ asked about even while the configuration has moved on.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from samplemix_dagster.storage.ask.judged_views import JUDGED_VIEWS, judged_statements
+from samplemix_dagster.storage.ask.listed import ListedShard, Version, mixture_versions
 from samplemix_dagster.storage.ask.sql_text import (
     Reader,
     identifier,
@@ -101,7 +101,7 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
                 "realised_tokens bigint",
                 "is_current boolean",
             ),
-            [tuple(entry[name] for name in _MIXTURE_COLUMNS) for entry in versions],
+            [tuple(map(dict(entry).get, _MIXTURE_COLUMNS)) for entry in versions],
         ),
         relation("clusters", ("cluster integer", "name varchar"), _names(lake, "cluster_fit")),
         relation("topics", ("topic integer", "name varchar"), _names(lake, "topic_fit")),
@@ -191,29 +191,6 @@ def current_lists(lake: Lake) -> list[Manifest]:
     return found
 
 
-def mixture_versions(lake: Lake) -> list[dict[str, Any]]:
-    """Return every mixture version, newest last."""
-    found = []
-    for name in sorted(lake.names(keys.MIXTURES)):
-        current = (lake.read_json(keys.current_version(name)) or {}).get("version")
-        for version in sorted(lake.names(keys.versions_folder(name)) - {"current.json"}):
-            manifest = lake.read_json(keys.manifest(name, version))
-            if manifest is None:
-                continue
-            found.append(
-                {
-                    "name": name,
-                    "version": version,
-                    "made_at": manifest["made_at"],
-                    "budget_tokens": manifest["report"]["budget_tokens"],
-                    "realised_tokens": manifest["report"]["realised_tokens"],
-                    "is_current": version == current,
-                    "shards": manifest["shards"],
-                }
-            )
-    return sorted(found, key=lambda entry: (entry["name"], entry["made_at"], entry["version"]))
-
-
 def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
     current = lake.read_json(keys.current_fit(fit))
     if current is None:
@@ -268,12 +245,12 @@ def _duplicates(lake: Lake, reader: Reader) -> str:
     return f"select * from {reader([str(path)], False)}"
 
 
-def _ledgers(lake: Lake, current: Iterable[dict[str, Any]], reader: Reader) -> str:
+def _ledgers(lake: Lake, current: Iterable[Version], reader: Reader) -> str:
     """Select the ledgers of versions, each row with its source, shard digest and former path."""
     parts = []
     for entry in current:
         folder = keys.version_folder(entry["name"], entry["version"])
-        by_source: dict[str, list[dict[str, Any]]] = {}
+        by_source: dict[str, list[ListedShard]] = {}
         for shard in entry["shards"]:
             by_source.setdefault(shard["source"], []).append(shard)
         for source, shards in sorted(by_source.items()):

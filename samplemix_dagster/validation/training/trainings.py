@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,11 @@ from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.validation.draws import Drawn
-from samplemix_dagster.validation.texts import JudgedText
 from samplemix_dagster.validation.training.exported import exported
+
+if TYPE_CHECKING:
+    from samplemix_dagster.validation.draws import Drawn
+    from samplemix_dagster.validation.texts import JudgedText
 
 _SAVED_SECONDS = 120.0
 
@@ -35,7 +37,7 @@ class Training:
     """A learner that is trained on a draw."""
 
     address: str
-    drawn: Drawn
+    drawn: "Drawn"
     learner: Learner
 
     @property
@@ -83,7 +85,13 @@ class Trainings:
     """The trainings of one learner on one set of texts."""
 
     def __init__(
-        self, lake: Lake, learner: Learner, texts: Sequence[JudgedText], *, tokens: str, judged: str
+        self,
+        lake: Lake,
+        learner: Learner,
+        texts: "Sequence[JudgedText]",
+        *,
+        tokens: str,
+        judged: str,
     ) -> None:
         """Take what decides an address.
 
@@ -100,7 +108,7 @@ class Trainings:
     def _base(self, learner: Learner) -> dict[str, object]:
         return {**learner.recipe, **self._read}
 
-    def of(self, drawn: Drawn, weight_decay: float | None = None) -> Training:
+    def of(self, drawn: "Drawn", weight_decay: float | None = None) -> Training:
         """Return the training on a draw; at another weight decay than the learner's, if any."""
         learner = self.learner if weight_decay is None else self.learner.at_decay(weight_decay)
         luck = {"seed": drawn.seed} if learner.uses_luck else {}
@@ -116,7 +124,7 @@ class Trainings:
     def run(
         self,
         missing: Sequence[Training],
-        tokens_of: Callable[[Drawn], TokenTexts],
+        tokens_of: "Callable[[Drawn], TokenTexts]",
         workers: int,
         progress: Progress,
     ) -> None:

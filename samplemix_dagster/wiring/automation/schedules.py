@@ -11,8 +11,7 @@ from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.standing import what_is_current
 from samplemix_dagster.storage.ask.dbt_project import report_reason
 from samplemix_dagster.wiring.automation.staleness import look_and_note
-from samplemix_dagster.wiring.names import PLAIN, Names
-from samplemix_dagster.wiring.running.jobs import PUBLISH
+from samplemix_dagster.wiring.names import PLAIN, PUBLISH, Names
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.resources import ProjectResource
 from samplemix_dagster.wiring.running.run_tags import (

@@ -8,15 +8,14 @@ configured. What a look finds is in ``engine/places/watching.py``; the nightly r
 import json
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import dagster as dg
 
 from samplemix_dagster.engine.places.watching import Finding, digest_of, in_words, look_at_all
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
-from samplemix_dagster.wiring.names import PLAIN, Belongings, Names
-from samplemix_dagster.wiring.running.jobs import PUBLISH, READ_SHARDS
+from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Belongings, Names
 from samplemix_dagster.wiring.running.launch import failure_sentence, is_failed_check
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.resources import ProjectResource
@@ -136,12 +135,18 @@ def tick(
     )
 
 
-def _skip(reason: str, before: dict[str, Any], words: str) -> dg.SensorResult:
+def _skip(reason: str, before: "_Cursor", words: str) -> dg.SensorResult:
     """Ask for nothing; the cursor keeps what was asked for last, and shows what was seen."""
     attempt = int(before.get("attempt", 0))
     return dg.SensorResult(
         skip_reason=reason, cursor=_cursor(words, str(before.get("finding", "")), attempt)
     )
+
+
+class _Cursor(TypedDict, total=False):
+    saw: str
+    finding: str
+    attempt: int
 
 
 def _cursor(words: str, digest: str, attempt: int) -> str:
@@ -200,7 +205,7 @@ def _ended(instance: dg.DagsterInstance, digest: str, attempt: int) -> list[dg.D
     return [run for runs in found for run in runs]
 
 
-def _ended_early(instance: dg.DagsterInstance, before: dict[str, Any]) -> bool:
+def _ended_early(instance: dg.DagsterInstance, before: "_Cursor") -> bool:
     """Whether the last run that was asked for read its shards, and then died or lost a network."""
     if not before.get("finding"):
         return False
@@ -229,12 +234,12 @@ def _not_again(ended: list[dg.DagsterRun], attempt: int) -> str:
     return ""
 
 
-def _read_cursor(cursor: str | None) -> dict[str, Any]:
+def _read_cursor(cursor: str | None) -> _Cursor:
     try:
         value = json.loads(cursor or "{}")
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
+    return cast(_Cursor, value) if isinstance(value, dict) else {}
 
 
 def _follow_changes(ours: Belongings, names: Names) -> dg.SensorDefinition:

@@ -17,11 +17,11 @@ from pydantic import Field
 from samplemix_dagster.engine.places.watching import in_words, wait_until_settled
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import SampleMixError, TransientError
-from samplemix_dagster.runs.plan.status import note_failures
+from samplemix_dagster.runs.plan.last_run import note_failures
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake
 from samplemix_dagster.runs.upkeep.repair import check_lake
 from samplemix_dagster.stages.steps import Step, select_steps
-from samplemix_dagster.wiring.names import PLAIN, Names
+from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Names
 from samplemix_dagster.wiring.running.launch import Flow, RunReport, console
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.resources import ProjectResource
@@ -39,7 +39,6 @@ from samplemix_dagster.wiring.running.run_tags import (
 )
 from samplemix_dagster.wiring.running.what_if import build_what_if
 
-PUBLISH, READ_SHARDS = "publish", "read_shards"
 COMMAND = "samplemix run"
 
 

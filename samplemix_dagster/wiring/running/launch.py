@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, TypedDict
 
 import dagster as dg
 
@@ -22,6 +22,7 @@ from samplemix_dagster.runs.plan.plan import Plan, Planner, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.stages.steps import Step, build_steps
+from samplemix_dagster.storage.ask.dbt_project import report_models, report_reason
 from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
 from samplemix_dagster.wiring.checks import REJECTED_CHECK
@@ -39,12 +40,23 @@ Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"
 
 
+class Made(TypedDict):
+    """What a run did of an asset, all its partitions together, as a JSON value."""
+
+    stage: str
+    asset: str
+    num_shards: int
+    num_documents: int
+    why: str
+    seconds: float
+
+
 @dataclass(kw_only=True)
 class RunReport:
     """What a run of everything stale did."""
 
-    done: list[dict[str, Any]] = field(default_factory=list)
-    """One entry an asset: stage, asset, num_shards, num_documents, why, seconds."""
+    done: list[Made] = field(default_factory=list)
+    """One entry an asset."""
     failures: list[str] = field(default_factory=list)
     """One sentence a failure: the asset, its partition and the error."""
     failed_assets: set[str] = field(default_factory=set)
@@ -63,7 +75,7 @@ class RunReport:
         return not self.failures
 
 
-def console(*, quiet: bool) -> dict[str, Any]:
+def console(*, quiet: bool) -> dict[str, object]:
     """Return the run configuration that keeps Dagster's own log off the console, or on it."""
     level = "CRITICAL" if quiet else "INFO"
     return {"loggers": {"console": {"config": {"log_level": level}}}}
@@ -277,16 +289,14 @@ class Flow:
 
     def run_report(self) -> None:
         """Bring the dbt models up to date when a mixture or the corpus has changed."""
-        from samplemix_dagster.wiring.assets.report import report_is_current, report_keys
-
-        if report_is_current(self.project):
+        if not report_reason(self.project.lake):
             return
         self.on_event("report")
         began = time.perf_counter()
         result = self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
-            asset_selection=report_keys(self.project, self.names),
+            asset_selection=[self.names.key(model) for model in report_models()],
             tags={**self.tags, WHY_TAG: _REPORT_WHY},
             raise_on_error=False,
         )
