@@ -26,7 +26,7 @@ _PARAMETERS = 134_515_008
 AUTO, INSTALLED, HUB, BOOTSTRAP = "auto", "installed", "hub", "bootstrap"
 NAMES = (AUTO, INSTALLED, HUB, BOOTSTRAP)
 CLEAN_GATE, NGRAM_GATE = 3, 4
-"""Exponents of the gates of quality and of diversity (docs/decisions/0013-gates.md)."""
+"""Exponents of the gates of quality and of diversity (docs/decisions/0015-gates.md)."""
 TOKENS_PER_DOCUMENT = 128
 """What a reference from elsewhere scores of a long document."""
 _ANSWER_SECONDS = 3.0
