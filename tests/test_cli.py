@@ -286,6 +286,15 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(
     assert "raw_shards" not in {stage["asset"] for stage in stages}
 
 
+def test_an_option_of_a_format_is_set_by_its_name(project: Path, tmp_path: Path) -> None:
+    words = ["export", "default", "--format", "megatron", "--files", "1", "--to"]
+    done = answer(project, *words, str(tmp_path / "x"), "--set", "materialise=true")
+    assert done["options"] == {"eos": "end", "materialise": "true"}
+    refused = samplemix(project, *words, str(tmp_path / "y"), "--set", "shuffle=true")
+    assert refused.returncode == 2
+    assert "--set shuffle: format megatron has eos, eos_inside, materialise" in refused.stderr
+
+
 def test_a_place_of_an_export_is_traced_to_its_document_and_the_reason(project: Path) -> None:
     found = answer(project, "trace", "default", "part-00000.jsonl.zst", "0")
     assert found["document"]["doc_id"] == found["draws"][0]["doc_id"]
