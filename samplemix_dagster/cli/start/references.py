@@ -35,7 +35,7 @@ _EFFICIENCY = 0.7
 _EFFICIENCY_OF_SMALL = 0.3
 """What a small one reaches that is trained here, training and scoring."""
 _TRIAL_SECONDS = 0.3
-_KNOWN_WORTH = "tells most junk from text (docs/evidence/reference.md)"
+_KNOWN_WORTH = "tells junk from text, but for what repeats (docs/evidence/reference.md)"
 _NAMED_WORTH = "what it was trained on decides; look at the documents at both ends"
 _BOOTSTRAP_WORTH = "typical of this corpus is good, its junk too"
 
