@@ -133,21 +133,17 @@ def test_kept_shares_are_what_the_gates_of_quality_leave_of_each_source(root: Pa
     settings["mixtures"]["default"] |= {"shares": "kept", "max_copies": 8}
     write_settings(root, settings)
     run(root)
+    clean = {row["doc_id"]: row["clean_score"] for row in rows(root, "select * from scores")}
     left: dict[str, float] = {}
-    for row in rows(
-        root,
-        "select source, any_value(num_tokens * clean_score) as kept from scores "
-        "group by source, doc_id",
-    ):
-        left[row["source"]] = left.get(row["source"], 0.0) + row["kept"]
-    expected = {
-        row["source"]: row["tokens"]
-        for row in rows(
-            root,
-            "select source, sum(expected_copies * num_tokens) as tokens from ledger "
-            f"where mixture = 'default' and version = '{version(root)}' group by source",
-        )
-    }
+    expected: dict[str, float] = {}
+    ledger = (
+        "select source, doc_id, num_tokens, expected_copies from ledger "
+        f"where mixture = 'default' and version = '{version(root)}' and reason is distinct from 'duplicate'"
+    )
+    for row in rows(root, ledger):
+        source, tokens = row["source"], row["num_tokens"]
+        left[source] = left.get(source, 0.0) + tokens * clean[row["doc_id"]]
+        expected[source] = expected.get(source, 0.0) + tokens * row["expected_copies"]
     for source, share in left.items():
         found = expected[source] / sum(expected.values())
         assert found == pytest.approx(share / sum(left.values()), rel=2e-3)
