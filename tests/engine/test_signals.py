@@ -138,7 +138,8 @@ def test_kept_shares_are_what_the_gates_of_quality_leave_of_each_source(root: Pa
     expected: dict[str, float] = {}
     ledger = (
         "select source, doc_id, num_tokens, expected_copies from ledger "
-        f"where mixture = 'default' and version = '{version(root)}' and reason is distinct from 'duplicate'"
+        f"where mixture = 'default' and version = '{version(root)}' "
+        "and reason is distinct from 'duplicate'"
     )
     for row in rows(root, ledger):
         source, tokens = row["source"], row["num_tokens"]
