@@ -26,7 +26,7 @@ from samplemix_dagster.engine.shards.shard_work import (
 from samplemix_dagster.engine.shards.tasks import Chunk, work
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.stages.diversity.words import WORDS, CountWords
-from samplemix_dagster.stages.quality.perplexity import Losses
+from samplemix_dagster.stages.quality.losses import Losses
 from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import open_project

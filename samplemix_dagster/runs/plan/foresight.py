@@ -142,7 +142,7 @@ def over_budget(settings: Mixture, capacity: Capacity) -> str:
         )
     shares = held_shares(settings.shares, dict(capacity.tokens))
     # Proportional shares are met wherever the whole is; what gates leave is not known before.
-    if shares is None or settings.shares in {"proportional", "kept"}:
+    if shares is None or settings.shares in ("proportional", "kept"):
         return ""
     return _over_share(budget, cap, shares, capacity)
 
