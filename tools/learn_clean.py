@@ -41,7 +41,7 @@ POOL_BYTES = 2_500_000
 """Characters of clean text of a pool, its sources alike."""
 MOST_OF_A_KIND = 60
 LEFT_OUT = ("near", "foreign")
-OUT = Path("samplemix_dagster/core/quality/clean/learned.json")
+OUT = Path("samplemix_dagster/stages/quality/clean.json")
 
 
 class OneLine:

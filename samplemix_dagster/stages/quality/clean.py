@@ -1,7 +1,9 @@
 """clean: the chance that a document is text, beside what the corpus says words do."""
 
+import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import CLEAN as NAME
 from samplemix_dagster.core.hashing import doc_id, fingerprint, round_unit
+from samplemix_dagster.core.quality.clean.model import CleanModel
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
 _FILE = "company.safetensors"
+_MODEL = "clean.json"
 
 
 def _is_used(config: Config) -> bool:
@@ -105,10 +109,15 @@ class ScoreClean:
 
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
         """Return the signal's table of a chunk."""
-        from samplemix_dagster.core.quality.clean.model import learned_model
-
         scores = learned_model().score(_company(self.fit).measures(doc_ids, texts))
         return tables.SIGNAL.make(doc_id=doc_ids, score=round_unit(scores))
+
+
+@cache
+def learned_model() -> CleanModel:
+    """Return the model that comes along."""
+    text = files("samplemix_dagster.stages.quality").joinpath(_MODEL).read_text(encoding="utf-8")
+    return CleanModel(**json.loads(text))
 
 
 @lru_cache(maxsize=1)
@@ -151,8 +160,6 @@ class Clean(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return how texts are read, the counts, and the model."""
-        from samplemix_dagster.core.quality.clean.model import learned_model
-
         return {
             "text": recipes.text(source),
             "counts": recipes.fit(CLEAN_FIT),

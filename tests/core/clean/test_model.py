@@ -11,7 +11,8 @@ from samplemix_dagster.core.junk.material import CleanText, Material
 from samplemix_dagster.core.junk.table import KINDS
 from samplemix_dagster.core.quality.clean.learning import Labelled, learn
 from samplemix_dagster.core.quality.clean.measures import Counting
-from samplemix_dagster.core.quality.clean.model import CleanModel, learned_model
+from samplemix_dagster.core.quality.clean.model import CleanModel
+from samplemix_dagster.stages.quality.clean import learned_model
 from tests.core.clean.test_company import TEXTS, prose
 
 NAMES = ("telling", "two_sided", "idle")
@@ -64,12 +65,6 @@ def test_a_model_is_the_same_after_json() -> None:
     back = CleanModel(**json.loads(json.dumps(model.to_json())))
     values = made(50, 3).values
     np.testing.assert_array_equal(back.log_odds(values), model.log_odds(values))
-
-
-def test_reasons_name_what_counts_most_against_a_document() -> None:
-    model = learn(NAMES, made(400))
-    assert model.reasons({"telling": -5.0, "two_sided": 0.0, "idle": 0.0})[0] == "telling"
-    assert model.reasons({"telling": 0.0, "two_sided": 9.0, "idle": 0.0})[0] == "two_sided"
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@ Each measure x has a range in which text of any kind lies. Inside, it counts by 
 2.5 deviations; how far it lies outside of the range, on a logarithmic scale, only ever counts
 against a document. So what is unlike anything that was learned from is not taken for text.
 
-The coefficients in ``learned.json`` come from ``tools/learn_clean.py``, which says how.
+The coefficients that come along are from ``tools/learn_clean.py``, which says how.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 CUT = 2.5
 """Deviations from the centre at which a measure's slope ends."""
 _FLOOR = 1e-4
-_LEARNED = ("samplemix_dagster.core.quality.clean", "learned.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +64,6 @@ class CleanModel:
             chance = 1.0 / (1.0 + np.exp(-self.log_odds(self.rows(found))))
         return np.asarray(np.clip(chance, _FLOOR, 1.0 - _FLOOR), dtype=np.float64)
 
-    def reasons(self, found: Mapping[str, float], most: int = 3) -> list[str]:
-        """Return the measures that count most against a document, the heaviest first."""
-        values = self.rows([found])
-        terms = steps(values, self.centre, self.scale, self.lower, self.upper)[0]
-        parts = terms * np.concatenate([self.slope, self.below, self.above])
-        against = parts.reshape(3, -1).sum(axis=0)
-        heaviest = np.argsort(against, kind="stable")[:most]
-        return [self.measures[place] for place in heaviest if against[place] < 0.0]
-
     def to_json(self) -> dict[str, object]:
         """Return plain values for JSON."""
         return asdict(self)
@@ -95,10 +82,3 @@ def steps(
     below = np.log1p(np.maximum(0.0, (np.asarray(lower) - values) / deviations))
     above = np.log1p(np.maximum(0.0, (values - np.asarray(upper)) / deviations))
     return np.concatenate([inside, below, above], axis=1)
-
-
-@cache
-def learned_model() -> CleanModel:
-    """Return the model that comes along."""
-    package, file = _LEARNED
-    return CleanModel(**json.loads(files(package).joinpath(file).read_text(encoding="utf-8")))
