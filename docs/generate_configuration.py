@@ -44,7 +44,7 @@ mixtures:
 def configuration_page() -> str:
     """Return the page."""
     parts = [_HEAD]
-    for path, model in sections(Config, ""):
+    for path, model in dict.fromkeys(sections(Config, "")):
         title = f"`{path}`" if path else "Top level"
         if strategy := next((name for name, kind in MIXTURES.items() if kind is model), ""):
             title += f" with `strategy: {strategy}`"

@@ -74,6 +74,8 @@ class Section(BaseModel):
     """Keys that came later, each with the value (as JSON) that stands for its absence."""
     GONE: ClassVar[Mapping[str, Any]] = {}
     """Keys that went, each with the value that recipes still name, so that no address moves."""
+    SAID_TWICE: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say another key in other words: they are in no recipe, the other one is."""
 
     def for_recipe(self) -> dict[str, object]:
         """Return what of a section belongs to a recipe, as a JSON value."""
@@ -95,7 +97,11 @@ class Section(BaseModel):
         found: dict[str, object] = handler(self)
         if not (info.context or {}).get(_RECIPE):
             return found
-        kept = {k: v for k, v in found.items() if k not in self.LATER or v != self.LATER[k]}
+        kept = {
+            key: value
+            for key, value in found.items()
+            if key not in self.SAID_TWICE and (key not in self.LATER or value != self.LATER[key])
+        }
         return {**self.GONE, **kept}
 
     @model_validator(mode="before")

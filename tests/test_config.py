@@ -149,6 +149,38 @@ def test_refuses_a_budget_that_is_no_positive_whole_number(written: str) -> None
     )
 
 
+def in_steps(written: str) -> str:
+    return SMALL.replace("budget_tokens: 1k", f"budget: {written}")
+
+
+def test_a_budget_in_steps_is_the_same_recipe_as_its_tokens() -> None:
+    steps = parse_config(in_steps("{steps: 10k, batch: 512, sequence: 2048}"))
+    tokens = parse_config(SMALL.replace("1k", str(10_000 * 512 * 2048)))
+    assert steps.mixtures["default"].for_recipe() == tokens.mixtures["default"].for_recipe()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            "{steps: 1, batch: 2}",
+            "samplemix.yaml:5: mixtures.default.budget.sequence: this key is required.",
+        ),
+        ("{steps: 0, batch: 2, sequence: 3}", "samplemix.yaml:5: mixtures.default.budget.steps: "),
+        ("1k", "samplemix.yaml:5: mixtures.default.budget: "),
+        (
+            "{steps: 10, batch: 2, sequence: 3}, budget_tokens: 61",
+            "samplemix.yaml:5: mixtures.default.budget: steps x batch x sequence are 60 tokens, "
+            "and budget_tokens is 61; give one of them",
+        ),
+    ],
+)
+def test_a_budget_in_steps_that_is_none_is_refused_by_its_key(written: str, expected: str) -> None:
+    found = refused(in_steps(written))
+    assert found.startswith(expected)
+    assert found.count("\n") == 0
+
+
 # -- errors name line and key ----------------------------------------------------------------------
 
 

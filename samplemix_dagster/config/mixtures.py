@@ -4,23 +4,60 @@ import functools
 import math
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, create_model, field_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from samplemix_dagster.core.limits import SHARES_TOLERANCE
 from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
-from samplemix_dagster.section import Section, Size
+from samplemix_dagster.section import Section, Size, parse_size
+
+
+class Steps(Section):
+    """A budget as a trainer counts it: so many steps of so many sequences of so many tokens."""
+
+    steps: Size = Field(ge=1)
+    """Steps of the training."""
+    batch: Size = Field(ge=1)
+    """Sequences of a step, over all ranks."""
+    sequence: Size = Field(ge=1)
+    """Tokens of a sequence."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all steps."""
+        return self.steps * self.batch * self.sequence
+
+
+def _either_budget(schema: JsonDict) -> None:
+    """Say in the schema that a budget is given as tokens or in steps."""
+    schema.pop("required", None)
+    schema["anyOf"] = [{"required": ["budget_tokens"]}, {"required": ["budget"]}]
 
 
 class Mixture(Section):
     """Which documents, how often. Each strategy has keys of its own beside these."""
 
+    model_config = ConfigDict(json_schema_extra=_either_budget)
+    SAID_TWICE: ClassVar[frozenset[str]] = frozenset({"budget"})
+
     strategy: str = "beta"
     """What gives a document its weight: the name of a strategy."""
     budget_tokens: Size = Field(ge=1)
-    """Tokens to draw, repeats included, in the tokenizer named above."""
+    """Tokens to draw, repeats included, in the tokenizer named above; or give ``budget``."""
+    budget: Steps | None = None
+    """The same in steps, instead of ``budget_tokens``: ``{steps, batch, sequence}``."""
     max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
@@ -28,6 +65,29 @@ class Mixture(Section):
     the gates of quality leave of it (``kept``), at equal or at given ones."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_steps(cls, value: Any) -> Any:
+        """Fill in the tokens of a budget in steps; one that is wrong is told for itself."""
+        if not isinstance(value, Mapping) or value.get("budget") is None:
+            return value
+        try:
+            tokens = Steps.model_validate(value["budget"]).tokens
+        except ValidationError:
+            return {"budget_tokens": 1, **value}
+        if (stated := value.get("budget_tokens")) is None:
+            return {**value, "budget_tokens": tokens}
+        try:
+            is_same = parse_size(stated) == tokens
+        except ValueError:
+            return value
+        if not is_same:
+            raise ValueError(
+                f"budget: steps x batch x sequence are {tokens:,} tokens, and budget_tokens is "
+                f"{stated}; give one of them"
+            )
+        return value
 
     @field_validator("shares")
     @classmethod

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from samplemix_dagster.config.mixtures import Steps
 from samplemix_dagster.core.layouts import Seen, best_fit, one_a_row, sequences_of, windows
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
@@ -21,6 +22,7 @@ from samplemix_dagster.export_formats.format import FilePlan, Reading
 from samplemix_dagster.export_formats.wanted import MANIFEST, PLACES, Wanted
 from samplemix_dagster.stages.mixture.version_files import export_key
 from samplemix_dagster.storage.exports import PLACES_SCHEMA
+from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.trace.versions import resolve_version
 
@@ -72,6 +74,17 @@ def open_export(project: Project, words: str, export: str = "") -> Exported:
     if manifest is None:
         raise InputError(f"{folder} holds no export; `samplemix export` and `samplemix run` do.")
     return Exported(folder=folder, manifest=manifest)
+
+
+def budget_in_steps(project: Project, exported: Exported) -> Steps | None:
+    """Return how many steps the mixture of an export was drawn for, where its budget says that."""
+    name, version = str(exported.manifest["name"]), str(exported.manifest["version"])
+    settings = project.config.mixtures.get(name)
+    if settings is None or settings.budget is None:
+        return None
+    drawn = project.lake.read_json(keys.manifest(name, version)) or {}
+    is_of_today = drawn.get("config", {}).get("budget_tokens") == settings.budget_tokens
+    return settings.budget if is_of_today else None
 
 
 def draws_of(exported: Exported) -> pa.Table:

@@ -11,10 +11,12 @@ from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.export_formats import mds
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.trace.exported import (
     Exported,
     as_seen,
+    budget_in_steps,
     draws_of,
     open_export,
     trace_place,
@@ -23,7 +25,14 @@ from samplemix_dagster.trace.exported import (
 from samplemix_dagster.trace.megatron_steps import trace_cached_step
 from tests.engine.changes import repeat_documents
 from tests.engine.runs import manifest, run_changed, version
-from tests.projects import finished_project, needs_encoder, open_project
+from tests.projects import (
+    copy_project,
+    finished_project,
+    needs_encoder,
+    open_project,
+    read_settings,
+    write_settings,
+)
 
 pytestmark = needs_encoder
 SEQUENCE = 64
@@ -261,3 +270,18 @@ def test_a_place_that_is_not_there_is_an_error(exports: dict[str, Exported]) -> 
 def test_a_folder_without_an_export_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no export"):
         open_export(open_project(finished_project()), str(tmp_path))
+
+
+def test_a_budget_in_steps_draws_nothing_anew_and_is_what_a_trainer_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    settings = read_settings(root)
+    settings["mixtures"]["default"] = {"budget": {"steps": 25, "batch": 5, "sequence": SEQUENCE}}
+    write_settings(root, settings)
+    project = open_project(root)
+    assert Planner(project).plan().tasks == ()
+    found = budget_in_steps(project, open_export(project, "default"))
+    assert found is not None
+    assert found.tokens == 8000
+    assert budget_in_steps(project, open_export(project, "flat")) is None

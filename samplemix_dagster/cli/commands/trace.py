@@ -97,7 +97,10 @@ def _print_spans(spans: Sequence[Mapping[str, Any]]) -> None:
 def sees(
     of: _ExportArgument,
     sequence: _SequenceOption = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the training.", min=1)] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of the training, as the mixture's `budget` has them.", min=1),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Sequences of a step.", min=1)] = 1,
     *,
     export: _NameOption = "",
@@ -107,9 +110,13 @@ def sees(
     """Say what a trainer takes of an export: tokens kept, cropped, dropped, padded, repeated."""
     from samplemix_dagster.show.presentation import share
     from samplemix_dagster.show.printed_table import print_table
-    from samplemix_dagster.trace.exported import as_seen, open_export
+    from samplemix_dagster.trace.exported import as_seen, budget_in_steps, open_export
 
-    exported = open_export(open_project(config), of, export)
+    project = open_project(config)
+    exported = open_export(project, of, export)
+    asked = budget_in_steps(project, exported)
+    if steps is None and sequence is None and asked is not None:
+        steps, batch, sequence = asked.steps, asked.batch, asked.sequence
     found = as_seen(exported, sequence, None if steps is None else steps * batch)
     if json:
         print_json(found)
@@ -125,7 +132,8 @@ def sees(
             )
             for row in found
         ],
-        title=f"{exported.wanted.words}, sequences of {found[0]['sequence']:,} ids, one pass",
+        title=f"{exported.wanted.words}, sequences of {found[0]['sequence']:,} ids, "
+        + ("one pass" if steps is None else f"{steps:,} steps of {batch:,}"),
     )
     names = list(found[0]["shares"]["before"])
     print_table(
