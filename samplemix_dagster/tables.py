@@ -10,6 +10,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 EMBEDDING = "embedding"
+NOT_DRAWN, DUPLICATE = "not_drawn", "duplicate"
+EXCLUSIONS = {
+    "takedown": "it was taken down: takedown.jsonl names it",
+}
+"""Why a version must not draw a document, each reason with its meaning: a closed list."""
+OUT = frozenset({DUPLICATE, *EXCLUSIONS})
+"""Reasons of rows that were not to be drawn at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +228,14 @@ LEDGER = Table(
         Column("reason", pa.string(), "null when drawn, else why not", nullable=True),
     ),
 )
+DETAIL = Column("detail", pa.string(), "what more there is to say of an exclusion", nullable=True)
+LEDGER_OF_EXCLUSIONS = Table("ledger", LEDGER.grain, (*LEDGER.columns, DETAIL))
+"""The ledger of a version that honours exclusions; others have no detail to tell."""
+EXCLUDED = Table(
+    "excluded",
+    "One row per document that no version may draw, by id.",
+    (DOC_ID, Column("reason", pa.string(), "why, from a closed list"), DETAIL),
+)
 DUPLICATES = Table(
     "duplicates",
     "One row per occurrence of a text that stands earlier in the corpus too.",
@@ -281,6 +296,7 @@ _OF_SHARDS = {
     for table in (GRAMS, WORDS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
 } | {"embeddings": embeddings_table(1), "scores": scores_table()}
 _OF_SHARDS |= {"metric": METRIC, "signal": SIGNAL}
+_OF_FITS = {f"{table.name}.parquet": table for table in (SAMPLE, DUPLICATES, EXCLUDED)}
 
 
 def contract_of(key: str) -> Table | None:
@@ -295,5 +311,5 @@ def contract_of(key: str) -> Table | None:
     if head == "mixtures" and len(parts) == 4 and parts[2] == "ledger":
         return LEDGER
     if head == "fits" and len(parts) == 3:
-        return {"sample.parquet": SAMPLE, "duplicates.parquet": DUPLICATES}.get(parts[2])
+        return _OF_FITS.get(parts[2])
     return None

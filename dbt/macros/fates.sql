@@ -3,11 +3,11 @@
         count(*) filter (where copies > 0) as num_documents_drawn,
         count(*) filter (where reason = 'not_drawn') as num_documents_not_drawn,
         count(*) filter (where reason = 'duplicate') as num_duplicates,
-        count(*) filter (where starts_with(reason, 'excluded_')) as num_documents_excluded,
+        count(*) filter (where reason not in ('not_drawn', 'duplicate')) as num_documents_excluded,
         coalesce(sum(num_tokens) filter (where copies > 0), 0) as num_tokens_drawn,
         coalesce(sum(num_tokens) filter (where reason = 'not_drawn'), 0) as num_tokens_not_drawn,
         coalesce(sum(num_tokens) filter (where reason = 'duplicate'), 0) as num_duplicate_tokens,
-        coalesce(sum(num_tokens) filter (where starts_with(reason, 'excluded_')), 0)
+        coalesce(sum(num_tokens) filter (where reason not in ('not_drawn', 'duplicate')), 0)
             as num_tokens_excluded
 {%- endmacro %}
 

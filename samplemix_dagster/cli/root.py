@@ -186,7 +186,8 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Show one document or row: text, scores and their recipes, weight, copies and why."""
-    from samplemix_dagster.trace.explain import explain_document, explain_row, explanation_lines
+    from samplemix_dagster.show.explained import explanation_lines
+    from samplemix_dagster.trace.explain import explain_document, explain_row
 
     look = explain_row if "#" in document else explain_document
     found = look(open_project(config), document, mixture)

@@ -6,7 +6,7 @@ what it has looked up (scans, digests) for as long as it lives; :meth:`Project.r
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,8 @@ class Project:
         self._readers: dict[str, dict[str, int]] = {}
         self._looks = Looks(self.home, self.open_shard)
         self._only_settled = False
+        self.pinned_fits: Mapping[str, str] | None = None
+        """Versions of fits to take as they are, by folder; None: as the project asks."""
         self.refits: set[str] = set()
         """Assets of frozen fits that are to be made again, whatever their drift."""
 

@@ -187,6 +187,8 @@ class FitStage(Line):
     """Whether a version becomes current only when its checks hold."""
     uses_model: bool = False
     """Whether a model is trained in it."""
+    named_by_content: bool = False
+    """Whether a recipe names what it holds, so that another fit that holds the same is as good."""
     marker: str = "fit.json"
     """The file of a version that says that it is whole."""
 

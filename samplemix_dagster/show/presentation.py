@@ -102,6 +102,10 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"  effective sample {report['effective_sample_size_tokens']:,} tokens "
         f"({report['effective_sample_share']:.0%} of the corpus), KL {report['kl_nats']:.3f} nats",
     ]
+    lines += [
+        f"  excluded     {entry['documents']:,} documents, {entry['tokens']:,} tokens: {reason}"
+        for reason, entry in report.get("excluded", {}).items()
+    ]
     return lines + [f"  warning: {warning}" for warning in report["warnings"]]
 
 

@@ -16,6 +16,7 @@ from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
 from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
 from samplemix_dagster.stages.quality.clean import CLEAN
@@ -50,6 +51,7 @@ FLOW: tuple[Line, ...] = (
     QUALITY,
     DIVERSITY_CALIBRATION,
     DIVERSITY,
+    EXCLUDED,
     TOKEN_IDS,
 )
 """A line more is a stage more. Ask for it as ``flow.FLOW``, so that everybody sees the same."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, uniforms
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.engine.addresses.reasons import last_recipe
@@ -25,7 +26,6 @@ from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.versions import load_manifest, resolve_version
 
 _HEX = frozenset("0123456789abcdef")
-_TEXT_CHARACTERS = 2000
 
 
 def explain_document(project: Project, doc_id: str, mixture: str | None) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _in_version(project: Project, prefix: str, mixture: str) -> dict[str, Any]:
     manifest = read_traced(project, name, version)
     rows = list(_ledger_rows(project, manifest, lambda t: pc.starts_with(t["doc_id"], prefix)))
     identity = _only(prefix, {row["doc_id"] for row in rows}, f"{name}@{version[:12]}")
-    first = next((row for row in rows if row["reason"] != "duplicate"), rows[0])
+    first = next((row for row in rows if row["reason"] != tables.DUPLICATE), rows[0])
     features = manifest["features"][first["source"]]
     documents = [_stored(project, manifest, row, "documents") or {} for row in rows]
     occurrences = [
@@ -237,8 +237,16 @@ def _explained(
     luck = float(uniforms(id_words(np.array([row["doc_id"]])), settings["seed"], "draw")[0])
     scale = manifest["scales"].get(row["source"])
     numbers = {"scale": scale, "luck": luck, "max_copies": settings["max_copies"]}
-    if row["reason"] == "duplicate":
-        same = (r for r in rows if r["reason"] != "duplicate" and r["version"] == row["version"])
+    if row["reason"] in tables.EXCLUSIONS:
+        detail = f" ({row['detail']})" if row.get("detail") else ""
+        because = (
+            f"no version may draw it: {tables.EXCLUSIONS[row['reason']]}{detail}; its weight would "
+            f"be {row['weight']:.4g}"
+        )
+    elif row["reason"] == tables.DUPLICATE:
+        same = (
+            r for r in rows if r["reason"] != tables.DUPLICATE and r["version"] == row["version"]
+        )
         first = next((r for r in same if r["mixture"] == row["mixture"]), None)
         where = ""
         if first is not None:
@@ -272,45 +280,3 @@ def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, 
             f", and the cut of the budget, which falls on this document, made it {row['copies']}"
         )
     return f"{words}; whatever the luck, {row['expected_copies']:.4g} copies are expected"
-
-
-def explanation_lines(found: dict[str, Any]) -> list[str]:
-    """Return an explanation in words."""
-    if "rejected" in found:
-        row = found["rejected"]
-        return [
-            f"row {row['row']} of {row['shard']} ({row['source']}) is no document",
-            f"  {row['reason']}: {row['meaning']}",
-            "  it has no id and no score, and no mixture can draw it",
-            *(["", "excerpt", f"  {row['excerpt']}"] if row["excerpt"] else []),
-        ]
-    lines = [f"document {found['doc_id']}"]
-    for place in found["occurrences"]:
-        given = f", id {place['id']}" if place["id"] else ""
-        lines.append(f"  stands in {place['source']}: {place['shard']} row {place['row']}{given}")
-    first = found["occurrences"][0]
-    if first["num_bytes"] is not None:
-        lines.append(f"  language {first['language']}, {first['num_bytes']:,} bytes")
-    lines += _score_lines(found["scores"])
-    for row in found["mixtures"]:
-        state = f"drawn {row['copies']} times" if row["copies"] else f"not drawn ({row['reason']})"
-        if row["copies"] == 1:
-            state = "drawn once"
-        lines += ["", f"mixture {row['mixture']} {row['version'][:12]}: {state}"]
-        lines.append(f"  {row['because']}")
-    text = found["text"]
-    if text is None:
-        return [*lines, "", "text", "  no longer there: its shard was removed or rewritten"]
-    cut = "" if len(text) <= _TEXT_CHARACTERS else f"\n  ... {len(text):,} characters in all"
-    return [*lines, "", "text", *("  " + p for p in text[:_TEXT_CHARACTERS].splitlines()), cut]
-
-
-def _score_lines(scores: Mapping[str, Any] | None) -> list[str]:
-    if not scores:
-        return []
-    skipped = {"doc_id", "source", "shard", "row", "id", "num_bytes", "language"}
-    return [
-        "",
-        "scores",
-        *(f"  {name:<22} {value}" for name, value in scores.items() if name not in skipped),
-    ]

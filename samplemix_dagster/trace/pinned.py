@@ -24,6 +24,7 @@ from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.mixture.mixture_manifest import feature_stages
 from samplemix_dagster.stages.signals import identity_in
 from samplemix_dagster.storage.corpus.manifest import Shard
@@ -52,6 +53,8 @@ class State:
     settings: Mapping[str, Any]
     """Sections ``quality`` and ``diversity``, without what belongs to the above; and what the
     classes of their signals were, by stage."""
+    exclusions: Mapping[str, str]
+    """Which documents may not be drawn: the version of the fit that says so, by its folder."""
     dials: Mapping[str, Any]
     """The mixture's settings but budget and seed."""
     budget: int
@@ -102,6 +105,11 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         },
         refit=({"versions": manifest["fits"], "recipes": fit_recipes},),
         settings={"quality": quality, "diversity": diversity, "signals": signals},
+        exclusions={
+            folder: version
+            for folder, version in manifest["fits"].items()
+            if folder == EXCLUDED.folder()
+        },
         budget=config.pop("budget_tokens"),
         seed=config.pop("seed"),
         dials=config,
@@ -136,6 +144,7 @@ class PinnedProject(Project):
         super().__init__(config, project.root, project.config_path)
         self.lake = lake
         self.files = project.files
+        self.pinned_fits = state.exclusions
         self.state = state
 
     def shards(self, partition: str) -> list[PlacedShard]:
@@ -303,6 +312,8 @@ class PinnedRecipes(Recipes):
     def wanted_fit(self, fit: FitStage, name: str = "") -> str:
         """Return a known fit of the state's very recipe, else that of the state's inputs."""
         folder = fit.folder(name)
+        if folder in self.state.exclusions:
+            return self.state.exclusions[folder]
         if folder not in self._fits:
             recipe = self.fit_recipe(fit, name)
             if self.state.recorded is not None and folder in self.state.recorded.fits:

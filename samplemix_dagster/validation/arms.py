@@ -14,6 +14,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.tables import OUT
 from samplemix_dagster.trace.versions import load_manifest, resolve_version
 from samplemix_dagster.validation.choices import read_choice
 from samplemix_dagster.validation.corpus import JudgedCorpus
@@ -107,7 +108,8 @@ def _version(recipes: Recipes, corpus: JudgedCorpus, name: str, words: str) -> A
         columns = ["doc_id", "num_tokens", "weight", "copies", "reason"]
         ledger = project.lake.read_table(f"{folder}/{key}", columns)
         ids = ledger.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
-        is_own = np.array([reason != "duplicate" for reason in ledger.column("reason").to_pylist()])
+        reasons = ledger.column("reason").to_pylist()
+        is_own = np.array([reason not in OUT for reason in reasons], dtype=bool)
         rows = corpus.rows_of(ids)
         weighed = ledger.column("weight").to_numpy()
         chosen = is_own & (rows >= 0)

@@ -16,6 +16,7 @@ from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.stages.beta import counted_shards
+from samplemix_dagster.stages.exclusions.excluded import read_excluded
 
 Integers = npt.NDArray[np.int64]
 
@@ -84,19 +85,22 @@ class JudgedCorpus:
 
 
 def read_corpus(recipes: Recipes) -> JudgedCorpus:
-    """Return the scored corpus.
+    """Return the scored corpus, without duplicates and without what no version may draw.
 
     Raises:
         InputError: It has not been scored.
     """
     ids, tokens, rows, shard_of, languages, shards = [], [], [], [], [], []
     try:
+        excluded = read_excluded(recipes)
         for number, (shard, table, is_duplicate) in enumerate(
             counted_shards(recipes, "doc_id", "num_tokens", "language")
         ):
-            own = ~is_duplicate
             shards.append(shard)
             found = table.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
+            own = ~is_duplicate
+            if excluded is not None:
+                own &= excluded.places(found) < 0
             ids.append(found[own])
             tokens.append(table.column("num_tokens").to_numpy()[own])
             rows.append(table.column("row").to_numpy()[own])

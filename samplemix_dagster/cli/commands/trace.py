@@ -66,7 +66,7 @@ def trace(
     if json:
         print_json(found)
         return
-    from samplemix_dagster.trace.explain import explanation_lines
+    from samplemix_dagster.show.explained import explanation_lines
 
     for draw in draws:
         end = draw["offset"] + draw["num_ids"]

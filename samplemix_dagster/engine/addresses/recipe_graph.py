@@ -26,8 +26,8 @@ MODEL_READERS = {
 """Which stages read which model, in manifests without edges: two models may be the same files."""
 
 
-_NAMED_BY_FILES = "fit/reference-"
-"""What scores with a trained reference names the digest of its files, not the fit."""
+_NAMED_BY_CONTENT = ("fit/reference-", "fit/exclusions")
+"""Fits of which a recipe names what they hold: a trained reference's files, excluded documents."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class RecipeGraph:
         found += [
             f"no recipe of this version names {node} ({address[:12]})"
             for node, address in self.addresses.items()
-            if node not in reached and not node.startswith(_NAMED_BY_FILES)
+            if node not in reached and not node.startswith(_NAMED_BY_CONTENT)
         ]
         return found
 

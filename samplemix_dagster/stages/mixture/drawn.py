@@ -7,6 +7,7 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Settings
 from samplemix_dagster.stages.beta import BETA
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED, excluded_digest
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.lake import keys
 
@@ -49,17 +50,20 @@ class Mixture(FitStage):
         return self.name
 
     def needs(self, project: Project, name: str) -> tuple[str, ...]:
-        """Return law and scores, and the corpus, which knows duplicates."""
-        del project, name
-        return (BETA.asset, SCORES.asset, CORPUS.asset)
+        """Return law and scores, the corpus, which knows duplicates, and what is excluded."""
+        del name
+        excluded = (EXCLUDED.asset,) if EXCLUDED.is_asked(project) else ()
+        return (BETA.asset, SCORES.asset, CORPUS.asset, *excluded)
 
     def settings(self, recipes: "Recipes", name: str) -> Settings:
-        """Return what the mixture's own section says, scores and law."""
+        """Return what the mixture's own section says, scores and law, and what is excluded."""
+        excluded = excluded_digest(recipes)
         return {
             "mixture": recipes.project.mixture_config(name),
             "scores": recipes.by_source(SCORES),
             "duplicates": recipes.config.corpus.duplicates,
             "beta": recipes.fit(BETA),
+            **({"excluded": excluded} if excluded else {}),
         }
 
     def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:

@@ -25,7 +25,6 @@ from samplemix_dagster.core.mixture.activation import (
     join_activations,
     merge_histograms,
 )
-from samplemix_dagster.core.mixture.dials import promise
 from samplemix_dagster.core.mixture.expectation import (
     WeightHistogram,
     design_scale,
@@ -38,7 +37,7 @@ from samplemix_dagster.core.mixture.report import (
     report_of,
     tally_of,
 )
-from samplemix_dagster.core.mixture.settle import Scale, copies, estimated_scale, settle
+from samplemix_dagster.core.mixture.settle import Scale, copies, settle
 from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
 from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
@@ -51,12 +50,19 @@ from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import CheckFailedError
-from samplemix_dagster.stages.beta import BETA, counted_shards, load_law, load_plane
+from samplemix_dagster.stages.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.stages.columns import floats
+from samplemix_dagster.stages.exclusions.excluded import (
+    LeftOut,
+    LeftOutCount,
+    left_out_of,
+    read_excluded,
+)
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
 from samplemix_dagster.stages.mixture.kept import KEPT, gate_columns, kept_parts
 from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
+from samplemix_dagster.stages.mixture.promised import promised
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.stages.mixture.version_files import mend_manifest
 from samplemix_dagster.storage.corpus.manifest import ledger_file
@@ -80,16 +86,19 @@ _MOST_KEPT_DOCUMENTS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """One shard's documents, ready to be drawn from; a duplicate has weight 0."""
+    """One shard's documents, ready to be drawn from; what may not be drawn has weight 0."""
 
     shard: PlacedShard
     table: pa.Table
     is_duplicate: npt.NDArray[np.bool_]
+    left_out: LeftOut
+    """Why documents may not be drawn."""
     tokens: npt.NDArray[np.int64]
     own_weights: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
     words_N2: npt.NDArray[np.uint64]
     luck: npt.NDArray[np.float64]
+    may_be_drawn: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +124,7 @@ class Draw:
         )
         self.version = int(str(recipes.fit_recipe(MIXTURE, name)["stage_version"]))
         """The version of the draw: what the ledger's expected copies are."""
+        self.excluded = read_excluded(recipes)
         self._kept: list[_Part] | None = None
 
     def parts(self) -> Iterator[_Part]:
@@ -148,13 +158,17 @@ class Draw:
             own = weights_from_logs(self.strategy.log_weights(columns))
             ids = table.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
             words_N2 = id_words(ids)
+            left_out = left_out_of(self.excluded, ids, is_duplicate)
+            may_be_drawn = left_out.reasons.is_null().to_numpy(zero_copy_only=False)
             yield _Part(
                 shard=shard,
                 table=table,
                 is_duplicate=is_duplicate,
+                left_out=left_out,
+                may_be_drawn=may_be_drawn,
                 tokens=tokens,
                 own_weights=own,
-                weights=np.where(is_duplicate, 0.0, own),
+                weights=np.where(may_be_drawn, own, 0.0),
                 words_N2=words_N2,
                 luck=uniforms(words_N2, self.settings.seed, "draw"),
             )
@@ -177,7 +191,7 @@ class Draw:
             weighed = weight_histogram(part.weights, part.tokens)
             known = [by_weight[source]] if source in by_weight else []
             by_weight[source] = merge_weights([*known, weighed])
-            corpus_tokens[source] += int(self._counted(part)[~part.is_duplicate].sum())
+            corpus_tokens[source] += int(self.counted(part)[part.may_be_drawn].sum())
         shares = held_shares(self.settings.shares, corpus_tokens)
         if shares is None:
             histogram = merge_histograms(by_source.values())
@@ -198,7 +212,7 @@ class Draw:
             },
         )
 
-    def _counted(self, part: _Part) -> npt.NDArray[np.int64]:
+    def counted(self, part: _Part) -> npt.NDArray[np.int64]:
         """Return what each document of a shard counts where its source's share is held."""
         if self.settings.shares != KEPT:
             return part.tokens
@@ -231,35 +245,6 @@ class Draw:
         is_older = self.version == REALISED_SCALE
         expects_at = scale.value if is_older else scales.design[source]
         return drawn, expected_copies(part.weights, expects_at, cap)
-
-    def promised(self) -> dict[str, float]:
-        """Return what the re-weighted histogram promises of the means, whatever the luck."""
-        cap, budget = self.settings.max_copies, self.settings.budget_tokens
-        sources = sorted(self.recipes.config.corpus.sources)
-        parts = [(1.0, self.plane)]
-        if self.settings.shares != "free":
-            planes = {name: load_plane(self.recipes, name) for name in self._filled(sources)}
-            tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
-            if self.settings.shares == KEPT:
-                tokens = dict.fromkeys(sources, 0)
-                for part in self.parts():
-                    counted = self._counted(part)[~part.is_duplicate]
-                    tokens[part.shard.source] += int(counted.sum())
-            shares = held_shares(self.settings.shares, tokens) or {}
-            parts = [(float(shares[n]), plane) for n, plane in planes.items() if shares[n] > 0]
-        means = {"mean_quality": 0.0, "mean_diversity": 0.0}
-        for share, plane in parts:
-            weights = self.strategy.on_plane(plane)
-            scale = estimated_scale(plane, weights, max(1, round(share * budget)), cap)
-            found = promise(plane, weights, scale=scale, max_copies=cap)
-            means["mean_quality"] += share * found.mean_quality
-            means["mean_diversity"] += share * found.mean_diversity
-        return {name: round(value, 5) for name, value in means.items()}
-
-    def _filled(self, sources: list[str]) -> list[str]:
-        folder = f"{self.recipes.fit_key(BETA)}/planes"
-        there = self.recipes.lake.names(folder)
-        return [name for name in sources if f"{name}.safetensors" in there]
 
 
 def run_mixture(
@@ -343,20 +328,24 @@ def draw_ledger(
     recipes, settings = draw.recipes, draw.settings
     recipe = {"stage": "mixture", "version": version}
     scales = draw.scales()
-    tally, digests = None, {}
+    tally, digests, count = None, {}, LeftOutCount()
     total = len(recipes.project.all_shards())
     for number, part in enumerate(draw.parts()):
         drawn, expected = draw.drawn(part, scales)
         own = ~part.is_duplicate
         key = ledger_file(part.shard.source, part.shard.digest)
-        lake.write_table(key, _ledger(part, drawn, expected), tables.LEDGER, recipe)
+        ledger = _ledger(part, drawn, expected)
+        lake.write_table(key, ledger, tables.LEDGER, recipe)
         digests[key] = lake.digest(key)
         found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
         tally = found if tally is None else merge_tallies([tally, found])
+        count.add(part.left_out.reasons, part.tokens)
         progress(f"mixture/{draw.name}", "", number + 1, total)
     if tally is None:
         raise CheckFailedError("the mixture has no shard")
-    report = mixture_report(recipes, settings, report_of(tally), draw.promised())
+    report = mixture_report(recipes, settings, report_of(tally), promised(draw))
+    if draw.excluded is not None:
+        report["excluded"] = count.by_reason
     _check(report, settings.budget_tokens)
     return DrawnLedger(
         scales={name: scale.value for name, scale in sorted(scales.settled.items())},
@@ -371,8 +360,10 @@ def draw_ledger(
 
 
 def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
-    reason = np.where(part.is_duplicate, "duplicate", "not_drawn")
-    return tables.LEDGER.make(
+    detail = part.left_out.detail
+    contract = tables.LEDGER if detail is None else tables.LEDGER_OF_EXCLUSIONS
+    reasons = part.left_out.reasons.fill_null(tables.NOT_DRAWN).to_numpy(zero_copy_only=False)
+    return contract.make(
         doc_id=part.table.column("doc_id"),
         row=part.table.column("row"),
         num_tokens=part.tokens,
@@ -381,7 +372,8 @@ def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
         weight=part.own_weights,
         expected_copies=expected,
         copies=drawn,
-        reason=pa.array(reason, pa.string(), mask=np.asarray(drawn > 0)),
+        reason=pa.array(reasons, pa.string(), mask=np.asarray(drawn > 0)),
+        **({} if detail is None else {"detail": detail}),
     )
 
 

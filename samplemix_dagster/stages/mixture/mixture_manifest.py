@@ -219,7 +219,9 @@ def traced(recipes: Recipes, name: str) -> dict[str, object]:
         ],
     }
     graph = RecipeGraph.of_manifest(found)
-    return {**found, "needs": {node: list(graph.found_needs(node)) for node in graph.recipes}}
+    needs = {node: list(graph.found_needs(node)) for node in graph.recipes}
+    needs[MIXTURE.node()] += [fit.node(label) for fit, label in fits if fit.named_by_content]
+    return {**found, "needs": needs}
 
 
 def feature_stages(config: Config) -> tuple[Stage, ...]:

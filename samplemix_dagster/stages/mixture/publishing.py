@@ -8,10 +8,12 @@ not, the lake keeps why, and the last good version stays current.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from samplemix_dagster import tables
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, LakeError, UnreachableLakeError
+from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
 from samplemix_dagster.storage.lake import keys
 
 
@@ -36,19 +38,22 @@ class Publication:
 
 
 def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
-    """Documents = drawn + not drawn + excluded = corpus; tokens and draws are the manifest's."""
+    """Documents = drawn + not drawn + duplicates + excluded = corpus; sums are the manifest's."""
     folder = keys.version_folder(name, version)
     manifest = project.lake.read_json(keys.manifest_in(folder))
     counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
+    left_out = LeftOutCount()
     for key in manifest["ledger"]:
         table = project.lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
-        copies = table.column("copies").to_numpy()
+        copies, tokens = table.column("copies").to_numpy(), table.column("num_tokens").to_numpy()
         reasons = table.column("reason").to_pylist()
         counts["documents"] += table.num_rows
         counts["drawn"] += reasons.count(None)
-        counts["not_drawn"] += reasons.count("not_drawn")
-        counts["excluded"] += table.num_rows - reasons.count(None) - reasons.count("not_drawn")
-        counts["tokens"] += int((copies * table.column("num_tokens").to_numpy()).sum())
+        counts["not_drawn"] += reasons.count(tables.NOT_DRAWN)
+        counts["excluded"] += reasons.count(tables.DUPLICATE)
+        counts["tokens"] += int((copies * tokens).sum())
+        left_out.add(table.column("reason"), tokens)
+    counts["excluded"] += sum(entry["documents"] for entry in left_out.by_reason.values())
     recipes = Recipes(project)
     corpus = sum(
         project.lake.num_rows(recipes.feature_key(DOCUMENTS, shard))
@@ -63,6 +68,8 @@ def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
         ("documents drawn", counts["drawn"], "the report's", report["num_documents_drawn"]),
     ]
     broken = [f"{what} {a:,}, {other} {b:,}" for what, a, other, b in pairs if a != b]
+    if left_out.by_reason != report.get("excluded", {}):
+        broken.append(f"excluded {left_out.by_reason}, the report's {report.get('excluded', {})}")
     return Verdict(
         passed=not broken,
         facts={**counts, "documents_in_corpus": corpus},

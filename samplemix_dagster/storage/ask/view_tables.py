@@ -34,6 +34,9 @@ def _tables(lake: Lake) -> Iterator[str]:
     corpus = lake.read_json(keys.current_fit("corpus"))
     if corpus is not None:
         yield keys.duplicates(corpus["version"])
+    excluded = lake.read_json(keys.current_fit("exclusions"))
+    if excluded is not None:
+        yield keys.excluded(excluded["version"])
     current = (lake.read_json(keys.CURRENT_EVALUATION) or {}).get("evaluation")
     for found in results(lake):
         if found["evaluation"] == current:

@@ -27,6 +27,7 @@ VIEWS: dict[str, str] = {
     "scores": "One row per document occurrence, with every score.",
     "rejections": "One row per row of a shard that is no document, or for many of one reason.",
     "duplicates": "One row per occurrence of a text that stands earlier in the corpus too.",
+    "exclusions": "One row per document that no version may draw, with the reason.",
     "ledger": "One row per document of each mixture's current version, drawn or not.",
     "mixtures": "One row per mixture version.",
     "clusters": "One row per cluster, with its name.",
@@ -46,8 +47,9 @@ _SCORE_COLUMNS = (
 _DUPLICATE_COLUMNS = "doc_id varchar, source varchar, shard varchar, row bigint"
 _LEDGER_COLUMNS = (
     "doc_id varchar, row bigint, num_tokens bigint, quality double, diversity double, "
-    "weight double, expected_copies double, copies integer, reason varchar"
+    "weight double, expected_copies double, copies integer, reason varchar, detail varchar"
 )
+_EXCLUSION_COLUMNS = "doc_id varchar, reason varchar, detail varchar"
 
 
 REJECTED_ENDING = ".rejected.parquet"
@@ -89,6 +91,7 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
         _REJECTIONS_VIEW,
         f"create or replace view all_duplicates as {_duplicates(lake, reader)}",
         _DUPLICATES_VIEW,
+        f"create or replace view exclusions as {_exclusions(lake, reader)}",
         f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
         _LEDGER_VIEW,
         relation(
@@ -170,7 +173,8 @@ _LEDGER_VIEW = """
 create or replace view ledger as
 select
     l.mixture, l.version, l.doc_id, l.source, coalesce(p.path, l.path) as shard, l.row,
-    l.num_tokens, l.quality, l.diversity, l.weight, l.expected_copies, l.copies, l.reason
+    l.num_tokens, l.quality, l.diversity, l.weight, l.expected_copies, l.copies, l.reason,
+    l.detail
 from all_ledgers as l
 left join shards as p on l.source = p.source and l.digest = p.digest
 """
@@ -245,6 +249,13 @@ def _duplicates(lake: Lake, reader: Reader) -> str:
     return f"select * from {reader([str(path)], False)}"
 
 
+def _exclusions(lake: Lake, reader: Reader) -> str:
+    current = lake.read_json(keys.current_fit("exclusions"))
+    if current is None:
+        return union([], _EXCLUSION_COLUMNS)
+    return f"select * from {reader([str(lake.path(keys.excluded(current['version'])))], False)}"
+
+
 def _ledgers(lake: Lake, current: Iterable[Version], reader: Reader) -> str:
     """Select the ledgers of versions, each row with its source, shard digest and former path."""
     parts = []
@@ -268,4 +279,5 @@ def _ledgers(lake: Lake, current: Iterable[Version], reader: Reader) -> str:
                 "on parse_filename(l.filename) = f.name"
             )
     head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
-    return union(parts, f"{head}, {_LEDGER_COLUMNS}")
+    # A version that excludes nothing has no details; an empty relation brings the column.
+    return union([*parts, union([], f"{head}, {_LEDGER_COLUMNS}")], "")

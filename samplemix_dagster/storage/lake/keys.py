@@ -229,6 +229,11 @@ def duplicates(version: str) -> str:
     return f"{fit_folder('corpus', version)}/duplicates.parquet"
 
 
+def excluded(version: str) -> str:
+    """Return the table of a version of the exclusions."""
+    return f"{fit_folder('exclusions', version)}/excluded.parquet"
+
+
 def shards_in(folder: str) -> str:
     """Return the list of shards of a partition, by the partition's folder."""
     return f"{SHARDS}/{folder}/current.json"

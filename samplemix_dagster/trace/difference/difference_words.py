@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from samplemix_dagster import tables
 from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.pinned import effective_diversity
 
+_MADE_ANEW = {"corpus", "beta", "exclusions"}
+"""Fits that are made for every corpus: they are no refit."""
 _MOVERS = 5
 _PATHS = 3
 
@@ -19,6 +22,7 @@ MEANING = {
     "encoder": "the encoder",
     "refit": "the refit",
     "settings": "the settings of scores",
+    "exclusions": "what is excluded",
     "dials": "the dials",
     "budget": "the budget",
     "seed": "the seed",
@@ -59,6 +63,7 @@ def cause_words(
             ],
             "refit": lambda: _refit_words(a, b),
             "settings": lambda: _setting_words(a, b),
+            "exclusions": lambda: [_exclusion_words(a, b)],
             "dials": lambda: _dial_words(a, b),
             "budget": lambda: [
                 f"budget_tokens: {a['config']['budget_tokens']:,} -> "
@@ -200,7 +205,7 @@ def _reference_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 def _refit_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     again = [
         name
-        for name in sorted({*a["fit_recipes"], *b["fit_recipes"]} - {"corpus", "beta"})
+        for name in sorted({*a["fit_recipes"], *b["fit_recipes"]} - _MADE_ANEW)
         if a["fits"].get(name) != b["fits"].get(name) and not name.startswith("reference-")
     ]
     policy = b["project"]["diversity"]["refit"]
@@ -226,6 +231,21 @@ def _setting_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     before, after = (_flat(effective_diversity(m["project"]["diversity"])) for m in (a, b))
     words += _changes(before, after, "diversity.")
     return words or ["the code of a metric of your own"]
+
+
+def _exclusion_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    before, after = (_excluded(manifest) for manifest in (a, b))
+    changes = [
+        f"{reason} {before.get(reason, 0):,} -> {after.get(reason, 0):,} documents"
+        for reason in tables.EXCLUSIONS
+        if before.get(reason) != after.get(reason)
+    ]
+    return "; ".join(changes) or "other documents, as many for each reason, or other details"
+
+
+def _excluded(manifest: Mapping[str, Any]) -> dict[str, int]:
+    found = manifest["report"].get("excluded", {})
+    return {reason: int(entry["documents"]) for reason, entry in found.items()}
 
 
 def _dial_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

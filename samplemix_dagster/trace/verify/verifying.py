@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from samplemix_dagster import tables
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.places.shard_places import digested_shards
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import LakeError, SampleMixError
 from samplemix_dagster.stages.beta import BETA
+from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
 from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced, sealed
 from samplemix_dagster.stages.mixture.version_files import ledger_problems
@@ -135,9 +137,10 @@ def _stored_ledger(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
 
 
 def _accounting(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
-    """Documents = drawn + not drawn + excluded, and the totals are the report's."""
+    """Documents = drawn + not drawn + duplicates + excluded, and totals are the report's."""
     folder, report = keys.version_folder(manifest["name"], manifest["version"]), manifest["report"]
     rows = drawn = not_drawn = duplicates = tokens = draws = 0
+    left_out = LeftOutCount()
     for key in manifest["ledger"]:
         try:
             table = lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
@@ -147,12 +150,20 @@ def _accounting(lake: OverlayLake, manifest: Mapping[str, Any]) -> Finding:
         reasons = table.column("reason").to_pylist()
         rows += table.num_rows
         drawn += int((copies > 0).sum())
-        not_drawn += reasons.count("not_drawn")
-        duplicates += reasons.count("duplicate")
+        not_drawn += reasons.count(tables.NOT_DRAWN)
+        duplicates += reasons.count(tables.DUPLICATE)
+        left_out.add(table.column("reason"), table.column("num_tokens").to_numpy())
         draws += int(copies.sum())
         tokens += int((copies * table.column("num_tokens").to_numpy()).sum())
+    stated = report.get("excluded", {})
+    excluded = {reason: entry["documents"] for reason, entry in left_out.by_reason.items()}
+    parts = drawn + not_drawn + duplicates + sum(excluded.values())
     wanted = [
-        ("rows", rows, "drawn + not drawn + excluded", drawn + not_drawn + duplicates),
+        ("rows", rows, "drawn + not drawn + duplicates + excluded", parts),
+        *(
+            (f"documents excluded as {r}", excluded.get(r, 0), "the report's", n["documents"])
+            for r, n in stated.items()
+        ),
         ("documents but duplicates", rows - duplicates, "the report's", report["num_documents"]),
         ("drawn documents", drawn, "the report's", report["num_documents_drawn"]),
         ("draws", draws, "the report's", report["num_draws"]),

@@ -103,6 +103,10 @@ def _present(project: Project, outcome: Outcome, names: Names) -> Metadata:
     name, version = outcome.asset.partition("/")[2], outcome.data_version
     planes = mixture_planes(project, name, version)
     metadata = headline_words(facts)
+    if facts.get("excluded"):
+        metadata["excluded"] = table_value(
+            [{"reason": reason, **entry} for reason, entry in facts["excluded"].items()]
+        )
     if facts["warnings"]:
         metadata["warnings"] = "\n".join(facts["warnings"])
     return {

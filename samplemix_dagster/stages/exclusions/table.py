@@ -1,0 +1,7 @@
+"""Every exclusion, a line each; where two hold for a document, the first is its reason."""
+
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion
+from samplemix_dagster.stages.exclusions.takedown import TAKEDOWN
+
+EVERY: tuple[Exclusion, ...] = (TAKEDOWN,)
+"""Ask for it as ``table.EVERY``, so that everybody sees the same."""

@@ -1,0 +1,60 @@
+"""takedown: documents that somebody asked to have taken out, by id, text, URL or domain."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Settings
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.storage.takedowns import TAKEDOWN_FILE, Entry, Takedowns, read_takedowns
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+
+
+def takedown_file(project: Project) -> Path:
+    """Return where a project's list of what was taken down lies, if it has one."""
+    return project.root / TAKEDOWN_FILE
+
+
+class Takedown(Exclusion):
+    """What ``takedown.jsonl`` names."""
+
+    reason = "takedown"
+
+    def is_asked(self, project: Project) -> bool:
+        """Whether there is a list."""
+        return takedown_file(project).is_file()
+
+    def needs(self, project: Project) -> tuple[str, ...]:
+        """Return the documents."""
+        del project
+        return (DOCUMENTS.asset,)
+
+    def settings(self, recipes: "Recipes") -> Settings:
+        """Return the documents, and what the list names."""
+        return {
+            "documents": recipes.by_source(DOCUMENTS),
+            "list": read_takedowns(takedown_file(recipes.project)).digest,
+        }
+
+    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
+        """Yield the documents of a shard that the list names, each with the reason given there."""
+        named = read_takedowns(takedown_file(recipes.project))
+        for doc_id, entry in named_documents(recipes, shard, named):
+            yield doc_id, entry.reason
+
+
+def named_documents(
+    recipes: "Recipes", shard: PlacedShard, named: Takedowns
+) -> Iterator[tuple[str, Entry]]:
+    """Yield id and entry of each document of a shard that a list names."""
+    columns = ("doc_id", "id", "metadata") if named.asks_beyond_ids else ("doc_id",)
+    documents = read(recipes, DOCUMENTS, shard, *columns)
+    yield from named.among(documents, shard.source)
+
+
+TAKEDOWN = Takedown()

@@ -1,0 +1,267 @@
+"""The list of what was taken down: ``takedown.jsonl`` beside the configuration, to be committed.
+
+A line is a JSON object: ``what`` (``id``, ``text``, ``url`` or ``domain``), ``value``, ``reason``
+and ``added``, a date. A text stands there as its document id, so that the list never holds what is
+to go. Lines are only ever added by :func:`add_takedowns`; who takes one out takes it out by hand.
+
+What matches, for every kind more rather than less: a document, so every occurrence of its text, if
+one occurrence is named. URLs are those in a document's own id and in the fields kept beside it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.lake.whole_files import written_aside
+
+TAKEDOWN_FILE = "takedown.jsonl"
+KINDS = ("id", "text", "url", "domain")
+_DOC_ID = re.compile(r"[0-9a-f]{32}")
+_OWN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
+_HOST = re.compile(r"[^\s/:@]+\.[^\s/:@.]+")
+_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
+_MARK = "://"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that was taken down."""
+
+    what: str
+    """``id`` (of a document, or ``SOURCE:ID`` as its source gives it), ``text``, ``url`` or
+    ``domain``."""
+    value: str
+    reason: str
+    added: str
+    """The day, as a date; no result depends on it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it names: two entries with one key are one."""
+        return (self.what, self.value)
+
+
+@dataclass(frozen=True)
+class Takedowns:
+    """A list of entries, in the file's order."""
+
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def by_key(self) -> Mapping[tuple[str, str], Entry]:
+        """The first entry of each key; texts stand among ids, since they are named by theirs."""
+        found: dict[tuple[str, str], Entry] = {}
+        for entry in self.entries:
+            what = "id" if entry.what == "text" else entry.what
+            found.setdefault((what, entry.value), entry)
+        return found
+
+    @property
+    def digest(self) -> str:
+        """Hash of what is named and why, in any order."""
+        return fingerprint(sorted([*key, entry.reason] for key, entry in self.by_key.items()))
+
+    @cached_property
+    def asks_beyond_ids(self) -> bool:
+        """Whether more than the id of a document's text is to be looked at."""
+        return any(what != "id" or ":" in value for what, value in self.by_key)
+
+    def among(self, documents: pa.Table, source: str) -> Iterator[tuple[str, Entry]]:
+        """Yield id and entry of each document that is named.
+
+        Args:
+            documents: ``doc_id``, and ``id`` and ``metadata`` where more than ids is asked for.
+            source: The source that they belong to.
+        """
+        ids = documents.column("doc_id").to_pylist()
+        if not self.asks_beyond_ids:
+            for identity in ids:
+                if entry := self.by_key.get(("id", identity)):
+                    yield identity, entry
+            return
+        own, metadata = documents.column("id"), documents.column("metadata")
+        for row in zip(ids, own.to_pylist(), metadata.to_pylist(), strict=True):
+            for key in _keys_of(*row, source):
+                if entry := self.by_key.get(key):
+                    yield row[0], entry
+                    break
+
+
+def _keys_of(
+    identity: str, own: str | None, metadata: str | None, source: str
+) -> Iterator[tuple[str, str]]:
+    """Yield every key by which a document may be named, the most particular first."""
+    yield "id", identity
+    if own is not None:
+        yield "id", f"{source}:{own}"
+    for url in _urls(own, metadata):
+        yield "url", plain_url(url)
+        host = plain_url(url).partition("/")[0].partition(":")[0]
+        while "." in host:
+            yield "domain", host
+            host = host.partition(".")[2]
+
+
+def _urls(own: str | None, metadata: str | None) -> Iterator[str]:
+    if own is not None and _SCHEME.match(own):
+        yield own
+    if metadata and _MARK in metadata:
+        for value in json.loads(metadata).values():
+            if isinstance(value, str) and _SCHEME.match(value):
+                yield value
+
+
+def plain_url(url: str) -> str:
+    """Return a URL as it is compared: without scheme, ``www.``, fragment and a last slash.
+
+    Host in small letters, ports of http and https left out. A path keeps its letters.
+    """
+    parts = urlsplit(url.strip() if _MARK in url else f"http://{url.strip()}")
+    host = parts.netloc.rpartition("@")[2].lower().removeprefix("www.")
+    host = re.sub(r":(?:80|443)$", "", host)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{host}{parts.path.rstrip('/')}{query}"
+
+
+# -- entries from what a person hands in ----------------------------------------------------------
+
+
+def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
+    """Return the entries that a file names.
+
+    Args:
+        what: ``id``, ``url`` or ``domain``: one a line; ``text``: the file is one text, or with the
+            ending ``.jsonl`` holds objects with ``text``.
+        file: The file.
+        reason: Why, in a few words.
+        added: The day, as a date.
+
+    Raises:
+        InputError: It cannot be read, names nothing, or a line is none of its kind.
+    """
+    try:
+        content = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    if what == "text":
+        values = [doc_id(text) for text in _texts(file, content)]
+    else:
+        lines = enumerate(content.splitlines(), 1)
+        values = [_value(what, line.strip(), file, n) for n, line in lines if line.strip()]
+    if not values:
+        raise InputError(f"{file} names nothing: it has no {what}.")
+    return [Entry(what, value, reason, added) for value in values]
+
+
+def _value(what: str, line: str, file: Path, number: int) -> str:
+    if what == "id":
+        if _DOC_ID.fullmatch(line.lower()):
+            return line.lower()
+        if _OWN_ID.fullmatch(line):
+            return line
+        problem = "a document's id has 32 hexadecimal digits, one of a source's own is SOURCE:ID"
+    elif what == "url":
+        if "." in plain_url(line).partition("/")[0]:
+            return plain_url(line)
+        problem = "a URL names a host, and mostly a path"
+    else:
+        host = line.lower().removeprefix("*.").removeprefix("www.").rstrip(".")
+        if _HOST.fullmatch(host):
+            return host
+        problem = "a domain is a host's name without a path, as example.org"
+    raise InputError(f"{file}, line {number}: {line!r:.80} is no {what}: {problem}.")
+
+
+def _texts(file: Path, content: str) -> Iterator[str]:
+    if file.suffix.lower() not in {".jsonl", ".ndjson"}:
+        if content.strip():
+            # As it stands, and without the line's end that editors add.
+            yield from dict.fromkeys((content, content.removesuffix("\n")))
+        return
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        value = _parsed(line, file, number)
+        if not isinstance(value.get("text"), str):
+            raise InputError(f'{file}, line {number}: no "text" that is a string.')
+        yield str(value["text"])
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+def read_takedowns(file: Path) -> Takedowns:
+    """Return the list of a file; without one, an empty list.
+
+    Raises:
+        InputError: It cannot be read, or a line is no entry.
+    """
+    try:
+        seen = file.stat()
+    except FileNotFoundError:
+        return Takedowns(())
+    return _read(file, seen.st_size, seen.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, size: int, changed: int) -> Takedowns:
+    del size, changed
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return Takedowns(tuple(_entry(_parsed(line, file, n), file, n) for n, line in numbered))
+
+
+def _parsed(line: str, file: Path, number: int) -> Mapping[str, object]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{file}, line {number}: it is no JSON ({error}).") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{file}, line {number}: it is no JSON object.")
+    return value
+
+
+def _entry(value: Mapping[str, object], file: Path, number: int) -> Entry:
+    names = ("what", "value", "reason", "added")
+    given = [value.get(name) for name in names]
+    if sorted(value) != sorted(names) or not all(isinstance(one, str) for one in given):
+        raise InputError(f"{file}, line {number}: an entry has {', '.join(names)}, all of it text.")
+    what, *rest = map(str, given)
+    if what not in KINDS:
+        raise InputError(f"{file}, line {number}: what is one of {', '.join(KINDS)}, not {what!r}.")
+    return Entry(what, *rest)
+
+
+def add_takedowns(file: Path, entries: Iterable[Entry]) -> list[Entry]:
+    """Add entries to a list, which appears whole; return those that it did not name already.
+
+    Raises:
+        InputError: The list cannot be read.
+        LakeError: It cannot be written.
+    """
+    known = {entry.key for entry in read_takedowns(file).entries}
+    new = []
+    for entry in entries:
+        if entry.key not in known:
+            known.add(entry.key)
+            new.append(entry)
+    if new:
+        before = file.read_text(encoding="utf-8") if file.is_file() else ""
+        if before and not before.endswith("\n"):
+            before += "\n"
+        names = ("what", "value", "reason", "added")
+        lines = [json.dumps({name: getattr(entry, name) for name in names}) for entry in new]
+        with written_aside(file) as aside:
+            aside.write_text(before + "\n".join(lines) + "\n", encoding="utf-8")
+    return new
