@@ -20,6 +20,7 @@ from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
+from samplemix_dagster.cli.commands.takedown import takedown_app
 from samplemix_dagster.cli.commands.trace import sees, trace
 from samplemix_dagster.cli.options import (
     CONFIG,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(mixture_app, name="mixture")
 app.add_typer(config_app, name="config")
+app.add_typer(takedown_app, name="takedown")
 
 _STOPPED = 130
 """What click gives back after Ctrl-C: 128 + SIGINT."""

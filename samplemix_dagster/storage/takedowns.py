@@ -10,7 +10,7 @@ one occurrence is named. URLs are those in a document's own id and in the fields
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ _OWN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
 _HOST = re.compile(r"[^\s/:@]+\.[^\s/:@.]+")
 _SCHEME = re.compile(r"^https?://", re.IGNORECASE)
 _MARK = "://"
+_LINES = frozenset({".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it names: two entries with one key are one."""
-        return (self.what, self.value)
+        """What it names: two entries with one key are one; a text is named by its id."""
+        return ("id" if self.what == "text" else self.what, self.value)
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,10 @@ class Takedowns:
 
     @cached_property
     def by_key(self) -> Mapping[tuple[str, str], Entry]:
-        """The first entry of each key; texts stand among ids, since they are named by theirs."""
+        """The first entry of each key."""
         found: dict[tuple[str, str], Entry] = {}
         for entry in self.entries:
-            what = "id" if entry.what == "text" else entry.what
-            found.setdefault((what, entry.value), entry)
+            found.setdefault(entry.key, entry)
         return found
 
     @property
@@ -74,8 +74,13 @@ class Takedowns:
         """Whether more than the id of a document's text is to be looked at."""
         return any(what != "id" or ":" in value for what, value in self.by_key)
 
-    def among(self, documents: pa.Table, source: str) -> Iterator[tuple[str, Entry]]:
-        """Yield id and entry of each document that is named.
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of documents that :meth:`among` reads."""
+        return ("doc_id", "id", "metadata") if self.asks_beyond_ids else ("doc_id",)
+
+    def among(self, documents: pa.Table, source: str) -> Iterator[tuple[str, list[Entry]]]:
+        """Yield id and entries of each document that is named, the most particular entry first.
 
         Args:
             documents: ``doc_id``, and ``id`` and ``metadata`` where more than ids is asked for.
@@ -85,14 +90,13 @@ class Takedowns:
         if not self.asks_beyond_ids:
             for identity in ids:
                 if entry := self.by_key.get(("id", identity)):
-                    yield identity, entry
+                    yield identity, [entry]
             return
         own, metadata = documents.column("id"), documents.column("metadata")
         for row in zip(ids, own.to_pylist(), metadata.to_pylist(), strict=True):
-            for key in _keys_of(*row, source):
-                if entry := self.by_key.get(key):
-                    yield row[0], entry
-                    break
+            keys = _keys_of(*row, source)
+            if entries := [self.by_key[key] for key in keys if key in self.by_key]:
+                yield row[0], entries
 
 
 def _keys_of(
@@ -161,6 +165,11 @@ def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
     return [Entry(what, value, reason, added) for value in values]
 
 
+def is_one_text(file: Path, entries: Sequence[Entry]) -> bool:
+    """Whether entries of a file are readings of one text: with its last line's end, and without."""
+    return entries[0].what == "text" and file.suffix.lower() not in _LINES
+
+
 def _value(what: str, line: str, file: Path, number: int) -> str:
     if what == "id":
         if _DOC_ID.fullmatch(line.lower()):
@@ -181,7 +190,7 @@ def _value(what: str, line: str, file: Path, number: int) -> str:
 
 
 def _texts(file: Path, content: str) -> Iterator[str]:
-    if file.suffix.lower() not in {".jsonl", ".ndjson"}:
+    if file.suffix.lower() not in _LINES:
         if content.strip():
             # As it stands, and without the line's end that editors add.
             yield from dict.fromkeys((content, content.removesuffix("\n")))

@@ -40,10 +40,18 @@ def mixture_list(
 ) -> None:
     """List every mixture version; the current one of each is marked."""
     from samplemix_dagster.show.printed_table import chosen_format, print_table, write_records
+    from samplemix_dagster.trace.takedown import num_held
     from samplemix_dagster.trace.versions import list_versions
 
     form = chosen_format(form, json=json)
-    found = list_versions(open_project(config))
+    project = open_project(config)
+    found: list[Mapping[str, Any]] = [{**entry} for entry in list_versions(project)]
+    held = num_held(project)
+    if held:
+        found = [
+            {**entry, "num_taken_down": held.get((entry["name"], entry["version"]), 0)}
+            for entry in found
+        ]
     if form == "json":
         print_json(found)
         return
@@ -64,6 +72,8 @@ def mixture_list(
             for entry in found
         ],
     )
+    for (name, version), count in held.items():
+        say(f"{name}@{version[:12]} holds documents taken down since: {count:,}.")
     if not found:
         say("No mixture has been made; `samplemix run` makes them.")
 
@@ -79,6 +89,7 @@ def mixture_show(
     from samplemix_dagster.runs.upkeep.losses import losses
     from samplemix_dagster.show.presentation import mixture_lines, share
     from samplemix_dagster.show.printed_table import print_table
+    from samplemix_dagster.trace.takedown import num_held
     from samplemix_dagster.trace.versions import load_manifest, resolve_version, summary
 
     project = open_project(config)
@@ -98,6 +109,8 @@ def mixture_show(
     )
     print_lines([""])
     print_table(["copies", "documents"], [(int(k), count) for k, count in report["copies"].items()])
+    if held := num_held(project).get((mixture, version)):
+        say(f"warning: this version holds documents taken down since: {held:,}.")
     for warning in losses(Recipes(project)):
         say(f"warning, of the corpus as it is now: {warning.sentence}")
 

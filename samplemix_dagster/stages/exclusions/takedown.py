@@ -9,7 +9,7 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
-from samplemix_dagster.storage.takedowns import TAKEDOWN_FILE, Entry, Takedowns, read_takedowns
+from samplemix_dagster.storage.takedowns import TAKEDOWN_FILE, read_takedowns
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -44,17 +44,9 @@ class Takedown(Exclusion):
     def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
         """Yield the documents of a shard that the list names, each with the reason given there."""
         named = read_takedowns(takedown_file(recipes.project))
-        for doc_id, entry in named_documents(recipes, shard, named):
+        documents = read(recipes, DOCUMENTS, shard, *named.columns)
+        for doc_id, [entry, *_] in named.among(documents, shard.source):
             yield doc_id, entry.reason
-
-
-def named_documents(
-    recipes: "Recipes", shard: PlacedShard, named: Takedowns
-) -> Iterator[tuple[str, Entry]]:
-    """Yield id and entry of each document of a shard that a list names."""
-    columns = ("doc_id", "id", "metadata") if named.asks_beyond_ids else ("doc_id",)
-    documents = read(recipes, DOCUMENTS, shard, *columns)
-    yield from named.among(documents, shard.source)
 
 
 TAKEDOWN = Takedown()

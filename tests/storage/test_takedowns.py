@@ -1,0 +1,143 @@
+"""The list of what was taken down: its lines, what they name, and what is no line of it."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from samplemix_dagster.core.hashing import doc_id
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.takedowns import (
+    Entry,
+    Takedowns,
+    add_takedowns,
+    entries_of,
+    plain_url,
+    read_takedowns,
+)
+
+ONE, TWO = doc_id("one"), doc_id("two")
+
+
+def documents(*rows: tuple[str, str | None, str | None]) -> pa.Table:
+    names = ("doc_id", "id", "url")
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    urls = columns.pop("url")
+    metadata = [None if url is None else json.dumps({"url": url}) for url in urls]
+    return pa.table({**columns, "metadata": metadata})
+
+
+def named(what: str, value: str, *rows: tuple[str, str | None, str | None]) -> list[str]:
+    found = Takedowns((Entry(what, value, "asked", "2026-01-31"),))
+    return [identity for identity, _ in found.among(documents(*rows), "web")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/a/b?c=1",
+        "http://www.example.org/a/b/?c=1",
+        "HTTPS://Example.ORG:443/a/b?c=1#part",
+        "https://user@example.org/a/b?c=1",
+        "example.org/a/b?c=1",
+    ],
+)
+def test_a_page_has_one_url_however_it_is_written(url: str) -> None:
+    assert plain_url(url) == "example.org/a/b?c=1"
+
+
+@pytest.mark.parametrize("url", ["https://example.org/A/b?c=1", "https://example.org/a/b"])
+def test_another_path_or_query_is_another_page(url: str) -> None:
+    assert plain_url(url) != "example.org/a/b?c=1"
+
+
+def test_a_url_names_the_documents_that_have_it() -> None:
+    rows = [(ONE, None, "https://www.example.org/a/"), (TWO, None, "https://example.org/b")]
+    assert named("url", "example.org/a", *rows) == [ONE]
+
+
+def test_a_documents_own_id_can_be_its_url() -> None:
+    assert named("url", "example.org/a", (ONE, "http://example.org/a", None)) == [ONE]
+
+
+def test_a_domain_names_what_is_below_it_and_no_other() -> None:
+    rows = [
+        (ONE, None, "https://news.example.org/x"),
+        (TWO, None, "https://notexample.org/x"),
+        (doc_id("three"), None, "https://example.org:8080/y"),
+    ]
+    assert named("domain", "example.org", *rows) == [ONE, doc_id("three")]
+
+
+def test_an_id_of_a_source_names_only_what_that_source_calls_so() -> None:
+    assert named("id", "web:7", (ONE, "7", None)) == [ONE]
+    assert named("id", "books:7", (ONE, "7", None)) == []
+
+
+def test_the_digest_depends_on_what_is_named_and_why_and_on_no_order_or_day() -> None:
+    a, b = Entry("id", ONE, "x", "2026-01-31"), Entry("url", "example.org/a", "y", "2026-01-31")
+    other_day = Entry("id", ONE, "x", "2026-02-01")
+    assert Takedowns((a, b)).digest == Takedowns((b, other_day)).digest
+    assert Takedowns((a, b)).digest != Takedowns((a,)).digest
+    assert Takedowns((a,)).digest != Takedowns((Entry("id", ONE, "z", "2026-01-31"),)).digest
+
+
+def test_what_is_added_twice_stands_there_once(tmp_path: Path) -> None:
+    file, entry = tmp_path / "takedown.jsonl", Entry("id", ONE, "asked", "2026-01-31")
+    again = Entry("text", ONE, "asked again", "2026-02-01")
+    assert add_takedowns(file, [entry, again]) == [entry]
+    assert add_takedowns(file, [entry]) == []
+    assert read_takedowns(file).entries == (entry,)
+
+
+def test_a_line_that_a_person_wrote_without_its_end_stays_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "takedown.jsonl"
+    line = {"what": "id", "value": ONE, "reason": "x", "added": "2026-01-31"}
+    file.write_text(json.dumps(line), encoding="utf-8")
+    add_takedowns(file, [Entry("id", TWO, "y", "2026-01-31")])
+    assert [entry.value for entry in read_takedowns(file).entries] == [ONE, TWO]
+
+
+def test_the_list_never_holds_a_text(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n', encoding="utf-8")
+    found = entries_of("text", tmp_path / "texts.jsonl", "asked", "2026-01-31")
+    assert [entry.value for entry in found] == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("what", "content", "problem"),
+    [
+        ("id", "12345\n", "line 1: '12345' is no id"),
+        ("domain", "example.org\nexample.org/page\n", "line 2: 'example.org/page' is no domain"),
+        ("url", "nonsense\n", "line 1: 'nonsense' is no url"),
+        ("url", "\n\n", "names nothing"),
+        ("text", "  \n", "names nothing"),
+    ],
+)
+def test_a_line_that_is_none_of_its_kind_is_named(
+    what: str, content: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=problem):
+        entries_of(what, tmp_path / "list.txt", "asked", "2026-01-31")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "line 1: it is no JSON"),
+        ("[]", "line 1: it is no JSON object"),
+        ('{"what": "id", "value": "x"}', "line 1: an entry has what, value, reason, added"),
+        (
+            '{"what": "page", "value": "x", "reason": "y", "added": "z"}',
+            "line 1: what is one of id, text, url, domain",
+        ),
+    ],
+)
+def test_a_line_of_the_list_that_is_no_entry_is_named(
+    line: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "takedown.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=problem):
+        read_takedowns(tmp_path / "takedown.jsonl")
