@@ -118,8 +118,7 @@ def _resources(project: Project, names: Names) -> dict[str, object]:
 def _looks(project: Project, names: Names) -> dict[str, Look]:
     looks = {**shards.LOOKS, **diversity.looks(project), **beta.looks(project)}
     for name, settings in project.config.references.items():
-        is_trained = settings.bootstrap is not None
-        looks[f"reference_model/{name}"] = reference.look(name, is_trained=is_trained)
+        looks[f"reference_model/{name}"] = reference.look(name, settings.made_from[0])
     for name in project.config.mixtures:
         looks[f"mixture/{name}"] = mixture.look(project, name, names)
         for one in project.config.exports_of(name):

@@ -325,10 +325,30 @@ def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
             "weights: at least one component needs a weight above 0",
         ),
         (["diversity: {metrics: {ngram: a.b:C}}"], "metrics: 'ngram' is a built-in component"),
-        (["references: {main: {}}"], "a reference has either `model` or `bootstrap`"),
+        (["references: {main: {}}"], "a reference has one of `model`, `bootstrap` or `ngram`"),
         (
             ["references: {main: {model: a/b, bootstrap: {}}}"],
-            "a reference has either `model` or `bootstrap`",
+            "a reference has one of `model`, `bootstrap` or `ngram`",
+        ),
+        (
+            ["references: {main: {ngram: {}, bootstrap: {}}}"],
+            "a reference has one of `model`, `bootstrap` or `ngram`",
+        ),
+        (
+            ["references: {main: {ngram: {order: 5, vocabulary: 8192}}}"],
+            "5 tokens out of 8,192 do not fit into 64 bits: an order of 4, or a vocabulary of",
+        ),
+        (
+            ["references: {main: {ngram: {sources: [wiki]}}}"],
+            "samplemix.yaml:6: references.main.ngram.sources: no source 'wiki'",
+        ),
+        (
+            ["references: {main: {ngram: {}}}", "quality: {tokens_per_document: 128}"],
+            "quality.tokens_per_document: 'main' counts n-grams, and reads whole texts",
+        ),
+        (
+            ["references: {main: {ngram: {}}}", "quality: {student: {of: main}}"],
+            "quality.student: 'main' counts n-grams, and reads whole texts",
         ),
         (["tokenizer: {reference: main, file: x}"], "a tokenizer has one of"),
         (["references: {main: {bootstrap: {width: 100}}}"], "a width is a multiple of 32, not 100"),

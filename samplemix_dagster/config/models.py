@@ -1,9 +1,11 @@
 """The models that documents are scored by: references, their students, tokenizers, the encoder."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from samplemix_dagster.core.quality.ngram.model import check_order
 from samplemix_dagster.section import Section, Size
 
 
@@ -37,8 +39,27 @@ class Bootstrap(Section):
         return width
 
 
+class NgramReference(Section):
+    """A reference that counts grams of tokens, here, on a hash sample of the corpus."""
+
+    order: int = Field(default=3, ge=2, le=5)
+    """Tokens of the longest gram."""
+    tokens: Size = Field(default=10_000_000, ge=1_000)
+    """Tokens of the corpus that are counted. They bound its memory: some 8 bytes for each at order
+    3, 30 at order 4."""
+    vocabulary: int = Field(default=4096, ge=300, le=65_536)
+    """Size of the byte-level BPE vocabulary."""
+    sources: list[str] | None = None
+    """Sources to count; all of them when absent. Quality then means "like those"."""
+
+    @model_validator(mode="after")
+    def _grams_fit(self) -> "NgramReference":
+        check_order(self.order, self.vocabulary)
+        return self
+
+
 class Reference(Section):
-    """A reference model: a hub name or folder, or one trained here."""
+    """A reference model: a hub name or folder, or one made here from the corpus."""
 
     model: str | None = None
     """Hub name (``org/name``), folder, GGUF file, or ``package:name/`` and one of these."""
@@ -46,12 +67,23 @@ class Reference(Section):
     """Commit of a hub model. Hub names need one: an unpinned model is another tomorrow."""
     bootstrap: Bootstrap | None = None
     """Train a small one on the corpus instead."""
+    ngram: NgramReference | None = None
+    """Count n-grams of the corpus instead: the fastest."""
+
+    LATER: ClassVar[Mapping[str, Any]] = {"ngram": None}
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Reference":
-        if (self.model is None) == (self.bootstrap is None):
-            raise ValueError("a reference has either `model` or `bootstrap`")
+        if sum(kind is not None for kind in (self.model, self.bootstrap, self.ngram)) != 1:
+            raise ValueError("a reference has one of `model`, `bootstrap` or `ngram`")
         return self
+
+    @property
+    def made_from(self) -> tuple[str, list[str] | None]:
+        """The key that makes it from the corpus, and the sources that it names; empty: none."""
+        if self.bootstrap is not None:
+            return "bootstrap", self.bootstrap.sources
+        return ("", None) if self.ngram is None else ("ngram", self.ngram.sources)
 
 
 class Tokenizer(Section):

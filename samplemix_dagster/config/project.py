@@ -57,6 +57,7 @@ class Config(Section):
         for name in (*self.references, *self.mixtures):
             check_name("reference or mixture", name)
         self._references_exist()
+        self._reads_whole_texts()
         self._sources_exist()
         for listed in self.listed_exports:
             for name in listed.mixtures or []:
@@ -99,12 +100,23 @@ class Config(Section):
                 known = ", ".join(self.references)
                 raise ValueError(f"{where}: no reference {name!r}; there are: {known}")
 
+    def _reads_whole_texts(self) -> None:
+        name, quality = self.quality.reference, self.quality
+        if self.references[name].ngram is None:
+            return
+        for key in ("tokens_per_document", "student"):
+            if getattr(quality, key) is not None:
+                raise ValueError(
+                    f"quality.{key}: {name!r} counts n-grams, and reads whole texts for less than "
+                    "that would cost; take the key out"
+                )
+
     def _sources_exist(self) -> None:
         for label, reference in self.references.items():
-            named = reference.bootstrap.sources if reference.bootstrap is not None else None
+            key, named = reference.made_from
             for source in named or []:
                 if source not in self.corpus.sources:
-                    raise ValueError(f"references.{label}.bootstrap.sources: no source {source!r}")
+                    raise ValueError(f"references.{label}.{key}.sources: no source {source!r}")
         for label, mixture in self.mixtures.items():
             if isinstance(mixture.shares, dict):
                 for source in mixture.shares:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, RecipeGraph
+from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
@@ -84,10 +85,8 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
     for name, recipe in manifest["fit_recipes"].items():
         version = manifest["fits"][name]
         inputs = _inputs(graph, f"fit/{name}")
-        if "bootstrap" in recipe:
-            inputs = [
-                f"source/{s}" for s in recipe["bootstrap"].get("sources") or _sources(manifest)
-            ]
+        if made := made_from(recipe):
+            inputs = [f"source/{s}" for s in made.get("sources") or _sources(manifest)]
         nodes.append(
             _node(
                 "fit",
@@ -153,7 +152,7 @@ def _models(
                 if path.is_file()
             )
         name = f"reference-{manifest['project']['quality']['reference']}"
-        trained = kind == "reference" and "bootstrap" in manifest["fit_recipes"].get(name, {})
+        trained = kind == "reference" and made_from(manifest["fit_recipes"].get(name, {}))
         nodes.append(
             _node(
                 "model",

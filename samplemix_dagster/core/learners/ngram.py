@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import mix64
+from samplemix_dagster.core.kneser_ney import discounts
 from samplemix_dagster.core.learners.ragged import TokenTexts
 
 Hashes = npt.NDArray[np.uint64]
@@ -183,15 +184,9 @@ def _of_contexts(grams: Hashes, counts: Integers, contexts: Hashes) -> _Counted:
 
 
 def _discounts(counts: Integers) -> tuple[float, float, float]:
-    """Return D1, D2, D3+ of the counts of counts; Chen & Goodman (1999), equation 17."""
+    """Return D1, D2, D3+ of the counts of counts."""
     n1, n2, n3, n4 = (int((counts == times).sum()) for times in (1, 2, 3, 4))
-    share = n1 / (n1 + 2 * n2) if n1 else 0.5
-
-    def discount(times: int, these: int, next_ones: int) -> float:
-        found = times - (times + 1) * share * next_ones / these if these else times * share
-        return min(max(found, 0.05 * times), 0.95 * times)
-
-    return discount(1, n1, n2), discount(2, n2, n3), discount(3, n3, n4)
+    return discounts(n1, n2, n3, n4)
 
 
 def _interpolated(asked: _Asked, level: _Counted, lower: Floats) -> Floats:

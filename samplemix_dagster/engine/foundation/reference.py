@@ -1,46 +1,42 @@
-"""Make a reference: find the one that is named, or train a small one on the corpus.
+"""Make a reference: find the one that is named, train a small one on the corpus, or count n-grams.
 
-The documents that train it are those with the smallest hashes for that purpose, so the same corpus
-gives the same model; a few more are read to measure what it remembers of its own. Architecture and
-optimiser are in ``core.quality.bootstrap``.
+What it reads is said in ``reference_sample.py``; a few documents more are read to measure what a
+trained one remembers of its own. Architecture and optimiser are in ``core.quality.bootstrap``, and
+what is counted, in ``ngram_reference.py``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.engine.fitting.hash_sample import HashSample
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.foundation.ngram_reference import count_reference
+from samplemix_dagster.engine.foundation.reference_sample import sample_texts
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import WHOLE_CORPUS, Facts, Fit, Settings
-from samplemix_dagster.errors import InputError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
-_BYTES_PER_TOKEN = 6
 _TESTED_TEXTS = 500
-_SAMPLE_LIMIT = 2_000_000
 _FEWEST_OF_SOURCE = 5
 _GAP_CHARACTERS = 2_000
 
 
 class Reference(Fit):
-    """A causal language model whose perplexity is quality: named, or trained on the corpus."""
+    """A model whose perplexity is quality: named, or made here from the corpus."""
 
     name = "reference"
     asset = "reference_model"
     group = "reference"
-    words = "A reference: a causal language model, found where it is named or trained here."
+    words = "A reference: a model of text, found where it is named or made here from the corpus."
     by_drift = False
     uses_model = True
 
@@ -53,11 +49,11 @@ class Reference(Fit):
         return name in {config.quality.reference, config.tokenizer.reference}
 
     def is_given(self, config: Config, name: str) -> bool:
-        """Whether it is named, rather than trained."""
-        return config.references[name].bootstrap is None
+        """Whether it is named, rather than made here."""
+        return config.references[name].model is not None
 
     def needs(self, project: Project, name: str) -> tuple[str, ...]:
-        """Return the corpus that it is trained on; nothing where it is named."""
+        """Return the corpus that it is made from; nothing where it is named."""
         if self.is_given(project.config, name):
             return ()
         return (DOCUMENTS.asset, *WHOLE_CORPUS)
@@ -67,33 +63,44 @@ class Reference(Fit):
         return ()
 
     def settings(self, recipes: "Recipes", name: str) -> Settings:
-        """Return the digest of its files, or how it is trained."""
-        bootstrap = recipes.config.references[name].bootstrap
-        if bootstrap is None:
-            return {"model": recipes.reference_digest(name)}
-        return {"bootstrap": bootstrap.for_recipe()}
+        """Return the digest of its files, or how it is made."""
+        reference = recipes.config.references[name]
+        for key in ("bootstrap", "ngram"):
+            if (section := getattr(reference, key)) is not None:
+                return {key: section.for_recipe()}
+        return {"model": recipes.reference_digest(name)}
 
     def shards(self, recipes: "Recipes", name: str) -> list[PlacedShard]:
-        """Return the shards of the sources that it is trained on."""
-        bootstrap = recipes.config.references[name].bootstrap
-        if bootstrap is None:
+        """Return the shards of the sources that it is made from."""
+        if self.is_given(recipes.config, name):
             return []
-        every, wanted = recipes.project.all_shards(), bootstrap.sources
+        _, wanted = recipes.config.references[name].made_from
+        every = recipes.project.all_shards()
         return [shard for shard in every if wanted is None or shard.source in wanted]
 
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
-        """Train it, or say what is known of the one that is named."""
-        bootstrap = recipes.config.references[name].bootstrap
-        if bootstrap is None:
-            return _named_facts(recipes, name)
+        """Make it from the corpus, or say what is known of the one that is named."""
+        reference = recipes.config.references[name]
 
         def report(done: int, total: int) -> None:
             progress(self.asset_of(name), "", done, total)
 
-        return _train(recipes, writer, bootstrap, report)
+        if reference.bootstrap is not None:
+            return _train(recipes, writer, reference.bootstrap, report)
+        if reference.ngram is not None:
+            ngram = reference.ngram
+            ids, _, texts = sample_texts(recipes, ngram.tokens, ngram.sources, more=0)
+            return count_reference(ids, texts, writer, ngram, report)
+        return _named_facts(recipes, name)
 
 
 REFERENCE = Reference()
+
+
+def made_from(recipe: Settings) -> Mapping[str, Any] | None:
+    """Return how a reference was made from the corpus, by its fit's recipe; None: it was named."""
+    found: Mapping[str, Any] | None = recipe.get("bootstrap", recipe.get("ngram"))
+    return found
 
 
 def _named_facts(recipes: "Recipes", name: str) -> Facts:
@@ -124,7 +131,9 @@ def _train(
     from samplemix_dagster.storage.models.load import digest_model, save_reference
 
     one_thread()
-    ids, sources, texts = _sample_texts(recipes, bootstrap)
+    ids, sources, texts = sample_texts(
+        recipes, bootstrap.tokens, bootstrap.sources, more=_TESTED_TEXTS
+    )
     recipe = BootstrapRecipe(
         tokens=bootstrap.tokens,
         vocabulary=bootstrap.vocabulary,
@@ -229,43 +238,3 @@ def _variance(values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64]) -
     shares = weights / weights.sum()
     mean = float(shares @ values)
     return float((shares**2 * (values - mean) ** 2).sum())
-
-
-def _sample_texts(
-    recipes: "Recipes", bootstrap: Bootstrap
-) -> tuple[list[str], list[str], list[str]]:
-    """Return ids, sources and texts to train on, smallest hash first, with more to test on."""
-    gathered = HashSample(_SAMPLE_LIMIT, "reference")
-    for shard in recipes.project.all_shards():
-        if bootstrap.sources is None or shard.source in bootstrap.sources:
-            key = recipes.feature_key(DOCUMENTS, shard)
-            gathered.add(shard, recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"]))
-    sample = gathered.table()
-    if sample.num_rows == 0:
-        raise InputError("a reference cannot be trained: the sources it names have no document.")
-    total = np.cumsum(sample.column("num_bytes").to_numpy())
-    needed = int(np.searchsorted(total, bootstrap.tokens * _BYTES_PER_TOKEN)) + 1
-    chosen = sample.slice(0, needed + _TESTED_TEXTS)
-    return read_sample(recipes, chosen)
-
-
-def read_sample(recipes: "Recipes", sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
-    """Return ids, sources and texts of the documents of a sample, in its order."""
-    place = {
-        (item["source"], item["shard"], item["row"]): index
-        for index, item in enumerate(sample.to_pylist())
-    }
-    texts = dict(_texts(recipes, place))
-    ids, sources = (sample.column(name).to_pylist() for name in ("doc_id", "source"))
-    return ids, sources, [texts[index] for index in range(len(texts))]
-
-
-def _texts(recipes: "Recipes", place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:
-    wanted = {(source, shard) for source, shard, _ in place}
-    for shard in recipes.project.all_shards():
-        if (shard.source, shard.digest) not in wanted:
-            continue
-        for document in read_documents(recipes, shard):
-            index = place.get((shard.source, shard.digest, document.row))
-            if index is not None:
-                yield index, document.text

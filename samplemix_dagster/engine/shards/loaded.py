@@ -26,6 +26,20 @@ def reference(folder: str, digest: str, device: str, dtype: str) -> Any:
     return model
 
 
+@lru_cache(maxsize=3)
+def ngram_reference(folder: str, digest: str) -> Any:
+    """Return the n-gram reference of a folder, as ``storage.models.ngram`` gives it.
+
+    Raises:
+        ModelError: It was replaced since the run began.
+    """
+    from samplemix_dagster.storage.models.ngram import load_ngram
+
+    model = load_ngram(Path(folder))
+    _check_model(folder, digest, digest_model(Path(folder)))
+    return model
+
+
 @lru_cache(maxsize=2)
 def encoder(folder: str, digest: str, device: str, dtype: str) -> Any:
     """Return the encoder of a folder.

@@ -37,6 +37,8 @@ _MODEL_EFFICIENCY = 0.4
 _TRAINING_EFFICIENCY = 0.25
 _LANGUAGE_SHARE = 2.0
 """Times as long as grams and words alone, once each text's language is found, too."""
+_NGRAM_TIMES = 8.0
+"""Times as long as grams and words alone: an n-gram reference makes tokens and looks them up."""
 _START_SECONDS = {"perplexity": 6.0, "embeddings": 8.0, "clusters": 30.0, "topics": 3.0}
 """Models that are loaded, code that is compiled."""
 _SECONDS_PER_DOCUMENT = 2e-4
@@ -110,6 +112,8 @@ class FirstGuess:
         return self._text_bytes(task) / rate
 
     def _scoring(self, task: "Task") -> float:
+        if self.project.config.references[self._reference].ngram is not None:
+            return self._reading(task) * _NGRAM_TIMES
         tokens = scored_tokens(self.project, task, self._text_bytes(task))
         return self._model_seconds(2.0 * self._reference_parameters() * tokens)
 
@@ -150,7 +154,11 @@ class FirstGuess:
         return self._model_seconds(parameters * tokens)
 
     def _training(self, task: "Task") -> float:
-        bootstrap = self.project.config.references[task.step.name].bootstrap
+        reference = self.project.config.references[task.step.name]
+        bootstrap, ngram = reference.bootstrap, reference.ngram
+        if ngram is not None:
+            num_bytes = min(float(ngram.tokens * _BYTES_PER_TOKEN), self._corpus_bytes())
+            return num_bytes * _NGRAM_TIMES / self.machine.text_bytes_per_second
         if bootstrap is None:
             return 0.0
         tokens = min(bootstrap.tokens, self._corpus_bytes() / _BYTES_PER_TOKEN)

@@ -41,7 +41,7 @@ def fits_to_remake(project: Project, words: Collection[str], said: str) -> set[s
     known -= {
         f"reference_model/{name}"
         for name, reference in project.config.references.items()
-        if reference.bootstrap is None
+        if reference.model is not None
     }
     if "all" in words:
         return known

@@ -277,7 +277,7 @@ def _models(recipes: Recipes) -> dict[str, dict[str, object]]:
 
 def _found_reference(recipes: Recipes, name: str) -> dict[str, object]:
     reference = recipes.config.references[name]
-    trained = f"{recipes.fit_key(REFERENCE, name)}/model" if reference.bootstrap else ""
+    trained = f"{recipes.fit_key(REFERENCE, name)}/model" if reference.model is None else ""
     return {"found": reference.model or trained, "revision": reference.revision}
 
 

@@ -111,6 +111,33 @@ class Losses(ModelTask):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NgramLosses(ModelTask):
+    """Score each text with an n-gram reference, whole, and left out of its counts."""
+
+    def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
+        """Return the ``perplexity`` table of a chunk."""
+        reference = loaded.ngram_reference(self.folder, self.digest)
+        encoded = reference.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        tokens = [np.array(found.ids, dtype=np.uint32) for found in encoded]
+        nats = reference.model.nats(id_words(doc_ids)[:, 0], tokens)
+        num_tokens = np.array([found.size for found in tokens], dtype=np.int64)
+        num_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
+        return tables.PERPLEXITY.make(
+            doc_id=doc_ids,
+            nll_nats=round_significant(nats),
+            num_scored_tokens=num_tokens,
+            num_reference_tokens=num_tokens,
+            bits_per_byte=round_significant(nats / (math.log(2.0) * np.maximum(num_bytes, 1))),
+            perplexity=round_significant(np.exp(nats / np.maximum(num_tokens, 1))),
+        )
+
+
+def ngram_losses(models: "ModelRecipes", folder: "Path", digest: str) -> NgramLosses:
+    """Return what scores texts with the n-gram reference in a folder."""
+    return NgramLosses(folder=str(folder), digest=digest, device="cpu", dtype=models.dtype)
+
+
 def reference_losses(models: "ModelRecipes", folder: "Path", digest: str) -> Losses:
     """Return what scores texts with the reference in a folder, as the configuration wants it."""
     return Losses(

@@ -5,6 +5,7 @@ from typing import Any
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
@@ -193,8 +194,8 @@ def _reference_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     words = _model_words("reference", a, b)
     name = f"reference-{b['project']['quality']['reference']}"
     recipes = (a["fit_recipes"].get(name), b["fit_recipes"].get(name))
-    if words and recipes[0] == recipes[1] and "bootstrap" in (recipes[1] or {}):
-        words.append("it was trained again by the same recipe, because the data changed")
+    if words and recipes[0] == recipes[1] and made_from(recipes[1] or {}):
+        words.append("it was made again by the same recipe, because the data changed")
     named = ("overlap_tokens", "context_tokens")
     before = {key: a["project"]["quality"][key] for key in named}
     after = {key: b["project"]["quality"][key] for key in named}

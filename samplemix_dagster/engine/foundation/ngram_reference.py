@@ -1,0 +1,110 @@
+"""Make an n-gram reference: a tokenizer of its own, and counts of a sample of the corpus."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samplemix_dagster.config.models import NgramReference
+from samplemix_dagster.core.hashing import id_words
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.stages import Facts
+from samplemix_dagster.errors import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_TOKENIZER_BYTES = 12_000_000
+"""Of the sample, whose pairs the tokenizer is made of: more changes little and takes long."""
+_TEXTS_AT_ONCE = 256
+_TESTED_TEXTS = 500
+
+Tokens = npt.NDArray[np.uint32]
+
+
+def count_reference(
+    ids: list[str],
+    texts: list[str],
+    writer: FitWriter,
+    settings: NgramReference,
+    progress: Callable[[int, int], None],
+) -> Facts:
+    """Count texts until there are as many tokens as wanted, write the model, say what is known.
+
+    Args:
+        ids: Of the texts of the sample, in its order.
+        texts: Enough of them, or all that there are.
+        writer: Fills the folder of the version.
+        settings: How it is made.
+        progress: Told how many tokens of how many are there.
+
+    Raises:
+        InputError: The sample has no token.
+    """
+    from samplemix_dagster.core.quality.bootstrap import train_tokenizer
+    from samplemix_dagster.core.quality.ngram.model import Counted, NgramModel
+    from samplemix_dagster.storage.models.load import digest_model
+    from samplemix_dagster.storage.models.ngram import save_ngram
+
+    tokenizer = train_tokenizer(_first_bytes(texts), settings.vocabulary)
+    counted = list(_encoded(tokenizer, texts, settings.tokens, progress))
+    vocabulary = tokenizer.get_vocab_size()
+    num_tokens = sum(tokens.size for tokens in counted)
+    if num_tokens == 0:
+        raise InputError("a reference cannot be made: the texts of its sample have no token.")
+    names = id_words(ids[: len(counted)])[:, 0]
+    grams = Counted.of(names, counted, order=settings.order, vocabulary=vocabulary)
+    folder = writer.folder / "model"
+    save_ngram(grams, tokenizer, folder, order=settings.order, vocabulary=vocabulary)
+    model = NgramModel(grams, order=settings.order, vocabulary=vocabulary)
+    return {
+        "kind": "ngram",
+        "num_training_tokens": num_tokens,
+        "num_training_documents": len(counted),
+        "num_grams": model.num_grams,
+        "num_bytes_in_memory": model.num_bytes,
+        # Of each order a probability is made of a count, a sum and three counts of counts.
+        "num_parameters_of_a_token": 5 * settings.order,
+        **_tested(model, names, counted, texts),
+        "model_digest": digest_model(folder),
+    }
+
+
+def _first_bytes(texts: list[str]) -> Iterator[str]:
+    num_bytes = 0
+    for text in texts:
+        yield text
+        num_bytes += len(text.encode())
+        if num_bytes >= _TOKENIZER_BYTES:
+            return
+
+
+def _encoded(
+    tokenizer: "Tokenizer", texts: list[str], most: int, progress: Callable[[int, int], None]
+) -> Iterator[Tokens]:
+    """Yield the tokens of texts until there are so many; the last text is whole."""
+    done = 0
+    for first in range(0, len(texts), _TEXTS_AT_ONCE):
+        batch = texts[first : first + _TEXTS_AT_ONCE]
+        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            if done >= most:
+                return
+            yield np.array(encoding.ids, dtype=np.uint32)
+            done += len(encoding.ids)
+        progress(min(done, most), most)
+
+
+def _tested(
+    model: Any, names: npt.NDArray[np.uint64], counted: list[Tokens], texts: list[str]
+) -> Facts:
+    """Return bits per byte of some texts, each left out of the counts, and with it in them."""
+    some = counted[:_TESTED_TEXTS]
+    num_bytes = sum(len(text.encode()) for text in texts[: len(some)])
+    held_out = float(model.nats(names[: len(some)], some).sum())
+    seen = -sum(float(np.log(model.probabilities(tokens)).sum()) for tokens in some)
+    return {
+        "num_tested_documents": len(some),
+        "held_out_bits_per_byte": round(held_out / (np.log(2.0) * num_bytes), 4),
+        "bits_per_byte_with_itself": round(seen / (np.log(2.0) * num_bytes), 4),
+    }
