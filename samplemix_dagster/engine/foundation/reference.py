@@ -1,33 +1,36 @@
 """Make a reference: find the one that is named, train a small one on the corpus, or count n-grams.
 
-What it reads is said in ``reference_sample.py``; a few documents more are read to measure what a
-trained one remembers of its own. Architecture and optimiser are in ``core.quality.bootstrap``, and
-what is counted, in ``ngram_reference.py``.
+It is made from the documents with the smallest hashes for that purpose. So the same corpus gives
+the same reference, and one that is made from fewer tokens has read the first of those that one of
+more has. How it is made of them is in ``bootstrap_reference.py`` and ``ngram_reference.py``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
-from samplemix_dagster.config.models import Bootstrap
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.core.hashing import id_words
+from samplemix_dagster.engine.fitting.hash_sample import HashSample
 from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.foundation.bootstrap_reference import (
+    MOST_TESTED_TEXTS,
+    train_bootstrap,
+)
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.ngram_reference import count_reference
-from samplemix_dagster.engine.foundation.reference_sample import sample_texts
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import WHOLE_CORPUS, Facts, Fit, Settings
+from samplemix_dagster.errors import InputError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
-_TESTED_TEXTS = 500
-_FEWEST_OF_SOURCE = 5
-_GAP_CHARACTERS = 2_000
+_BYTES_PER_TOKEN = 6
+_SAMPLE_LIMIT = 2_000_000
 
 
 class Reference(Fit):
@@ -86,7 +89,9 @@ class Reference(Fit):
             progress(self.asset_of(name), "", done, total)
 
         if reference.bootstrap is not None:
-            return _train(recipes, writer, reference.bootstrap, report)
+            trained = reference.bootstrap
+            sample = sample_texts(recipes, trained.tokens, trained.sources, more=MOST_TESTED_TEXTS)
+            return train_bootstrap(*sample, writer, trained, report)
         if reference.ngram is not None:
             ngram = reference.ngram
             ids, _, texts = sample_texts(recipes, ngram.tokens, ngram.sources, more=0)
@@ -115,126 +120,50 @@ def _named_facts(recipes: "Recipes", name: str) -> Facts:
     }
 
 
-def _train(
-    recipes: "Recipes",
-    writer: FitWriter,
-    bootstrap: Bootstrap,
-    progress: Callable[[int, int], None],
-) -> Facts:
-    from samplemix_dagster.core.quality.bootstrap import (
-        BootstrapRecipe,
-        fold_of,
-        train_reference,
-        train_tokenizer,
-    )
-    from samplemix_dagster.engine.shards.loaded import one_thread
-    from samplemix_dagster.storage.models.load import digest_model, save_reference
+def sample_texts(
+    recipes: "Recipes", tokens: int, wanted: Collection[str] | None, *, more: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Return ids, sources and texts that have so many tokens at least, smallest hash first.
 
-    one_thread()
-    ids, sources, texts = sample_texts(
-        recipes, bootstrap.tokens, bootstrap.sources, more=_TESTED_TEXTS
-    )
-    recipe = BootstrapRecipe(
-        tokens=bootstrap.tokens,
-        vocabulary=bootstrap.vocabulary,
-        layers=bootstrap.layers,
-        width=bootstrap.width,
-        context_tokens=bootstrap.context,
-        seed=bootstrap.seed,
-    )
-    tokenizer = train_tokenizer(texts, bootstrap.vocabulary)
-    folder = writer.folder / "model"
-    facts: Facts = {"kind": "bootstrap", "cross_fit": False}
-    is_crossed = bootstrap.cross_fit == "always"
-    if not is_crossed:
-        model, report = train_reference(texts, tokenizer, recipe, progress=progress)
-        gap, error = _gap(model, tokenizer, texts, sources, report.is_member)
-        facts |= _report(report) | {
-            "memorisation_gap_bits_per_byte": gap,
-            "memorisation_gap_standard_error": error,
-        }
-        is_crossed = bootstrap.cross_fit == "auto" and gap is not None and gap > bootstrap.max_gap
-        if not is_crossed:
-            save_reference(model, tokenizer, folder)
-    if is_crossed:
-        folds = fold_of(id_words(ids))
-        for fold in (0, 1):
-            # The model that scores a fold has only seen the other one.
-            half = [text for text, own in zip(texts, folds, strict=True) if own != fold]
-            model, report = train_reference(half, tokenizer, recipe, progress=progress)
-            save_reference(model, tokenizer, folder / f"fold-{fold}")
-            facts |= _report(report)
-        facts["cross_fit"] = True
-    facts["model_digest"] = digest_model(folder)
-    return facts
+    Args:
+        recipes: The recipes of a project whose documents were read.
+        tokens: Tokens to read, of at most 6 bytes each in the mean; less where there is no more.
+        wanted: The sources to read; None: all of them.
+        more: Documents beyond these, to test on.
 
-
-def _report(report: Any) -> Facts:
-    return {
-        "num_parameters": report.num_parameters,
-        "num_training_tokens": report.num_tokens,
-        "num_steps": report.num_steps,
-        "num_training_documents": int(report.is_member.sum()),
-        "first_bits_per_token": round(report.first_bits_per_token, 4),
-        "last_bits_per_token": round(report.last_bits_per_token, 4),
-    }
-
-
-def _gap(
-    model: Any,
-    tokenizer: Any,
-    texts: list[str],
-    sources: list[str],
-    is_member: npt.NDArray[np.bool_],
-) -> tuple[float | None, float | None]:
-    """What the model forgives its own texts, and its standard error.
-
-    Members and others are compared inside each source, since sources differ by far more than a
-    model remembers; sources are weighed by the smaller of their two sides. (None, None) when it
-    has seen every text there is.
+    Raises:
+        InputError: The sources have no document.
     """
-    from samplemix_dagster.core.quality.bootstrap import SEPARATOR, memorisation_gap
-    from samplemix_dagster.core.quality.token_loss import text_losses
+    gathered = HashSample(_SAMPLE_LIMIT, "reference")
+    for shard in recipes.project.all_shards():
+        if wanted is None or shard.source in wanted:
+            key = recipes.feature_key(DOCUMENTS, shard)
+            gathered.add(shard, recipes.lake.read_table(key, ["doc_id", "row", "num_bytes"]))
+    sample = gathered.table()
+    if sample.num_rows == 0:
+        raise InputError("a reference cannot be trained: the sources it names have no document.")
+    total = np.cumsum(sample.column("num_bytes").to_numpy())
+    needed = int(np.searchsorted(total, tokens * _BYTES_PER_TOKEN)) + 1
+    return read_sample(recipes, sample.slice(0, needed + more))
 
-    sides = [np.flatnonzero(is_member == own)[:_TESTED_TEXTS] for own in (True, False)]
-    chosen = np.concatenate(sides)
-    shown = [texts[index][:_GAP_CHARACTERS] for index in chosen]
-    losses = text_losses(
-        model,
-        tokenizer,
-        shown,
-        start_token_id=tokenizer.token_to_id(SEPARATOR),
-        context_tokens=model.config.max_position_embeddings,
-        overlap_tokens=0,
-    )
-    num_bytes = np.array([len(text.encode()) for text in shown])
-    bits = losses.bits_per_byte(num_bytes)
-    own = is_member[chosen]
-    names = np.array([sources[index] for index in chosen])
-    gaps, variances, weights = [], [], []
-    for name in np.unique(names):
-        left, right = (names == name) & own, (names == name) & ~own
-        if left.sum() < _FEWEST_OF_SOURCE or right.sum() < _FEWEST_OF_SOURCE:
+
+def read_sample(recipes: "Recipes", sample: pa.Table) -> tuple[list[str], list[str], list[str]]:
+    """Return ids, sources and texts of the documents of a sample, in its order."""
+    place = {
+        (item["source"], item["shard"], item["row"]): index
+        for index, item in enumerate(sample.to_pylist())
+    }
+    texts = dict(_texts(recipes, place))
+    ids, sources = (sample.column(name).to_pylist() for name in ("doc_id", "source"))
+    return ids, sources, [texts[index] for index in range(len(texts))]
+
+
+def _texts(recipes: "Recipes", place: dict[tuple[str, str, int], int]) -> Iterator[tuple[int, str]]:
+    wanted = {(source, shard) for source, shard, _ in place}
+    for shard in recipes.project.all_shards():
+        if (shard.source, shard.digest) not in wanted:
             continue
-        gaps.append(
-            memorisation_gap(
-                member_bits_per_byte=bits[left],
-                member_bytes=num_bytes[left],
-                other_bits_per_byte=bits[right],
-                other_bytes=num_bytes[right],
-            )
-        )
-        variances.append(sum(_variance(bits[s], num_bytes[s]) for s in (left, right)))
-        weights.append(min(num_bytes[left].sum(), num_bytes[right].sum()))
-    if not gaps:
-        return None, None
-    shares = np.array(weights) / sum(weights)
-    error = float(np.sqrt((shares**2 * np.array(variances)).sum()))
-    return round(float(shares @ np.array(gaps)), 5), round(error, 5)
-
-
-def _variance(values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64]) -> float:
-    """Return the variance of a weighted mean."""
-    shares = weights / weights.sum()
-    mean = float(shares @ values)
-    return float((shares**2 * (values - mean) ** 2).sum())
+        for document in read_documents(recipes, shard):
+            index = place.get((shard.source, shard.digest, document.row))
+            if index is not None:
+                yield index, document.text

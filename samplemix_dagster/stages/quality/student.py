@@ -19,8 +19,7 @@ from samplemix_dagster.engine.fitting.sample import sample_of, sample_rows
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.foundation.reference_sample import read_sample
+from samplemix_dagster.engine.foundation.reference import REFERENCE, read_sample
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
