@@ -13,6 +13,7 @@ EMBEDDING = "embedding"
 NOT_DRAWN, DUPLICATE = "not_drawn", "duplicate"
 EXCLUSIONS = {
     "takedown": "it was taken down: takedown.jsonl names it",
+    "contaminated": "it holds text of an evaluation",
 }
 """Why a version must not draw a document, each reason with its meaning: a closed list."""
 OUT = frozenset({DUPLICATE, *EXCLUSIONS})
@@ -236,6 +237,20 @@ EXCLUDED = Table(
     "One row per document that no version may draw, by id.",
     (DOC_ID, Column("reason", pa.string(), "why, from a closed list"), DETAIL),
 )
+CONTAMINATION = Table(
+    "contamination",
+    "One row per document of a shard: what it holds of evaluations.",
+    (
+        DOC_ID,
+        Column(
+            "evaluation", pa.string(), "the set of the item of which most is there", nullable=True
+        ),
+        Column("item", pa.int64(), "that item's row in the set's files, from 0", nullable=True),
+        Column("share", pa.float64(), "of what is looked for of that item, how much is there"),
+        Column("num_items", pa.int64(), "items of which something stands there"),
+        Column("snippet", pa.string(), "the longest run of it, and what is around", nullable=True),
+    ),
+)
 DUPLICATES = Table(
     "duplicates",
     "One row per occurrence of a text that stands earlier in the corpus too.",
@@ -295,7 +310,7 @@ _OF_SHARDS = {
     table.name: table
     for table in (GRAMS, WORDS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
 } | {"embeddings": embeddings_table(1), "scores": scores_table()}
-_OF_SHARDS |= {"metric": METRIC, "signal": SIGNAL}
+_OF_SHARDS |= {"metric": METRIC, "signal": SIGNAL, "contamination": CONTAMINATION}
 _OF_FITS = {f"{table.name}.parquet": table for table in (SAMPLE, DUPLICATES, EXCLUDED)}
 
 

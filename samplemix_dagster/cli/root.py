@@ -15,6 +15,7 @@ import typer
 
 from samplemix_dagster import __version__
 from samplemix_dagster.cli.commands.config import config_app, init
+from samplemix_dagster.cli.commands.contamination import contamination
 from samplemix_dagster.cli.commands.dirty import dirty
 from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
@@ -114,6 +115,7 @@ app.command("sees")(sees)
 app.command("status")(status)
 app.command("evaluate")(evaluate)
 app.command("dirty")(dirty)
+app.command("contamination")(contamination)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from samplemix_dagster.config.around import S3, Compute, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config.corpus import Corpus
 from samplemix_dagster.config.evaluation import Evaluation
+from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
 from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
@@ -35,6 +36,8 @@ class Config(Section):
     """How distance, novelty and rarity become a score."""
     mixtures: dict[str, AnyMixture] = Field(min_length=1)
     """Mixtures by name."""
+    exclude: Exclude = Exclude()
+    """What no version may draw."""
     export: Exports = Export()
     """Files for trainers: a section, or a list of them."""
     evaluation: Evaluation = Evaluation()

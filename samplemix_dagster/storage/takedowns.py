@@ -108,7 +108,7 @@ def _keys_of(
         yield "id", f"{source}:{own}"
     for url in _urls(own, metadata):
         yield "url", plain_url(url)
-        host = plain_url(url).partition("/")[0].partition(":")[0]
+        host = _host(url)
         while "." in host:
             yield "domain", host
             host = host.partition(".")[2]
@@ -121,6 +121,16 @@ def _urls(own: str | None, metadata: str | None) -> Iterator[str]:
         for value in json.loads(metadata).values():
             if isinstance(value, str) and _SCHEME.match(value):
                 yield value
+
+
+def hosts_of(own: str | None, metadata: str | None) -> Iterator[str]:
+    """Yield the host of each URL of a document, without ``www.`` and port."""
+    for url in _urls(own, metadata):
+        yield _host(url)
+
+
+def _host(url: str) -> str:
+    return plain_url(url).partition("/")[0].partition("?")[0].partition(":")[0]
 
 
 def plain_url(url: str) -> str:

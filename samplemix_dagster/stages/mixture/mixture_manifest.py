@@ -32,11 +32,13 @@ _READ = (2, 3)
 
 _LEFT_OUT: dict[str, Any] = {
     **dict.fromkeys(
-        ("lake", "export", "schedule", "sensor", "hooks", "s3", "query", "evaluation"), True
+        ("lake", "exclude", "export", "schedule", "sensor", "hooks", "s3", "query", "evaluation"),
+        True,
     ),
     "corpus": {"warn", "warn_rejected"},
 }
-"""Sections and keys of the configuration that cannot change a result."""
+"""Sections and keys of the configuration that cannot change a result, and ``exclude``, of which the
+recipe of the exclusions has all that decides them."""
 
 
 class _Part(BaseModel):

@@ -49,7 +49,7 @@ def _tables(lake: Lake) -> Iterator[str]:
 
 def _of_shards(lake: Lake, manifest: Manifest) -> Iterator[str]:
     source = source_of(manifest.partition)
-    for stage in ("documents", "scores"):
+    for stage in ("documents", "scores", "contamination"):
         state = lake.read_json(keys.done_note(stage, source))
         there = set() if state is None else lake.names(state["folder"])
         for shard in manifest.shards:

@@ -27,6 +27,7 @@ VIEWS: dict[str, str] = {
     "scores": "One row per document occurrence, with every score.",
     "rejections": "One row per row of a shard that is no document, or for many of one reason.",
     "duplicates": "One row per occurrence of a text that stands earlier in the corpus too.",
+    "contamination": "One row per document occurrence that holds text of an evaluation.",
     "exclusions": "One row per document that no version may draw, with the reason.",
     "ledger": "One row per document of each mixture's current version, drawn or not.",
     "mixtures": "One row per mixture version.",
@@ -43,6 +44,10 @@ _REJECTION_COLUMNS = "row bigint, reason varchar, excerpt varchar, num_rows bigi
 _SCORE_COLUMNS = (
     "doc_id varchar, row bigint, language varchar, num_tokens bigint, bits_per_byte double, "
     "perplexity double, quality double, cluster integer, topic integer, diversity double"
+)
+_CONTAMINATION_COLUMNS = (
+    "doc_id varchar, evaluation varchar, item bigint, share double, num_items bigint, "
+    "snippet varchar"
 )
 _DUPLICATE_COLUMNS = "doc_id varchar, source varchar, shard varchar, row bigint"
 _LEDGER_COLUMNS = (
@@ -91,6 +96,9 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
         _REJECTIONS_VIEW,
         f"create or replace view all_duplicates as {_duplicates(lake, reader)}",
         _DUPLICATES_VIEW,
+        f"create or replace view all_contamination as "
+        f"{_located(lake, places, 'contamination', reader)}",
+        _CONTAMINATION_VIEW,
         f"create or replace view exclusions as {_exclusions(lake, reader)}",
         f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
         _LEDGER_VIEW,
@@ -169,6 +177,14 @@ from all_duplicates as d
 inner join shards as p on d.source = p.source and d.shard = p.digest
 """
 
+_CONTAMINATION_VIEW = """
+create or replace view contamination as
+select c.doc_id, c.source, p.path as shard, c.evaluation, c.item, c.share, c.num_items, c.snippet
+from all_contamination as c
+inner join shards as p on c.source = p.source and c.digest = p.digest
+where c.evaluation is not null
+"""
+
 _LEDGER_VIEW = """
 create or replace view ledger as
 select
@@ -233,6 +249,7 @@ def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, read
         "documents": _DOCUMENT_COLUMNS,
         "rejections": _REJECTION_COLUMNS,
         "scores": _SCORE_COLUMNS,
+        "contamination": _CONTAMINATION_COLUMNS,
     }[kind]
     columns = f"source varchar, digest varchar, {columns}"
     if kind == "rejections":

@@ -1,0 +1,1 @@
+"""Text of evaluations that stands in documents: what is looked for, and where it is found."""
