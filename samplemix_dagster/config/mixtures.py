@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -23,6 +24,8 @@ from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.section import Section, Size, parse_size
 
+_VERSION = re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]*@)?[0-9a-f]{6,24}")
+
 
 class Steps(Section):
     """A budget as a trainer counts it: so many steps of so many sequences of so many tokens."""
@@ -40,9 +43,30 @@ class Steps(Section):
         return self.steps * self.batch * self.sequence
 
 
+class After(Section):
+    """What training has consumed before: this mixture goes on from there."""
+
+    version: str
+    """The version that was trained on: ``NAME@VERSION``, as ``samplemix mixture list`` says it."""
+    tokens: Size = Field(ge=0)
+    """Tokens of it that were consumed, from the first on in the order of its exports."""
+
+    @field_validator("version")
+    @classmethod
+    def _names_one_for_good(cls, version: str) -> str:
+        if _VERSION.fullmatch(version) is None:
+            raise ValueError(
+                "what was consumed is a version, NAME@VERSION or the first digits of one, as "
+                f"`samplemix mixture list` says it, not {version!r}: "
+                "which version a name means moves"
+            )
+        return version
+
+
 def _either_budget(schema: JsonDict) -> None:
     """Say in the schema that a budget is given as tokens or in steps."""
-    schema.pop("required", None)
+    if isinstance(required := schema.get("required"), list) and "budget_tokens" in required:
+        required.remove("budget_tokens")
     schema["anyOf"] = [{"required": ["budget_tokens"]}, {"required": ["budget"]}]
 
 
@@ -51,6 +75,7 @@ class Mixture(Section):
 
     model_config = ConfigDict(json_schema_extra=_either_budget)
     SAID_TWICE: ClassVar[frozenset[str]] = frozenset({"budget"})
+    LATER: ClassVar[Mapping[str, Any]] = {"after": None}
 
     strategy: str = "beta"
     """What gives a document its weight: the name of a strategy."""
@@ -65,6 +90,9 @@ class Mixture(Section):
     the gates of quality leave of it (``kept``), at equal or at given ones."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
+
+    after: After | None = None
+    """What training has consumed of a version before; ``max_copies`` holds over both."""
 
     @model_validator(mode="before")
     @classmethod

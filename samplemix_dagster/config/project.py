@@ -121,6 +121,11 @@ class Config(Section):
                 if source not in self.corpus.sources:
                     raise ValueError(f"references.{label}.{key}.sources: no source {source!r}")
         for label, mixture in self.mixtures.items():
+            if mixture.after is not None and self.corpus.duplicates == "keep":
+                raise ValueError(
+                    f"mixtures.{label}.after: what was consumed is known by document, and with "
+                    "corpus.duplicates: keep one text is several; set it to drop"
+                )
             if isinstance(mixture.shares, dict):
                 for source in mixture.shares:
                     if source not in self.corpus.sources:

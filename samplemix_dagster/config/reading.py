@@ -63,6 +63,16 @@ def parse_config(text: str, name: str = "samplemix.yaml") -> Config:
         raise ConfigError(_explain(error, node, name)) from None
 
 
+def line_of(path: Path, *location: str) -> str:
+    """Return where a key stands in a configuration file, as errors say it: ``FILE:LINE: KEY``."""
+    try:
+        node, _ = read_yaml(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return ".".join(location)
+    line, key = _place(node, location)
+    return f"{path}:{line}: {key or '.'.join(location)}"
+
+
 def config_schema() -> dict[str, object]:
     """Return the JSON schema of ``samplemix.yaml``, for editors."""
     schema = Config.model_json_schema()

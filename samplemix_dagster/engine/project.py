@@ -286,10 +286,6 @@ class Project:
         del stage
         return metric_identity(target, self.root)
 
-    def mixture_config(self, name: str) -> dict[str, object]:
-        """Return what of a mixture's configuration decides its draws, as a JSON value."""
-        return self.config.mixtures[name].for_recipe()
-
 
 def _ignore(sentence: str) -> None:
     del sentence

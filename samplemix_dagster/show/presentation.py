@@ -106,7 +106,25 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"  excluded     {entry['documents']:,} documents, {entry['tokens']:,} tokens: {reason}"
         for reason, entry in report.get("excluded", {}).items()
     ]
-    return lines + [f"  warning: {warning}" for warning in report["warnings"]]
+    return [*lines, *_after_lines(report), *(f"  warning: {one}" for one in report["warnings"])]
+
+
+def _after_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return what was consumed before, where a mixture goes on from another version."""
+    after = report.get("after")
+    if after is None or "consumed" not in after:
+        return []
+    consumed, gone = after["consumed"], after["gone"]
+    words = (
+        f"  goes on      after {after['tokens']:,} tokens of version {after['version'][:12]}: "
+        f"{consumed['draws']:,} draws of {consumed['documents']:,} documents are consumed"
+    )
+    if gone["documents"]:
+        words += (
+            f"; {gone['documents']:,} of them ({gone['draws']:,} draws, {gone['tokens']:,} tokens) "
+            "are no longer in the corpus"
+        )
+    return [words]
 
 
 LINEAGE_PAGE = "/samplemix/lineage/"

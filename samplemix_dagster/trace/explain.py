@@ -260,7 +260,7 @@ def _explained(
         because = f"source {row['source']} has no share of this mixture, so nothing of it is drawn"
     else:
         because = _because(settings, row, scale, luck)
-    return {**row, **numbers, "because": because}
+    return {**row, "consumed": row.get("consumed", 0), **numbers, "because": because}
 
 
 def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, luck: float) -> str:
@@ -270,13 +270,18 @@ def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, 
     made = f"by strategy {settings['strategy']}" if kind is None else kind.in_words(settings, row)
     of = "" if settings["shares"] == "free" else f" of source {row['source']}"
     capped = f", held at the cap of {cap}" if scale * weight > cap else ""
-    drawn = int(reached + luck)
+    consumed = row.get("consumed", 0)
+    drawn = max(0, int(reached + luck) - consumed)
     words = (
         f"weight {weight:.4g} ({made}); scale {scale:.4g}{of} x weight = {scale * weight:.4g}"
-        f"{capped}; luck {luck:.4f}: floor({reached:.4g} + {luck:.4f}) = {drawn}"
+        f"{capped}; luck {luck:.4f}: floor({reached:.4g} + {luck:.4f}) = {int(reached + luck)}"
     )
+    if consumed:
+        words += f", of which {consumed} were consumed before: {drawn} more"
     if drawn != row["copies"]:
         words += (
             f", and the cut of the budget, which falls on this document, made it {row['copies']}"
         )
-    return f"{words}; whatever the luck, {row['expected_copies']:.4g} copies are expected"
+    goes_on = (settings.get("after") or {}).get("tokens", 0) > 0
+    known = "by what is known of the luck" if goes_on else "whatever the luck"
+    return f"{words}; {known}, {row['expected_copies']:.4g} copies are expected"

@@ -11,6 +11,7 @@ from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, RecipeGraph
 from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.mixture.before import found_version
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.steps import fit_asset
 from samplemix_dagster.storage.corpus.manifest import ledger_file
@@ -20,9 +21,11 @@ from samplemix_dagster.trace.pinned import scratch_over
 from samplemix_dagster.trace.verify.rescoring import found_models
 
 ROOT = "mixture"
+Node = dict[str, Any]
+"""A thing of the graph, as a JSON value."""
 
 
-def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
+def lineage(project: Project, name: str, version: str) -> Node:
     """Return the graph of a version as a JSON value: ``nodes`` in order, the version first.
 
     A node has ``id``, ``kind`` (mixture, fit, feature, model, source or shard), ``name``,
@@ -34,7 +37,7 @@ def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
         CheckFailedError: The manifest does not have the published form.
     """
     manifest = read_traced(project, name, version)
-    nodes = [_mixture(project, manifest)]
+    nodes = [_mixture(project, manifest), *_before(project, manifest)]
     nodes += _fits(project, manifest)
     nodes += _features(project, manifest)
     with scratch_over(project) as lake:
@@ -52,7 +55,7 @@ def lineage(project: Project, name: str, version: str) -> dict[str, Any]:
     }
 
 
-def _node(kind: str, identity: str, **values: Any) -> dict[str, Any]:
+def _node(kind: str, identity: str, **values: Any) -> Node:
     base: dict[str, Any] = {
         "id": identity,
         "kind": kind,
@@ -64,7 +67,7 @@ def _node(kind: str, identity: str, **values: Any) -> dict[str, Any]:
     return {**base, **values}
 
 
-def _mixture(project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _mixture(project: Project, manifest: Mapping[str, Any]) -> Node:
     folder = keys.version_folder(manifest["name"], manifest["version"])
     report = manifest["report"]
     return _node(
@@ -80,7 +83,28 @@ def _mixture(project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _before(project: Project, manifest: Mapping[str, Any]) -> list[Node]:
+    """Return the version that a mixture goes on from; its own lineage is asked for by its name."""
+    after = manifest["config"].get("after")
+    if after is None:
+        return []
+    version = str(after["version"])
+    name, _ = found_version(project.lake, version) or ("", version)
+    return [
+        _node(
+            "mixture",
+            f"version/{version}",
+            name=name,
+            version=version,
+            place=keys.version_folder(name, version) if name else "",
+            asset=f"mixture/{name}" if name else None,
+            note=f"its first {after['tokens']:,} tokens were consumed before",
+            is_there=bool(name),
+        )
+    ]
+
+
+def _fits(project: Project, manifest: Mapping[str, Any]) -> list[Node]:
     nodes, graph = [], RecipeGraph.of_manifest(manifest)
     for name, recipe in manifest["fit_recipes"].items():
         version = manifest["fits"][name]
@@ -102,10 +126,10 @@ def _fits(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]
     return nodes
 
 
-def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _features(project: Project, manifest: Mapping[str, Any]) -> list[Node]:
     """Sources that share a recipe share a folder, and so a node."""
     graph = RecipeGraph.of_manifest(manifest)
-    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    merged: dict[tuple[str, str], Node] = {}
     for source, entries in manifest["features"].items():
         digests = [s["digest"] for s in manifest["shards"] if s["source"] == source]
         for stage, entry in entries.items():
@@ -137,9 +161,7 @@ def _features(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, A
     return list(merged.values())
 
 
-def _models(
-    project: Project, manifest: Mapping[str, Any], lake: OverlayLake
-) -> list[dict[str, Any]]:
+def _models(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) -> list[Node]:
     nodes = []
     for kind, found in found_models(project, manifest, lake).items():
         entry = manifest["models"][kind]
@@ -169,7 +191,7 @@ def _models(
     return nodes
 
 
-def _shards(project: Project, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _shards(project: Project, manifest: Mapping[str, Any]) -> list[Node]:
     places = shard_places(project, manifest)
     folder = keys.version_folder(manifest["name"], manifest["version"])
     sources, shards = [], []

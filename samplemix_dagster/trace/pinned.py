@@ -56,8 +56,10 @@ class State:
     exclusions: Mapping[str, str]
     """Which documents may not be drawn: the version of the fit that says so, by its folder."""
     dials: Mapping[str, Any]
-    """The mixture's settings but budget and seed."""
+    """The mixture's settings but budget, seed and what was consumed before."""
     budget: int
+    after: Mapping[str, Any] | None
+    """The version that the mixture goes on from, and how much of it was consumed."""
     seed: int
     code: Mapping[str, Mapping[str, int]]
     """Version of each stage and of each fit."""
@@ -111,6 +113,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
             if folder == EXCLUDED.folder()
         },
         budget=config.pop("budget_tokens"),
+        after=config.pop("after", None),
         seed=config.pop("seed"),
         dials=config,
         code={
@@ -206,7 +209,12 @@ def _config(state: State, name: str) -> Config:
             },
             "diversity": state.settings["diversity"],
             "mixtures": {
-                name: {**state.dials, "budget_tokens": state.budget, "seed": state.seed},
+                name: {
+                    **state.dials,
+                    "budget_tokens": state.budget,
+                    "after": state.after,
+                    "seed": state.seed,
+                },
             },
         }
     )

@@ -116,6 +116,7 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, object]:
         "made_at": manifest["made_at"],
         **{key: report[key] for key in _SHOWN},
         **({"excluded": report["excluded"]} if "excluded" in report else {}),
+        **({"after": report["after"]} if "after" in report else {}),
         "config": manifest["config"],
         "fits": manifest["fits"],
     }

@@ -4,7 +4,8 @@ A document with weight w and luck u has copies = floor(min(max_copies, s w) + u)
 switches on at s = (k - u) / w, its *activation*. Two passes over the shards find the scale of a
 budget with memory flat in the corpus: :func:`activation_histogram` of every shard, merged, gives
 the :func:`boundary_bins`; :func:`boundary_activations` of every shard, joined, is what
-:mod:`samplemix_dagster.core.mixture.settle` cuts exactly.
+:mod:`samplemix_dagster.core.mixture.settle` cuts exactly. Copies that training has consumed before
+have none: the next one is that after them, so that both draws together are one.
 
 Shape letters: N = documents, A = activations, 2 = the two halves of a document id.
 """
@@ -44,11 +45,13 @@ class ActivationHistogram:
         tokens: Tokens of each bin: (NUM_ACTIVATION_BINS,).
         max_document_tokens: The longest drawable document.
         max_copies: The cap that it was made with.
+        consumed_tokens: Tokens of the copies below the cap that were consumed before.
     """
 
     tokens: Integers
     max_document_tokens: int
     max_copies: int
+    consumed_tokens: int = 0
 
     @property
     def capacity_tokens(self) -> int:
@@ -92,15 +95,20 @@ def check_draw(weights: Floats, luck: Floats, max_copies: int) -> None:
         raise ValueError(msg)
 
 
-def activations_of(weights: Floats, luck: Floats, max_copies: int) -> Iterator[Floats]:
-    """Yield the N activations (k - u) / w for k = 1 to max_copies.
+def activations_of(
+    weights: Floats, luck: Floats, max_copies: int, consumed: Integers | None = None
+) -> Iterator[Floats]:
+    """Yield the N activations (k - u) / w for k = 1 to max_copies; NaN for copies consumed before.
 
     The one place where they are computed: another expression would round otherwise.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         for copy in range(1, max_copies + 1):
             # 0 / 0 (weight 0, luck 1) is NaN, which no comparison admits.
-            yield (float(copy) - luck) / weights
+            found = (float(copy) - luck) / weights
+            if consumed is not None:
+                found[consumed >= copy] = np.nan
+            yield found
 
 
 def _bins(activations: Floats) -> Integers:
@@ -118,7 +126,11 @@ def _edge(index: int) -> float:
 
 
 def activation_histogram(
-    weights: Floats, luck: Floats, tokens: Integers, max_copies: int
+    weights: Floats,
+    luck: Floats,
+    tokens: Integers,
+    max_copies: int,
+    consumed: Integers | None = None,
 ) -> ActivationHistogram:
     """Count tokens by activation, for one shard.
 
@@ -127,6 +139,7 @@ def activation_histogram(
         luck: N uniforms of the purpose ``draw``.
         tokens: N token counts.
         max_copies: How often one document may be drawn.
+        consumed: N copies that were drawn and consumed before; None: none were.
 
     Raises:
         ValueError: A weight, a luck or a count is out of range.
@@ -136,18 +149,27 @@ def activation_histogram(
         msg = f"a document has 0 to {MAX_DOCUMENT_TOKENS - 1:,} tokens"
         raise ValueError(msg)
     counts = np.zeros(NUM_ACTIVATION_BINS, dtype=np.int64)
-    longest = 0
+    longest, consumed_tokens = 0, 0
     for start in range(0, weights.size, CHUNK):
         part = slice(start, start + CHUNK)
         is_drawable = weights[part] > 0.0
         w, u, t = weights[part][is_drawable], luck[part][is_drawable], tokens[part][is_drawable]
-        bins = np.concatenate([_bins(found) for found in activations_of(w, u, max_copies)])
+        before = None if consumed is None else consumed[part][is_drawable]
+        activations = np.concatenate(list(activations_of(w, u, max_copies, before)))
         # A double adds integers exactly below 2^53: 2^17 documents x 2^28 tokens x 2^7 copies.
         doubles = np.tile(t.astype(np.float64), max_copies)
-        found_counts = np.bincount(bins, doubles)
+        if before is not None:
+            doubles[np.isnan(activations)] = 0.0
+            consumed_tokens += int((t * np.minimum(before, max_copies)).sum())
+        found_counts = np.bincount(_bins(activations), doubles)
         counts[: found_counts.size] += found_counts.astype(np.int64)
         longest = max(longest, int(t.max(initial=0)))
-    return ActivationHistogram(tokens=counts, max_document_tokens=longest, max_copies=max_copies)
+    return ActivationHistogram(
+        tokens=counts,
+        max_document_tokens=longest,
+        max_copies=max_copies,
+        consumed_tokens=consumed_tokens,
+    )
 
 
 def merge_histograms(histograms: Iterable[ActivationHistogram]) -> ActivationHistogram:
@@ -164,8 +186,12 @@ def merge_histograms(histograms: Iterable[ActivationHistogram]) -> ActivationHis
     counts = np.zeros(NUM_ACTIVATION_BINS, dtype=np.int64)
     for histogram in found:
         counts += histogram.tokens
-    longest = max(histogram.max_document_tokens for histogram in found)
-    return ActivationHistogram(tokens=counts, max_document_tokens=longest, max_copies=caps.pop())
+    return ActivationHistogram(
+        tokens=counts,
+        max_document_tokens=max(histogram.max_document_tokens for histogram in found),
+        max_copies=caps.pop(),
+        consumed_tokens=sum(histogram.consumed_tokens for histogram in found),
+    )
 
 
 def boundary_bins(
@@ -185,9 +211,12 @@ def boundary_bins(
     """
     capacity = histogram.capacity_tokens
     if budget > capacity:
+        used = histogram.consumed_tokens
+        less = f", less the {used:,} tokens that were consumed before," if used else ""
         msg = (
             f"a budget of {budget:,} tokens is more than there is: {histogram.max_copies} copies "
-            f"of every document with a weight are {capacity:,} tokens, the nearest feasible budget"
+            f"of every document with a weight{less} are {capacity:,} tokens, the nearest feasible "
+            "budget"
         )
         raise InfeasibleMixtureError(msg)
     filled = np.flatnonzero(histogram.tokens)
@@ -209,6 +238,7 @@ def boundary_activations(
     *,
     max_copies: int,
     bins: BoundaryBins,
+    consumed: Integers | None = None,
 ) -> Activations:
     """Collect one shard's activations inside the boundary bins.
 
@@ -220,6 +250,7 @@ def boundary_activations(
             are admitted together.
         max_copies: The cap.
         bins: From :func:`boundary_bins`.
+        consumed: N copies that were consumed before, as in the first pass.
     """
     check_draw(weights, luck, max_copies)
     lower, upper = _edge(bins.first), _edge(bins.last + 1)
@@ -227,7 +258,8 @@ def boundary_activations(
     for start in range(0, weights.size, CHUNK):
         part = slice(start, start + CHUNK)
         has_tokens = tokens[part] > 0
-        for activations in activations_of(weights[part], luck[part], max_copies):
+        before = None if consumed is None else consumed[part]
+        for activations in activations_of(weights[part], luck[part], max_copies, before):
             rows = np.flatnonzero((activations >= lower) & (activations < upper) & has_tokens)
             found.append((activations[rows], rows + start))
     rows = np.concatenate([rows for _, rows in found] or [np.empty(0, dtype=np.int64)])

@@ -24,6 +24,23 @@ Integers = npt.NDArray[np.int64]
 _SHIFT = np.int64(42)
 # A weight is under a 1024th above the lower edge of its bin; times 2^28 tokens that is below 2^48.
 _EXCESS_POINT = 2.0**30
+_LEAST_WIDTH = 1e-9
+"""Bounds of luck that are nearer to each other tell of rounding: then nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Before:
+    """What training has consumed of N documents before a draw.
+
+    Attributes:
+        consumed: Copies that it has consumed.
+        least: The smallest luck that a document can have, by what was drawn of it; 0: not known.
+        most: The largest, above ``least``; 1: not known.
+    """
+
+    consumed: Integers
+    least: Floats
+    most: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,6 +114,45 @@ def design_scale(histogram: WeightHistogram, budget_tokens: float, max_copies: i
 def expected_copies(weights: Floats, scale: float, max_copies: int) -> Floats:
     """Return each document's copies in expectation over luck: min(max_copies, s w)."""
     return np.minimum(float(max_copies), scale * weights)
+
+
+def copies_after(weights: Floats, scale: float, max_copies: int, before: "Before") -> Floats:
+    """Return each document's further copies in expectation over the luck that it can have.
+
+    That is the mean of max(0, floor(min(max_copies, s w) + u) - consumed) for u uniform between
+    ``least`` and ``most``: what a draw before made of a document says much of its luck.
+
+    Args:
+        weights: N weights.
+        scale: At which both draws together are expected.
+        max_copies: The cap, over both.
+        before: What was consumed of N documents.
+    """
+    reached = np.minimum(float(max_copies), scale * weights)
+    whole = np.floor(reached)
+    step = 1.0 - (reached - whole)
+    low = np.maximum(0.0, whole - before.consumed)
+    high = np.maximum(0.0, whole + 1.0 - before.consumed)
+    below = np.clip(step, before.least, before.most)
+    width = before.most - before.least
+    mean: Floats = (low * (below - before.least) + high * (before.most - below)) / width
+    return mean
+
+
+def luck_known(
+    reached: Floats, total: Integers, is_drawn: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Return between which bounds each document's luck lies, by what a draw made of it.
+
+    Args:
+        reached: min(max_copies, s w) of N documents in that draw; copies = floor(reached + luck).
+        total: Copies of that draw, with those that were consumed before it.
+        is_drawn: Whether it drew a copy; where it drew none, ``total`` may be above its copies.
+    """
+    least = np.where(is_drawn | (total == 0), total - reached, 0.0).clip(0.0, 1.0)
+    most = (total + 1.0 - reached).clip(0.0, 1.0)
+    is_known = most - least > _LEAST_WIDTH
+    return np.where(is_known, least, 0.0), np.where(is_known, most, 1.0)
 
 
 def scale_for(ratios: Floats, tokens: Integers, budget_tokens: float, max_copies: int) -> float:

@@ -119,7 +119,12 @@ def _nothing_fits(activations: Activations, budget: int) -> str:
 
 
 def copies(
-    weights: Floats, luck: Floats, words_N2: Words, scale: Scale, max_copies: int
+    weights: Floats,
+    luck: Floats,
+    words_N2: Words,
+    scale: Scale,
+    max_copies: int,
+    consumed: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int32]:
     """Return how often each document is drawn, in [0, max_copies]: exactly what was admitted.
 
@@ -128,7 +133,8 @@ def copies(
         luck: N uniforms, as settled.
         words_N2: Document ids, as settled.
         scale: The settled scale.
-        max_copies: The cap.
+        max_copies: The cap, over what is drawn and what was consumed before.
+        consumed: N copies that were consumed before; None: none were.
     """
     check_draw(weights, luck, max_copies)
     result = np.zeros(weights.size, dtype=np.int32)
@@ -137,7 +143,8 @@ def copies(
     high, low = np.uint64(scale.tie_high), np.uint64(scale.tie_low)
     for start in range(0, weights.size, CHUNK):
         part = slice(start, start + CHUNK)
-        for activations in activations_of(weights[part], luck[part], max_copies):
+        before = None if consumed is None else consumed[part]
+        for activations in activations_of(weights[part], luck[part], max_copies, before):
             result[part] += activations < scale.value
             ties = start + np.flatnonzero(activations == scale.value)
             highs, lows = words_N2[ties, 0], words_N2[ties, 1]

@@ -6,7 +6,8 @@ asks what today's code would make of a configuration, so a version stays what it
 signal or key comes later.
 
 Nodes are named ``mixture``, ``fit/<folder>``, ``feature/<source>/<stage>``, ``model/<kind>``,
-``text/<source>`` (how a source's text is read).
+``text/<source>`` (how a source's text is read), ``version/<version>`` (the one that a
+mixture goes on from).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 from samplemix_dagster.core.hashing import fingerprint
 
 MIXTURE = "mixture"
-_KINDS = ("model", "fit", "feature", "text")
+_KINDS = ("model", "fit", "feature", "text", "version")
 MODEL_READERS = {
     "reference": {"perplexity", "reference"},
     "encoder": {"embeddings"},
@@ -88,6 +89,8 @@ class RecipeGraph:
         found = {f"model/{kind}": digest for kind, digest in self.models.items()}
         found |= {f"fit/{folder}": self.fits[folder] for folder in self.fit_recipes}
         found |= {f"text/{source}": text for source, text in self.texts.items()}
+        if after := self.mixture["mixture"].get("after"):
+            found[f"version/{after['version']}"] = str(after["version"])
         for source, entries in self.features.items():
             found |= {
                 f"feature/{source}/{stage}": one["fingerprint"] for stage, one in entries.items()

@@ -1,6 +1,7 @@
 """Remove what nothing needs any more: tables, fits, versions and exports that nobody can reach.
 
-Kept is what a kept mixture version was made from (its manifest names it), and what the project as
+Kept is what a kept mixture version was made from (its manifest names it; also a version that it
+goes on from), and what the project as
 it is now would use: the tables of today's shards by today's recipes, the fits in use, and what the
 manifests in the lake call current; of evaluations, what a result names. All else is garbage, and so
 is what killed runs left aside. Nothing younger than an hour is removed: somebody may be at work
@@ -9,6 +10,7 @@ nothing at all where the lake's marker does not stand (``engine/places/lake_plac
 on S3, this machine's copies of what the lake does not hold, or not any more, go as well.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +19,9 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.places.lake_place import refuse_unmarked
 from samplemix_dagster.engine.project import RUN, PlacedShard, Project
 from samplemix_dagster.engine.stages import NotFittedError, Stage
-from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.runs.upkeep.judged_files import named_by_results, of_one_at_work
+from samplemix_dagster.stages.mixture.before import settings_of, versions_before
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.ask.listed import ListedVersion
@@ -78,7 +81,7 @@ def find_garbage(
     """
     refuse_unmarked(project.lake)
     versions = list_versions(project)
-    kept = _kept(versions, keep)
+    kept = _with_before(project, _kept(versions, keep))
     files, folders = _Reach(project).of(kept)
     found = Garbage(
         kept_versions=[f"{name}@{version}" for name, version in kept],
@@ -147,6 +150,17 @@ def _kept(versions: list[ListedVersion], keep: int | None) -> list[tuple[str, st
             (name, entry["version"]) for entry in own if entry["is_current"] or entry in newest
         ]
     return kept
+
+
+def _with_before(project: Project, kept: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Add the versions that kept ones go on from, and those that mixtures of today would."""
+    lake = project.lake
+    settings = [lake.read_json(keys.manifest(*one), {}).get("config", {}) for one in kept]
+    for name in project.config.mixtures:
+        with contextlib.suppress(ConfigError):  # it names no version that stands
+            settings.append(settings_of(project, name))
+    before = [one for found in settings for one in versions_before(lake, found)]
+    return list(dict.fromkeys([*kept, *before]))
 
 
 def _kind(key: str, files: set[str], folders: set[str]) -> str:

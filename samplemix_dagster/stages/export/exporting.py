@@ -197,7 +197,7 @@ def _write(
     try:
         spill = Spill(spilled, wanted.num_files, wanted.form.unit)
         held_out = wanted.form.held_out_share(wanted.options)
-        draws = ordered_draws(recipes, mixture, wanted.num_files, held_out)
+        draws = ordered_draws(recipes.lake, mixture, wanted.num_files, held_out)
         counted = fill(recipes, mixture, draws, spill, encoder, progress)
         spill.close()
         files = write_files(spill, aside, wanted.form, plan)

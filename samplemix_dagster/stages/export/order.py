@@ -18,9 +18,9 @@ from samplemix_dagster.core.mixture.order import (
     order_luck,
     strata_of,
 )
-from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.lake import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +42,17 @@ def ledger_key(mixture: Mapping[str, Any], shard: Mapping[str, Any]) -> str:
 
 
 def ordered_draws(
-    recipes: Recipes, mixture: Mapping[str, Any], num_files: int, held_out: float = 0.0
+    lake: Lake, mixture: Mapping[str, Any], num_files: int, held_out: float = 0.0
 ) -> Draws:
     """Return every draw with its place in the order and its file.
 
     Args:
-        recipes: The project's recipes.
+        lake: The lake that holds the version and its scores.
         mixture: The version's manifest.
         num_files: Files of near-equal size.
         held_out: The share of documents that stand in the last file and in no other, in [0, 1);
             the other files have the rest in near-equal parts.
     """
-    lake = recipes.lake
     columns: dict[str, list[Any]] = {
         name: [] for name in ("shard", "row", "tokens", "words", "copies", "strata")
     }

@@ -101,7 +101,7 @@ def write_pointers(
     if digest is None:
         write_array(recipes, placed, vocabulary, dtype, lengths, array)
         digest = digest_file(array)
-    draws = ordered_draws(recipes, mixture, wanted.num_files)
+    draws = ordered_draws(recipes.lake, mixture, wanted.num_files)
     order = np.argsort(draws.position)
     of = documents.places(draws.shard[order], draws.row[order])
     file = draws.file[order]

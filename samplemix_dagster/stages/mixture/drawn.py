@@ -8,6 +8,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Settings
 from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED, excluded_digest
+from samplemix_dagster.stages.mixture.before import settings_of
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.lake import keys
 
@@ -59,7 +60,7 @@ class Mixture(FitStage):
         """Return what the mixture's own section says, scores and law, and what is excluded."""
         excluded = excluded_digest(recipes)
         return {
-            "mixture": recipes.project.mixture_config(name),
+            "mixture": settings_of(recipes.project, name),
             "scores": recipes.by_source(SCORES),
             "duplicates": recipes.config.corpus.duplicates,
             "beta": recipes.fit(BETA),

@@ -6,7 +6,7 @@ from. A version that stands in the lake is not drawn again.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,9 @@ from samplemix_dagster.core.mixture.activation import (
     merge_histograms,
 )
 from samplemix_dagster.core.mixture.expectation import (
+    Before,
     WeightHistogram,
+    copies_after,
     design_scale,
     expected_copies,
     merge_weights,
@@ -37,7 +39,7 @@ from samplemix_dagster.core.mixture.report import (
     report_of,
     tally_of,
 )
-from samplemix_dagster.core.mixture.settle import Scale, copies, settle
+from samplemix_dagster.core.mixture.settle import copies, settle
 from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
 from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
@@ -58,7 +60,9 @@ from samplemix_dagster.stages.exclusions.excluded import (
     left_out_of,
     read_excluded,
 )
+from samplemix_dagster.stages.mixture.consumed import AfterTally, and_consumed, consumed_before
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
+from samplemix_dagster.stages.mixture.drawn_ledger import DrawnLedger, Scales
 from samplemix_dagster.stages.mixture.kept import KEPT, gate_columns, kept_parts
 from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
@@ -99,16 +103,13 @@ class _Part:
     words_N2: npt.NDArray[np.uint64]
     luck: npt.NDArray[np.float64]
     may_be_drawn: npt.NDArray[np.bool_]
+    before: Before | None
+    """What was consumed of them before; None where nothing was."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scales:
-    """Both scales of each source."""
-
-    settled: dict[str, Scale]
-    """At which the draws are the budget, to within one document; without one: no share."""
-    design: dict[str, float]
-    """At which the expected tokens are the budget, or the source's share of it."""
+    @property
+    def consumed(self) -> npt.NDArray[np.int64] | None:
+        """Copies that were consumed before."""
+        return None if self.before is None else self.before.consumed
 
 
 class Draw:
@@ -122,9 +123,12 @@ class Draw:
         self.strategy: Strategy = make_strategy(
             self.settings.strategy, self.plane, load_law(recipes), self.settings.options
         )
-        self.version = int(str(recipes.fit_recipe(MIXTURE, name)["stage_version"]))
+        recipe: Mapping[str, Any] = recipes.fit_recipe(MIXTURE, name)
+        self.version = int(recipe["stage_version"])
         """The version of the draw: what the ledger's expected copies are."""
         self.excluded = read_excluded(recipes)
+        self.after: Mapping[str, Any] = recipe["mixture"]
+        self.consumed = consumed_before(recipes, self.after)
         self._kept: list[_Part] | None = None
 
     def parts(self) -> Iterator[_Part]:
@@ -171,9 +175,10 @@ class Draw:
                 weights=np.where(may_be_drawn, own, 0.0),
                 words_N2=words_N2,
                 luck=uniforms(words_N2, self.settings.seed, "draw"),
+                before=None if self.consumed is None else self.consumed.of(words_N2),
             )
 
-    def scales(self) -> "Scales":
+    def scales(self) -> Scales:
         """Return the scales of each source; with free shares they are the same for all.
 
         Raises:
@@ -185,7 +190,7 @@ class Draw:
         corpus_tokens: dict[str, int] = dict.fromkeys(self.recipes.config.corpus.sources, 0)
         for part in self.parts():
             source = part.shard.source
-            found = activation_histogram(part.weights, part.luck, part.tokens, cap)
+            found = activation_histogram(part.weights, part.luck, part.tokens, cap, part.consumed)
             before = by_source.get(source)
             by_source[source] = merge_histograms([before, found] if before else [found])
             weighed = weight_histogram(part.weights, part.tokens)
@@ -230,18 +235,21 @@ class Draw:
                         part.words_N2,
                         max_copies=self.settings.max_copies,
                         bins=bins[part.shard.source],
+                        consumed=part.consumed,
                     )
                 )
         return {name: join_activations(parts) for name, parts in found.items()}
 
-    def drawn(self, part: _Part, scales: "Scales") -> tuple[Any, Any]:
+    def drawn(self, part: _Part, scales: Scales) -> tuple[Any, Any]:
         """Return a shard's copies and expected copies; without a scale its source draws nothing."""
         source, cap = part.shard.source, self.settings.max_copies
         scale = scales.settled.get(source)
         if scale is None:
             zeros = np.zeros(len(part.tokens))
             return zeros.astype(np.int32), zeros
-        drawn = copies(part.weights, part.luck, part.words_N2, scale, cap)
+        drawn = copies(part.weights, part.luck, part.words_N2, scale, cap, part.consumed)
+        if part.before is not None:
+            return drawn, copies_after(part.weights, scale.value, cap, part.before)
         is_older = self.version == REALISED_SCALE
         expects_at = scale.value if is_older else scales.design[source]
         return drawn, expected_copies(part.weights, expects_at, cap)
@@ -282,24 +290,6 @@ def run_mixture(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnLedger:
-    """What a draw gave."""
-
-    scales: dict[str, float]
-    """The settled scale of each source."""
-    design_scales: dict[str, float] | None
-    """The scale of each source at which copies are expected; None for an older draw."""
-    digests: dict[str, str]
-    """Digest of each ledger file."""
-    report: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a manifest says of it."""
-        design = {} if self.design_scales is None else {"design_scales": self.design_scales}
-        return {"scales": self.scales, **design, "ledger": self.digests, "report": self.report}
-
-
 def _draw(
     draw: Draw, lake: Lake, version: str, run_id: str | None, progress: Progress
 ) -> dict[str, Any]:
@@ -328,7 +318,8 @@ def draw_ledger(
     recipes, settings = draw.recipes, draw.settings
     recipe = {"stage": "mixture", "version": version}
     scales = draw.scales()
-    tally, digests, count = None, {}, LeftOutCount()
+    tally, digests = None, {}
+    count, after = LeftOutCount(), AfterTally(draw.consumed)
     total = len(recipes.project.all_shards())
     for number, part in enumerate(draw.parts()):
         drawn, expected = draw.drawn(part, scales)
@@ -340,10 +331,12 @@ def draw_ledger(
         found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
         tally = found if tally is None else merge_tallies([tally, found])
         count.add(part.left_out.reasons, part.tokens)
+        after.add(part.table, part.words_N2, expected * part.tokens)
         progress(f"mixture/{draw.name}", "", number + 1, total)
     if tally is None:
         raise CheckFailedError("the mixture has no shard")
-    report = mixture_report(recipes, settings, report_of(tally), promised(draw))
+    means = promised(draw) if draw.consumed is None else after.promised()
+    report = mixture_report(recipes, settings, report_of(tally), means) | after.facts(draw.after)
     if draw.excluded is not None:
         report["excluded"] = count.by_reason
     _check(report, settings.budget_tokens)
@@ -351,7 +344,7 @@ def draw_ledger(
         scales={name: scale.value for name, scale in sorted(scales.settled.items())},
         design_scales=(
             None
-            if draw.version == REALISED_SCALE
+            if draw.version == REALISED_SCALE or draw.consumed is not None
             else {name: scales.design[name] for name in sorted(scales.settled)}
         ),
         digests=digests,
@@ -360,8 +353,12 @@ def draw_ledger(
 
 
 def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
-    detail = part.left_out.detail
+    detail, consumed = part.left_out.detail, part.consumed
     contract = tables.LEDGER if detail is None else tables.LEDGER_OF_EXCLUSIONS
+    beside = {} if detail is None else {"detail": detail}
+    if consumed is not None:
+        contract = and_consumed(contract)
+        beside["consumed"] = pa.array(np.where(part.is_duplicate, 0, consumed))
     reasons = part.left_out.reasons.fill_null(tables.NOT_DRAWN).to_numpy(zero_copy_only=False)
     return contract.make(
         doc_id=part.table.column("doc_id"),
@@ -373,7 +370,7 @@ def _ledger(part: _Part, drawn: Any, expected: Any) -> pa.Table:
         expected_copies=expected,
         copies=drawn,
         reason=pa.array(reasons, pa.string(), mask=np.asarray(drawn > 0)),
-        **({} if detail is None else {"detail": detail}),
+        **beside,
     )
 
 

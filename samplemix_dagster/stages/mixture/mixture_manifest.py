@@ -194,11 +194,12 @@ def traced(recipes: Recipes, name: str) -> dict[str, object]:
     """
     fits = _every_fit(recipes)
     config = recipes.config
+    recipe = recipes.fit_recipe(MIXTURE, name)
     found = {
-        "config": recipes.project.mixture_config(name),
+        "config": recipe["mixture"],
         "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute": True})
         | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
-        "recipe": recipes.fit_recipe(MIXTURE, name),
+        "recipe": recipe,
         "fits": {
             **{fit.folder(label): recipes.fit(fit, label) for fit, label in fits},
             **{kind: model["digest"] for kind, model in _models(recipes).items()},

@@ -1,5 +1,7 @@
 """What a mixture promises of its means before it is drawn, from histograms alone.
 
+One that goes on from another version promises what its ledger expects instead (``consumed.py``).
+
 Where documents are excluded, the promise is of what can be drawn; the law and the weights stay
 those of the whole corpus, so that an exclusion moves no other document's place in the order.
 """

@@ -38,14 +38,21 @@ class Publication:
 
 
 def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
-    """Documents = drawn + not drawn + duplicates + excluded = corpus; sums are the manifest's."""
+    """Documents = drawn + not drawn + duplicates + excluded = corpus; sums are the manifest's.
+
+    No document is drawn beyond its cap, with what was consumed before.
+    """
     folder = keys.version_folder(name, version)
     manifest = project.lake.read_json(keys.manifest_in(folder))
     counts = {"documents": 0, "drawn": 0, "not_drawn": 0, "excluded": 0, "tokens": 0}
-    left_out = LeftOutCount()
+    left_out, beyond = LeftOutCount(), 0
+    names = ["num_tokens", "copies", "reason"]
+    names += ["consumed"] if "after" in manifest["report"] else []
     for key in manifest["ledger"]:
-        table = project.lake.read_table(f"{folder}/{key}", ["num_tokens", "copies", "reason"])
+        table = project.lake.read_table(f"{folder}/{key}", names)
         copies, tokens = table.column("copies").to_numpy(), table.column("num_tokens").to_numpy()
+        both = copies + (table.column("consumed").to_numpy() if "consumed" in names else 0)
+        beyond += int(((copies > 0) & (both > manifest["config"]["max_copies"])).sum())
         reasons = table.column("reason").to_pylist()
         counts["documents"] += table.num_rows
         counts["drawn"] += reasons.count(None)
@@ -66,6 +73,7 @@ def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
         ("documents of the ledger", counts["documents"], "drawn + not drawn + excluded", parts),
         ("tokens of the draws", counts["tokens"], "realised tokens", report["realised_tokens"]),
         ("documents drawn", counts["drawn"], "the report's", report["num_documents_drawn"]),
+        ("documents drawn beyond max_copies", beyond, "those that may be", 0),
     ]
     broken = [f"{what} {a:,}, {other} {b:,}" for what, a, other, b in pairs if a != b]
     if left_out.by_reason != report.get("excluded", {}):

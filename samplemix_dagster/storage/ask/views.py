@@ -52,7 +52,8 @@ _CONTAMINATION_COLUMNS = (
 _DUPLICATE_COLUMNS = "doc_id varchar, source varchar, shard varchar, row bigint"
 _LEDGER_COLUMNS = (
     "doc_id varchar, row bigint, num_tokens bigint, quality double, diversity double, "
-    "weight double, expected_copies double, copies integer, reason varchar, detail varchar"
+    "weight double, expected_copies double, copies integer, reason varchar, detail varchar, "
+    "consumed integer"
 )
 _EXCLUSION_COLUMNS = "doc_id varchar, reason varchar, detail varchar"
 
@@ -190,7 +191,8 @@ create or replace view ledger as
 select
     l.mixture, l.version, l.doc_id, l.source, coalesce(p.path, l.path) as shard, l.row,
     l.num_tokens, l.quality, l.diversity, l.weight, l.expected_copies, l.copies, l.reason,
-    l.detail
+    l.detail,
+    coalesce(l.consumed, 0) as consumed
 from all_ledgers as l
 left join shards as p on l.source = p.source and l.digest = p.digest
 """
@@ -296,5 +298,5 @@ def _ledgers(lake: Lake, current: Iterable[Version], reader: Reader) -> str:
                 "on parse_filename(l.filename) = f.name"
             )
     head = "mixture varchar, version varchar, source varchar, digest varchar, path varchar"
-    # A version that excludes nothing has no details; an empty relation brings the column.
+    # Few versions have details and what was consumed; an empty relation brings the columns.
     return union([*parts, union([], f"{head}, {_LEDGER_COLUMNS}")], "")

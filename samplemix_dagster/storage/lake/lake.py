@@ -62,6 +62,11 @@ class Lake:
         self.retried: set[str] = set()
         """Those of them for which that was tried."""
 
+    @property
+    def stored(self) -> "Lake":
+        """The lake without what is made aside, for what was published earlier: itself."""
+        return self
+
     def place(self, key: str) -> str:
         """Return what a key is called for people."""
         return str(self.root / key)

@@ -26,6 +26,11 @@ class OverlayLake(Lake):
         self.top = Lake(folder)
         self.hidden = hidden
 
+    @property
+    def stored(self) -> Lake:
+        """The lake below, where all that was ever published stands."""
+        return self.below.stored
+
     def _is_hidden(self, key: str) -> bool:
         return any(key == folder or key.startswith(f"{folder}/") for folder in self.hidden)
 

@@ -16,6 +16,7 @@ from typing import Any
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import (
     CheckFailedError,
+    ConfigError,
     DegenerateSampleError,
     InfeasibleMixtureError,
     LakeError,
@@ -274,7 +275,7 @@ class _Chain:
     def _address(self, state: State) -> str:
         try:
             return MIXTURE.wanted(self._pinned(state), "pinned")
-        except KeyError as error:
+        except (KeyError, ConfigError) as error:
             raise NotComputableError(f"its settings do not go together: {error}") from None
 
     def _drawn(self, state: State) -> tuple[Measures, dict[str, str]]:

@@ -15,6 +15,7 @@ _MADE_ANEW = {"corpus", "beta", "exclusions"}
 """Fits that are made for every corpus: they are no refit."""
 _MOVERS = 5
 _PATHS = 3
+_NO_DIALS = {"budget_tokens", "after", "seed"}
 
 MEANING = {
     "data": "data",
@@ -26,6 +27,7 @@ MEANING = {
     "exclusions": "what is excluded",
     "dials": "the dials",
     "budget": "the budget",
+    "after": "what was consumed before",
     "seed": "the seed",
     "code": "the code",
     "unexplained": "nothing that is known",
@@ -70,6 +72,7 @@ def cause_words(
                 f"budget_tokens: {a['config']['budget_tokens']:,} -> "
                 f"{b['config']['budget_tokens']:,}"
             ],
+            "after": lambda: [f"after: {_after_words(a)} -> {_after_words(b)}"],
             "seed": lambda: [f"seed: {a['config']['seed']} -> {b['config']['seed']}"],
             "code": lambda: _code_words(a, b),
             "unexplained": lambda: [
@@ -249,10 +252,16 @@ def _excluded(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {reason: int(entry["documents"]) for reason, entry in found.items()}
 
 
+def _after_words(manifest: Mapping[str, Any]) -> str:
+    after = manifest["config"].get("after")
+    if after is None:
+        return "nothing"
+    return f"{after['tokens']:,} tokens of version {after['version'][:12]}"
+
+
 def _dial_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     before, after = (
-        _flat({k: v for k, v in m["config"].items() if k not in {"budget_tokens", "seed"}})
-        for m in (a, b)
+        _flat({k: v for k, v in m["config"].items() if k not in _NO_DIALS}) for m in (a, b)
     )
     return _changes(before, after)
 

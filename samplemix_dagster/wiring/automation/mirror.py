@@ -232,9 +232,10 @@ class Mirror:
                 )
 
     def _said(self, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
-        """Return what a check said last."""
+        """Return what a check said last; None where its step failed before it could be made."""
         records = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
         event = records[check].event if check in records else None
-        if event is None or event.dagster_event is None:
+        said = None if event is None else event.dagster_event
+        if said is None or said.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             return None
-        return event.dagster_event.asset_check_evaluation_data
+        return said.asset_check_evaluation_data
