@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.mixture.order import (
-    files_of,
-    held_out_draws,
+    Cutter,
+    HeldOut,
+    key_ranges,
+    keys_of_ranks,
+    luck_ranges,
     order_keys,
     order_luck,
     strata_of,
+    stratum_ranks,
 )
 
 ZEROS = np.zeros(3000, dtype=np.int64)
@@ -123,12 +127,37 @@ def test_refuses_a_copy_beyond_its_count() -> None:
 # -- files -----------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 7))
-def test_files_are_contiguous_and_even_to_within_one_draw(tokens: list[int], files: int) -> None:
-    file = files_of(np.array(tokens, dtype=np.int64), files)
+def files_of(tokens: np.ndarray, files: int, is_held: np.ndarray | None = None) -> np.ndarray:
+    kept = tokens if is_held is None else tokens[~is_held]
+    cutter = Cutter(int(kept.sum()), files, holds_out=is_held is not None)
+    return cutter.files(tokens, is_held)
+
+
+def held_out(words_D2: np.ndarray, seed: int, share: float) -> np.ndarray:
+    found = HeldOut(seed, share)
+    found.add(words_D2, np.ones(len(words_D2), dtype=np.int64))
+    return found.of(words_D2)
+
+
+token_lists = st.lists(st.integers(0, 50), max_size=60).map(lambda t: np.array(t, dtype=np.int64))
+
+
+@given(token_lists, st.integers(1, 7))
+def test_files_are_contiguous_and_even_to_within_one_draw(tokens: np.ndarray, files: int) -> None:
+    file = files_of(tokens, files)
     assert (np.diff(file) >= 0).all()
     sizes = np.bincount(file, weights=tokens, minlength=files)
-    assert (np.abs(sizes - sum(tokens) / files) <= 50).all()
+    assert (np.abs(sizes - tokens.sum() / files) <= 50).all()
+
+
+@given(token_lists, st.integers(2, 7), st.integers(0, 60), st.integers(0, 99))
+def test_where_the_order_is_cut_into_stretches_changes_no_file(
+    tokens: np.ndarray, files: int, cut: int, seed: int
+) -> None:
+    is_held = np.random.default_rng(seed).random(tokens.size) < 0.2
+    cutter = Cutter(int(tokens[~is_held].sum()), files, holds_out=True)
+    parts = [cutter.files(tokens[rows], is_held[rows]) for rows in (slice(cut), slice(cut, None))]
+    assert (np.concatenate(parts) == files_of(tokens, files, is_held)).all()
 
 
 @given(st.lists(st.integers(0, 2**60), max_size=40), st.integers(0, 9), st.floats(0.01, 0.9))
@@ -136,17 +165,73 @@ def test_a_document_is_held_out_with_all_its_copies_or_not_at_all(
     ids: list[int], seed: int, share: float
 ) -> None:
     words_D2 = np.array([[one, one // 3] for one in ids] * 2, dtype=np.uint64).reshape(-1, 2)
-    is_held = held_out_draws(words_D2, seed, share)
+    is_held = held_out(words_D2, seed, share)
     assert (is_held[: len(ids)] == is_held[len(ids) :]).all()
     assert is_held.any() == bool(ids)
+
+
+@given(st.integers(0, 40), st.integers(0, 99), st.floats(0.001, 0.5), st.integers(0, 40))
+def test_what_is_held_out_is_counted_whatever_came_first(
+    size: int, seed: int, share: float, cut: int
+) -> None:
+    words_D2 = words_of(size, seed)
+    tokens = np.random.default_rng(seed).integers(0, 90, size)
+    found = HeldOut(seed, share)
+    for rows in (slice(cut, None), slice(cut)):
+        found.add(words_D2[rows], tokens[rows])
+    assert found.num_tokens == tokens[found.of(words_D2)].sum()
 
 
 def test_the_share_that_is_held_out_is_the_one_asked_for() -> None:
     words_D2 = np.random.default_rng(0).integers(0, 2**63, (100_000, 2), dtype=np.uint64)
     # Five standard deviations of a share of 100,000.
-    assert abs(held_out_draws(words_D2, 0, 0.02).mean() - 0.02) < 5 * (0.02 / 100_000) ** 0.5
+    assert abs(held_out(words_D2, 0, 0.02).mean() - 0.02) < 5 * (0.02 / 100_000) ** 0.5
 
 
 def test_held_out_draws_are_the_last_file_and_nothing_else() -> None:
     is_held = np.array([False, True, False, True, False])
     assert files_of(np.full(5, 2), 3, is_held).tolist() == [0, 2, 0, 2, 1]
+
+
+# -- by ranges -------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=40)
+@given(strata=strata_lists, num_ranges=st.integers(1, 9))
+def test_ranks_in_a_range_of_luck_follow_those_of_the_ranges_below(
+    strata: np.ndarray, num_ranges: int
+) -> None:
+    words = words_of(strata.size)
+    copy = np.zeros(strata.size, dtype=np.int64)
+    luck = order_luck(words, copy, copy + 1, 0)
+    ranges = luck_ranges(luck, num_ranges)
+    sizes, below = np.bincount(strata), np.zeros(int(strata.max()) + 1, dtype=np.int64)
+    keys = np.empty(strata.size)
+    for number in range(num_ranges):
+        own = np.flatnonzero(ranges == number)
+        of = strata[own]
+        ranks = stratum_ranks(of, luck[own], words[own], copy[own]) + below[of]
+        keys[own] = keys_of_ranks(ranks, sizes[of], luck[own])
+        below += np.bincount(of, minlength=below.size)
+    assert (keys == order_keys(strata, luck, words, copy)).all()
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=2), st.integers(1, 400))
+def test_ranges_of_keys_are_in_the_order_of_the_keys(keys: list[float], num_ranges: int) -> None:
+    found = key_ranges(np.sort(np.array(keys)), num_ranges)
+    assert (np.diff(found) >= 0).all()
+    assert 0 <= found[0] <= found[-1] < num_ranges
+
+
+@settings(deadline=None, max_examples=60)
+@given(strata=strata_lists, seed=st.integers(0, 99), first=st.floats(0, 1), second=st.floats(0, 1))
+def test_any_window_of_draws_holds_each_share_to_within_the_stated_bound(
+    strata: np.ndarray, seed: int, first: float, second: float
+) -> None:
+    start, end = sorted(round(edge * strata.size) for edge in (first, second))
+    order = np.argsort(keys_of(strata, words_of(strata.size), seed), kind="stable")
+    size = int(strata.max()) + 1
+    shares = np.bincount(strata) / strata.size
+    counts = np.bincount(strata[order][start:end], minlength=size)
+    bound = 2.0 + 2.0 * np.unique(strata).size * shares
+    assert (np.abs(counts - (end - start) * shares) < bound).all()

@@ -21,7 +21,7 @@ from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
 from samplemix_dagster.stages.export.corpus_array import POOL
 from samplemix_dagster.stages.export.encoding import Encoder
 from samplemix_dagster.stages.export.filling import check_tokenizer, fill
-from samplemix_dagster.stages.export.order import ordered_draws
+from samplemix_dagster.stages.export.order import draws_by_shard
 from samplemix_dagster.stages.export.pointing import write_pointers
 from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
 from samplemix_dagster.stages.mixture.version_files import (
@@ -197,8 +197,11 @@ def _write(
     try:
         spill = Spill(spilled, wanted.num_files, wanted.form.unit)
         held_out = wanted.form.held_out_share(wanted.options)
-        draws = ordered_draws(recipes.lake, mixture, wanted.num_files, held_out)
-        counted = fill(recipes, mixture, draws, spill, encoder, progress)
+        aside_draws = spilled / "order"
+        with draws_by_shard(
+            recipes.lake, mixture, wanted.num_files, held_out, aside_draws
+        ) as draws:
+            counted = fill(recipes, mixture, draws, spill, encoder, progress)
         spill.close()
         files = write_files(spill, aside, wanted.form, plan)
         found = read_back(aside, wanted, plan, spill)

@@ -4,11 +4,10 @@ Of a shard that was tokenized before, ids are read and no texts.
 """
 
 import collections
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import doc_id
@@ -47,27 +46,31 @@ def check_tokenizer(recipes: Recipes, mixture: Mapping[str, Any]) -> None:
 def fill(
     recipes: Recipes,
     mixture: Mapping[str, Any],
-    draws: Draws,
+    draws: Iterable[tuple[int, Draws]],
     spill: Spill,
     encoder: Encoder,
     progress: Progress,
 ) -> int:
     """Read each shard with draws once and set its draws aside; return the tokens counted.
 
+    Args:
+        recipes: The project's recipes.
+        mixture: The version's manifest.
+        draws: The draws of each shard that has some, with its number.
+        spill: What takes them.
+        encoder: What makes of a text what is exported.
+        progress: Told of each shard.
+
     Raises:
         InputError: A shard has gone or changed since.
     """
     placed = {(one.source, one.digest): one for one in recipes.project.all_shards()}
     counted = 0
-    by_shard = np.argsort(draws.shard, kind="stable")
-    bounds = np.searchsorted(draws.shard[by_shard], np.arange(len(mixture["shards"]) + 1))
-    for number, shard in enumerate(mixture["shards"]):
-        chosen = by_shard[bounds[number] : bounds[number + 1]]
-        if chosen.size == 0:
-            continue
+    for number, own in draws:
+        shard = mixture["shards"][number]
         by_row: dict[int, list[int]] = collections.defaultdict(list)
-        for draw in chosen:
-            by_row[int(draws.row[draw])].append(int(draw))
+        for draw, row in enumerate(own.row.tolist()):
+            by_row[row].append(draw)
         key = ledger_key(mixture, shard)
         ledger = recipes.lake.read_table(key, ["row", "doc_id"])
         names = dict(
@@ -79,7 +82,7 @@ def fill(
             file = _shard_file(recipes.project, shard, here)
             found = _encoded(recipes, shard, file, names, by_row.keys(), encoder)
         for one in found:
-            counted += _put(one, by_row, names, shard["source"], draws, spill, encoder)
+            counted += _put(one, by_row, names, shard["source"], own, spill, encoder)
         progress(f"export/{mixture['name']}", "", number + 1, len(mixture["shards"]))
     return counted
 

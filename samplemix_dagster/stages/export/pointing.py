@@ -101,10 +101,8 @@ def write_pointers(
     if digest is None:
         write_array(recipes, placed, vocabulary, dtype, lengths, array)
         digest = digest_file(array)
-    draws = ordered_draws(recipes.lake, mixture, wanted.num_files)
-    order = np.argsort(draws.position)
-    of = documents.places(draws.shard[order], draws.row[order])
-    file = draws.file[order]
+    shard, row, copy, file = _ordered(recipes, mixture, wanted.num_files)
+    of = documents.places(shard, row)
     written = []
     for number, (ids_name, index_name) in enumerate(names):
         if number:
@@ -127,8 +125,8 @@ def write_pointers(
     table = pa.table(
         {
             "doc_id": documents.doc_id[of],
-            "source": [mixture["shards"][shard]["source"] for shard in draws.shard[order]],
-            "copy": draws.copy[order],
+            "source": [mixture["shards"][number]["source"] for number in shard],
+            "copy": copy,
             "num_tokens": documents.num_tokens[of],
             "id": [documents.id[one] for one in of],
             "file": [names[number][0] for number in file],
@@ -144,6 +142,17 @@ def write_pointers(
         pool=pool,
         num_holding_eos=num_holding_eos,
     )
+
+
+def _ordered(
+    recipes: Recipes, mixture: Mapping[str, Any], num_files: int
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """Return shard, row, copy and file of each draw, in order."""
+    names = ("shard", "row", "copy", "file")
+    with ordered_draws(recipes.lake, mixture, num_files) as stretches:
+        parts = [[getattr(one, name) for name in names] for one in stretches]
+    shard, row, copy, file = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return shard, row, copy, file
 
 
 def _placed(recipes: Recipes, mixture: Mapping[str, Any]) -> list[PlacedShard]:

@@ -160,12 +160,18 @@ def _manifest(lake: Lake, version: str) -> Mapping[str, Any]:
 
 def _consumed_copies(lake: Lake, manifest: Mapping[str, Any], tokens: int) -> list[Integers]:
     """Return how many copies of each row of a version's ledgers begin before some token of it."""
-    draws = ordered_draws(lake, manifest, 1)
-    order = np.argsort(draws.position)
-    begins = np.cumsum(draws.tokens[order]) - draws.tokens[order]
-    chosen = order[begins < tokens]
-    shard, row = draws.shard[chosen], draws.row[chosen]
-    return [row[shard == number] for number in range(len(manifest["shards"]))]
+    rows: list[list[Integers]] = [[] for _ in manifest["shards"]]
+    before = 0
+    with ordered_draws(lake, manifest) as stretches:
+        for draws in stretches:
+            begins = before + np.cumsum(draws.tokens) - draws.tokens
+            shard, row = draws.shard[begins < tokens], draws.row[begins < tokens]
+            before += int(draws.tokens.sum())
+            for number in np.unique(shard).tolist():
+                rows[number].append(row[shard == number])
+            if before >= tokens:
+                break
+    return [np.concatenate([np.empty(0, dtype=np.int64), *found]) for found in rows]
 
 
 def _of_shard(
