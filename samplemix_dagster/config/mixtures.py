@@ -24,6 +24,7 @@ from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.section import Section, Size, parse_size
 
+SHUFFLED = "shuffled"
 _VERSION = re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]*@)?[0-9a-f]{6,24}")
 
 
@@ -75,7 +76,7 @@ class Mixture(Section):
 
     model_config = ConfigDict(json_schema_extra=_either_budget)
     SAID_TWICE: ClassVar[frozenset[str]] = frozenset({"budget"})
-    LATER: ClassVar[Mapping[str, Any]] = {"after": None}
+    LATER: ClassVar[Mapping[str, Any]] = {"passes": "alike", "after": None}
 
     strategy: str = "beta"
     """What gives a document its weight: the name of a strategy."""
@@ -91,6 +92,8 @@ class Mixture(Section):
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
+    passes: Literal["alike", "shuffled"] = "alike"
+    """Whether documents that are drawn as often come in the same order in each pass."""
     after: After | None = None
     """What training has consumed of a version before; ``max_copies`` holds over both."""
 

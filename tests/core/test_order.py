@@ -93,6 +93,35 @@ def test_copies_of_one_document_stand_a_third_of_the_run_apart() -> None:
     assert np.abs(np.diff(keys, axis=1) - 1 / 3).max() < 0.06
 
 
+def passes(shuffles: bool) -> np.ndarray:
+    """The places of 1,000 documents in each of four passes: (1000, 4)."""
+    words, copy = np.repeat(words_of(1000), 4, axis=0), np.tile(np.arange(4), 1000)
+    luck = order_luck(words, copy, np.full(4000, 4), 0, shuffles=shuffles)
+    return order_keys(np.zeros(4000, dtype=np.int64), luck, words, copy).reshape(1000, 4)
+
+
+def test_passes_that_are_shuffled_have_other_orders_in_each_quarter() -> None:
+    keys = passes(shuffles=True)
+    quarter = np.floor(keys[:, 0] * 16)
+    for number in range(4):
+        own = np.argsort(np.argsort(keys[quarter == number], axis=0), axis=0)
+        others = np.corrcoef(own, rowvar=False)[~np.eye(4, dtype=bool)]
+        # Of 250 documents; five standard deviations of a correlation of none.
+        assert np.abs(others).max() < 5 / 250**0.5
+
+
+def test_copies_stay_apart_in_passes_that_are_shuffled() -> None:
+    apart = np.diff(passes(shuffles=True), axis=1) * 4
+    # Ranks of 4,000 uniforms wander by under 3 / sqrt(4000) of the run.
+    assert 0.75 - 0.19 < apart.min() < 0.85
+    assert 1.15 < apart.max() < 1.25 + 0.19
+
+
+def test_passes_that_are_alike_have_one_order() -> None:
+    places = np.argsort(np.argsort(passes(shuffles=False), axis=0), axis=0)
+    assert (places == places[:, :1]).all()
+
+
 def test_equal_luck_is_ordered_by_document_and_copy() -> None:
     words = np.array([[2, 0], [1, 0], [1, 0]], dtype=np.uint64)
     luck, copy = np.full(3, 7, dtype=np.uint64), np.array([0, 1, 0])

@@ -24,6 +24,7 @@ Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 
 NUM_QUALITY_BANDS = 4
+_QUARTER_SHIFT, _TWO = np.uint64(62), np.uint64(2)
 _JITTER_BITS = 22  # so that rank + jitter is exact for ranks below 2^30, and the key below 1
 
 
@@ -49,17 +50,23 @@ def strata_of(
     return (cluster.astype(np.int64) + 1) * num_bands + bins_of(quality, num_bands)
 
 
-def order_luck(words_D2: Words, copy: Integers, num_copies: Integers, seed: int) -> Words:
+def order_luck(
+    words_D2: Words, copy: Integers, num_copies: Integers, seed: int, *, shuffles: bool = False
+) -> Words:
     """Return 64 bits of luck for each draw; the copies of one document are spread evenly.
 
     Copy j of c has the luck (j + u) / c, u = hash(seed, ``order``, document id): uniform, and two
-    copies of one document stand a c-th of their stratum apart.
+    copies of one document stand a c-th of their stratum apart. So documents with as many copies
+    come in the same order in each pass. Where passes are shuffled, only the quarter of the pass is
+    the document's, and its place in the quarter is a hash of the copy's: then two copies in a row
+    stand between three and five quarters of a c-th apart.
 
     Args:
         words_D2: Document id of each draw.
         copy: Which copy it is, from 0.
         num_copies: How often its document is drawn.
         seed: The mixture's seed.
+        shuffles: Whether each pass has an order of its own.
 
     Raises:
         ValueError: A copy is not in [0, num_copies).
@@ -69,9 +76,21 @@ def order_luck(words_D2: Words, copy: Integers, num_copies: Integers, seed: int)
         raise ValueError(msg)
     count = num_copies.astype(np.uint64)
     width = np.uint64(0xFFFFFFFFFFFFFFFF) // np.maximum(count, np.uint64(1))
-    luck: Words = keyed_hashes(words_D2, seed, "order") // np.maximum(count, np.uint64(1))
+    own = keyed_hashes(words_D2, seed, "order")
+    if shuffles:
+        own = (own >> _QUARTER_SHIFT << _QUARTER_SHIFT) | (_of_copies(words_D2, copy, seed) >> _TWO)
+    luck: Words = own // np.maximum(count, np.uint64(1))
     luck += copy.astype(np.uint64) * width
     return luck
+
+
+def _of_copies(words_D2: Words, copy: Integers, seed: int) -> Words:
+    """Return a hash of each draw's document and of which copy it is."""
+    found = np.empty(copy.size, dtype=np.uint64)
+    for number in np.unique(copy).tolist():
+        own = copy == number
+        found[own] = keyed_hashes(words_D2[own], seed, f"order of copy {number}")
+    return found
 
 
 def order_keys(strata: Integers, luck: Words, words_D2: Words, copy: Integers) -> Floats:

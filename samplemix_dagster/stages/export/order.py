@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.config.mixtures import SHUFFLED
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.core.mixture.order import (
     Cutter,
@@ -169,7 +170,8 @@ def _ordered(
 def _set_aside_by_luck(
     lake: Lake, mixture: Mapping[str, Any], by_luck: Ranges, share: float
 ) -> _Totals:
-    seed = int(mixture["config"]["seed"])
+    settings = mixture["config"]
+    seed, shuffles = int(settings["seed"]), settings.get("passes") == SHUFFLED
     held_out = HeldOut(seed, share) if share else None
     totals = _Totals(
         draws_SR=np.zeros((0, by_luck.num_ranges), dtype=np.int64),
@@ -177,8 +179,8 @@ def _set_aside_by_luck(
         num_tokens=0,
         held_out=held_out,
     )
-    for number, shard in enumerate(mixture["shards"]):
-        found = _of_shard(lake, mixture, number, shard, seed)
+    for number in range(len(mixture["shards"])):
+        found = _of_shard(lake, mixture, number, seed, shuffles=shuffles)
         ranges = luck_ranges(found["luck"], by_luck.num_ranges)
         by_luck.add(ranges, found)
         num_strata = int(found["stratum"].max(initial=-1)) + 1
@@ -193,9 +195,10 @@ def _set_aside_by_luck(
 
 
 def _of_shard(
-    lake: Lake, mixture: Mapping[str, Any], number: int, shard: Mapping[str, Any], seed: int
+    lake: Lake, mixture: Mapping[str, Any], number: int, seed: int, *, shuffles: bool
 ) -> Records:
     """Return every draw of a shard, with its luck and its stratum."""
+    shard = mixture["shards"][number]
     ledger = lake.read_table(
         ledger_key(mixture, shard), ["doc_id", "row", "num_tokens", "quality", "copies"]
     )
@@ -214,7 +217,7 @@ def _of_shard(
     copy = np.arange(repeat.size) - np.repeat(np.cumsum(times) - times, times)
     words_D2 = id_words(ids)[repeat]
     found = np.empty(repeat.size, dtype=_BY_LUCK)
-    found["luck"] = order_luck(words_D2, copy, times[repeat], seed)
+    found["luck"] = order_luck(words_D2, copy, times[repeat], seed, shuffles=shuffles)
     found["stratum"] = strata[repeat]
     found["high"], found["low"], found["copy"] = words_D2[:, 0], words_D2[:, 1], copy
     found["shard"] = number

@@ -245,7 +245,7 @@ def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary, table: pa.T
     ):
         if [draw.file, draw.offset, draw.num_tokens, draw.digest] != place:
             raise CheckFailedError(f"exported tokens are not those of the document {doc_id}")
-        found.copies[doc_id] += 1
+        found.draws.add_one(doc_id)
         found.num_tokens += num_tokens
         found.num_ids += draw.num_tokens
     return found

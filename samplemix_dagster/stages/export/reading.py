@@ -1,6 +1,5 @@
 """Read an export back and compare it with the ledger, draw by draw."""
 
-import collections
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from samplemix_dagster.core.draw_count import DrawCount
+from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw
@@ -20,7 +23,7 @@ from samplemix_dagster.storage.exports import Places, Spill, writing_places
 class Found:
     """What was read back."""
 
-    copies: collections.Counter[str] = field(default_factory=collections.Counter)
+    draws: DrawCount = field(default_factory=DrawCount)
     num_tokens: int = 0
     num_ids: int = 0
     """Ids that lie in the files; more than the tokens by what EOS adds."""
@@ -38,7 +41,7 @@ def read_back(folder: Path, wanted: Wanted, plan: FilePlan, spill: Spill) -> Fou
             if row is None or draw is None:
                 raise CheckFailedError("the files have another number of draws than were written")
             _compare_draw(row, draw, plan)
-            found.copies[row["doc_id"]] += 1
+            found.draws.add_one(row["doc_id"])
             found.num_tokens += row["num_tokens"]
             found.num_ids += draw.num_tokens
             if places is not None:
@@ -104,17 +107,15 @@ def compare_with_ledger(
     Raises:
         CheckFailedError: They differ.
     """
-    wanted: collections.Counter[str] = collections.Counter()
+    wanted = DrawCount()
     for shard in mixture["shards"]:
         ledger = project.lake.read_table(ledger_key(mixture, shard), ["doc_id", "copies"])
-        for identity, copies in zip(
-            ledger.column("doc_id").to_pylist(), ledger.column("copies").to_pylist(), strict=True
-        ):
-            if copies:
-                wanted[identity] += copies
+        copies = ledger.column("copies").to_numpy().astype(np.int64)
+        ids = ledger.column("doc_id").to_numpy(zero_copy_only=False)[copies > 0]
+        wanted.add(id_words(ids.astype("S32")), copies[copies > 0])
     realised = mixture["report"]["realised_tokens"]
-    if found.copies != wanted or not counted == found.num_tokens == realised:
+    if not found.draws.is_of(wanted) or not counted == found.num_tokens == realised:
         raise CheckFailedError(
-            f"the export has {found.copies.total():,} draws and {found.num_tokens:,} tokens "
-            f"(counted again: {counted:,}), the ledger {wanted.total():,} and {realised:,}"
+            f"the export has {found.draws.num_draws:,} draws and {found.num_tokens:,} tokens "
+            f"(counted again: {counted:,}), the ledger {wanted.num_draws:,} and {realised:,}"
         )
