@@ -51,6 +51,7 @@ _HEAVY = ("text", "tokens")
 _ID_BYTES = 4
 _SPILL_ROWS = 256
 _PLACES_ROWS = 1 << 16
+_GROUP_ROWS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,3 +217,36 @@ def writing_places(path: Path) -> Iterator[Places]:
         places = Places(writer)
         yield places
         places.flush()
+
+
+class PlaceTables:
+    """Writes places in groups of so many rows, however they come."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting = PLACES_SCHEMA.empty_table()
+
+    def add(self, table: pa.Table) -> None:
+        """Take rows, with the columns of a place in any order."""
+        table = table.select(PLACES_SCHEMA.names).cast(PLACES_SCHEMA)
+        self._waiting = pa.concat_tables([self._waiting, table])
+        while self._waiting.num_rows >= _GROUP_ROWS:
+            self._write(_GROUP_ROWS)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._waiting.num_rows:
+            self._write(self._waiting.num_rows)
+
+    def _write(self, count: int) -> None:
+        self._writer.write_table(self._waiting.slice(0, count).combine_chunks(), count)
+        self._waiting = self._waiting.slice(count)
+
+
+@contextlib.contextmanager
+def writing_place_tables(path: Path) -> Iterator[PlaceTables]:
+    """Yield what writes down where draws lie, many at a time; the file is whole on leaving."""
+    with pq.ParquetWriter(path, PLACES_SCHEMA, compression="zstd") as writer:
+        places = PlaceTables(writer)
+        yield places
+        places.close()

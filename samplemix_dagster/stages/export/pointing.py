@@ -31,10 +31,15 @@ from samplemix_dagster.stages.export.corpus_array import link, linked, pool_name
 from samplemix_dagster.stages.export.order import ledger_key, ordered_draws
 from samplemix_dagster.stages.export.reading import Found
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
-from samplemix_dagster.storage.exports import PLACES_SCHEMA, ExportedFile
-from samplemix_dagster.storage.lake.whole_files import digest_file
+from samplemix_dagster.storage.exports import ExportedFile, writing_place_tables
+from samplemix_dagster.storage.lake.whole_files import digest_file, remove_folder
+from samplemix_dagster.storage.ranges import Ranges
 
 Integers = npt.NDArray[np.int64]
+
+_POINTER = np.dtype([("of", "<i8"), ("copy", "<i4")])
+_SCRATCH = ".pointers"
+_READ_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,58 +106,74 @@ def write_pointers(
     if digest is None:
         write_array(recipes, placed, vocabulary, dtype, lengths, array)
         digest = digest_file(array)
-    shard, row, copy, file = _ordered(recipes, mixture, wanted.num_files)
-    of = documents.places(shard, row)
-    written = []
-    for number, (ids_name, index_name) in enumerate(names):
-        if number:
-            link(array, folder / ids_name)
-        own = of[file == number]
-        pointers = starts[own] * little(dtype).itemsize
-        (folder / index_name).write_bytes(index_bytes(dtype, lengths[own], pointers))
-        written.append(
-            ExportedFile(
-                name=ids_name,
-                num_draws=int(own.size),
-                num_tokens=int(documents.num_tokens[own].sum()),
-                num_bytes=array.stat().st_size,
-                digest=digest,
-            )
+    with Ranges(folder / _SCRATCH, "pointers", _POINTER, wanted.num_files) as aside:
+        drawn = _set_aside(recipes, mixture, documents, aside)
+        digests, num_holding_eos = _digests(
+            mapped(array, dtype), starts, lengths, drawn, documents, vocabulary
         )
-    digests, num_holding_eos = _digests(
-        mapped(array, dtype), starts, lengths, of, documents, vocabulary
-    )
-    table = pa.table(
-        {
-            "doc_id": documents.doc_id[of],
-            "source": [mixture["shards"][number]["source"] for number in shard],
-            "copy": copy,
-            "num_tokens": documents.num_tokens[of],
-            "id": [documents.id[one] for one in of],
-            "file": [names[number][0] for number in file],
-            "offset": starts[of],
-            "num_ids": lengths[of],
-            "digest": [digests[one] for one in of.tolist()],
-        }
-    ).cast(PLACES_SCHEMA)
-    pq.write_table(table, folder / PLACES, compression="zstd")
+        written = []
+        with writing_place_tables(folder / PLACES) as places:
+            for number, (ids_name, index_name) in enumerate(names):
+                if number:
+                    link(array, folder / ids_name)
+                own = aside.read(number)
+                of = own["of"]
+                pointers = starts[of] * little(dtype).itemsize
+                (folder / index_name).write_bytes(index_bytes(dtype, lengths[of], pointers))
+                table = _places(mixture, documents, of, digests)
+                places.add(
+                    table.append_column("copy", pa.array(own["copy"]))
+                    .append_column("file", pa.repeat(ids_name, of.size))
+                    .append_column("offset", pa.array(starts[of]))
+                    .append_column("num_ids", pa.array(lengths[of]))
+                )
+                written.append(
+                    ExportedFile(
+                        name=ids_name,
+                        num_draws=int(of.size),
+                        num_tokens=int(documents.num_tokens[of].sum()),
+                        num_bytes=array.stat().st_size,
+                        digest=digest,
+                    )
+                )
+    remove_folder(folder / _SCRATCH)
     return Pointed(
         files=written,
-        found=_read_back(folder, wanted, vocabulary, table),
+        found=_read_back(folder, wanted, vocabulary),
         pool=pool,
         num_holding_eos=num_holding_eos,
     )
 
 
-def _ordered(
-    recipes: Recipes, mixture: Mapping[str, Any], num_files: int
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return shard, row, copy and file of each draw, in order."""
-    names = ("shard", "row", "copy", "file")
-    with ordered_draws(recipes.lake, mixture, num_files) as stretches:
-        parts = [[getattr(one, name) for name in names] for one in stretches]
-    shard, row, copy, file = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return shard, row, copy, file
+def _set_aside(
+    recipes: Recipes, mixture: Mapping[str, Any], documents: _Documents, aside: Ranges
+) -> Integers:
+    """Set which document each draw is aside, by file and in order; return those that are drawn."""
+    is_drawn = np.zeros(documents.row.size, dtype=np.bool_)
+    with ordered_draws(recipes.lake, mixture, aside.num_ranges) as stretches:
+        for draws in stretches:
+            found = np.empty(draws.row.size, dtype=_POINTER)
+            found["of"] = documents.places(draws.shard, draws.row)
+            found["copy"] = draws.copy
+            is_drawn[found["of"]] = True
+            aside.add(draws.file, found)
+    return np.flatnonzero(is_drawn)
+
+
+def _places(
+    mixture: Mapping[str, Any], documents: _Documents, of: Integers, digests: Mapping[int, str]
+) -> pa.Table:
+    """Return what is said of some draws, by which documents they are."""
+    shards = documents.shard[of].tolist()
+    return pa.table(
+        {
+            "doc_id": documents.doc_id[of],
+            "source": [mixture["shards"][number]["source"] for number in shards],
+            "num_tokens": documents.num_tokens[of],
+            "id": pa.array([documents.id[one] for one in of.tolist()], pa.string()),
+            "digest": [digests[one] for one in of.tolist()],
+        }
+    )
 
 
 def _placed(recipes: Recipes, mixture: Mapping[str, Any]) -> list[PlacedShard]:
@@ -230,7 +251,7 @@ def _digests(
     return found, num_holding
 
 
-def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary, table: pa.Table) -> Found:
+def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary) -> Found:
     """Read every draw where its index points to, and compare it with what was to be there.
 
     Raises:
@@ -238,14 +259,20 @@ def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary, table: pa.T
     """
     plan = FilePlan(num_files=wanted.num_files, options=wanted.options, vocabulary=vocabulary)
     found = Found()
-    columns = ("file", "offset", "num_ids", "digest", "doc_id", "num_tokens")
-    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-    for draw, (*place, doc_id, num_tokens) in zip(
-        wanted.form.read_back(folder, plan), rows, strict=True
-    ):
-        if [draw.file, draw.offset, draw.num_tokens, draw.digest] != place:
-            raise CheckFailedError(f"exported tokens are not those of the document {doc_id}")
-        found.draws.add_one(doc_id)
-        found.num_tokens += num_tokens
-        found.num_ids += draw.num_tokens
+    draws = iter(wanted.form.read_back(folder, plan))
+    columns = ["file", "offset", "num_ids", "digest", "doc_id", "num_tokens"]
+    with pq.ParquetFile(folder / PLACES) as places:
+        for batch in places.iter_batches(_READ_ROWS, columns=columns):
+            rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+            for *place, doc_id, num_tokens in rows:
+                draw = next(draws, None)
+                if draw is None or [draw.file, draw.offset, draw.num_tokens, draw.digest] != place:
+                    raise CheckFailedError(
+                        f"exported tokens are not those of the document {doc_id}"
+                    )
+                found.draws.add_one(doc_id)
+                found.num_tokens += num_tokens
+                found.num_ids += draw.num_tokens
+    if next(draws, None) is not None:
+        raise CheckFailedError("the files have more draws than were written")
     return found
