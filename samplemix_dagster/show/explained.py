@@ -1,5 +1,6 @@
 """One document or row in words: where it stands, its scores, what mixtures do with it, and why."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ def explanation_lines(found: Mapping[str, Any]) -> list[str]:
     lines = [f"document {found['doc_id']}"]
     for place in found["occurrences"]:
         given = f", id {place['id']}" if place["id"] else ""
+        given += _licence(place["metadata"])
         lines.append(f"  stands in {place['source']}: {place['shard']} row {place['row']}{given}")
     first = found["occurrences"][0]
     if first["num_bytes"] is not None:
@@ -35,6 +37,13 @@ def explanation_lines(found: Mapping[str, Any]) -> list[str]:
         return [*lines, "", "text", "  no longer there: its shard was removed or rewritten"]
     cut = "" if len(text) <= _TEXT_CHARACTERS else f"\n  ... {len(text):,} characters in all"
     return [*lines, "", "text", *("  " + p for p in text[:_TEXT_CHARACTERS].splitlines()), cut]
+
+
+def _licence(metadata: str | None) -> str:
+    """Return what the fields kept beside a document say of its licence; empty where nothing."""
+    fields = json.loads(metadata or "{}")
+    found = next((fields[name] for name in ("license", "licence") if fields.get(name)), None)
+    return "" if found is None else f", licence {found}"
 
 
 def _score_lines(scores: Mapping[str, Any] | None) -> list[str]:

@@ -161,6 +161,7 @@ def _in_version(project: Project, prefix: str, mixture: str) -> dict[str, Any]:
             "language": document.get("language"),
             "num_bytes": document.get("num_bytes"),
             "num_tokens": row["num_tokens"],
+            "metadata": document.get("metadata"),
             "shard_digest": row["digest"],
         }
         for row, document in zip(rows, documents, strict=True)

@@ -12,6 +12,7 @@ from samplemix_dagster.export_formats import mds
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.show.explained import explanation_lines
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.trace.exported import (
     Exported,
@@ -270,6 +271,19 @@ def test_a_place_that_is_not_there_is_an_error(exports: dict[str, Exported]) -> 
 def test_a_folder_without_an_export_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no export"):
         open_export(open_project(finished_project()), str(tmp_path))
+
+
+def test_a_place_is_told_with_the_licence_that_stands_beside_the_text() -> None:
+    place = {"source": "web", "shard": "a.jsonl", "row": 3, "id": None, "num_bytes": None}
+    for metadata, expected in (
+        ('{"license": "CC0-1.0", "url": "x"}', ", licence CC0-1.0"),
+        ('{"licence": "MIT"}', ", licence MIT"),
+        ('{"license": null}', ""),
+        (None, ""),
+    ):
+        found = {"doc_id": "0", "occurrences": [{**place, "metadata": metadata}], "text": None}
+        lines = explanation_lines({**found, "scores": None, "mixtures": []})
+        assert lines[1] == f"  stands in web: a.jsonl row 3{expected}"
 
 
 def test_a_budget_in_steps_draws_nothing_anew_and_is_what_a_trainer_is_asked_about(
