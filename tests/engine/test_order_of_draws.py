@@ -23,8 +23,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_changed(tmp_path_factory.mktemp("drawn") / "project", repeat_documents).root
 
 
-def in_order(root: Path, files: int = 3, held_out: float = 0.0) -> dict[str, list[int]]:
-    with ordered_draws(open_project(root).lake, manifest(root), files, held_out) as stretches:
+def in_order(
+    root: Path, files: int = 3, held_out: float = 0.0, **settings: str
+) -> dict[str, list[int]]:
+    mixture = manifest(root)
+    mixture["config"] = {**mixture["config"], **settings}
+    with ordered_draws(open_project(root).lake, mixture, files, held_out) as stretches:
         parts = list(stretches)
     return {
         name: np.concatenate([getattr(part, name) for part in parts]).tolist() for name in NAMES
@@ -75,6 +79,18 @@ def test_how_many_draws_a_range_has_changes_no_file(
     monkeypatch.setattr(order, "DRAWS_OF_A_RANGE", 13)
     assert in_order(drawn, 4, held_out) == whole
     assert set(whole["file"]) == {0, 1, 2, 3}
+
+
+@needs_encoder
+def test_shuffled_passes_are_the_same_draws_in_another_order(drawn: Path) -> None:
+    alike, shuffled = (in_order(drawn, passes=word) for word in ("alike", "shuffled"))
+    rows = [
+        list(zip(*(found[name] for name in ("shard", "row", "copy")), strict=True))
+        for found in (alike, shuffled)
+    ]
+    assert sorted(rows[0]) == sorted(rows[1])
+    assert rows[0] != rows[1]
+    assert alike == in_order(drawn)
 
 
 @needs_encoder
