@@ -38,7 +38,7 @@ def settings_of(project: Project, name: str) -> dict[str, object]:
 def _resolved(project: Project, name: str, after: After) -> Version:
     lake = project.lake.stored
     mixture, _, prefix = after.version.rpartition("@")
-    there = [one for one in _versions(lake, mixture) if one[1].startswith(prefix)]
+    there = _versions(lake, mixture, prefix)
     where = "version"
     if not there:
         made = ", ".join(f"{one}@{version[:12]}" for one, version in _versions(lake, "")) or "none"
@@ -60,20 +60,20 @@ def _resolved(project: Project, name: str, after: After) -> Version:
     raise ConfigError(f"{place}: {problem}.")
 
 
-def _versions(lake: Lake, name: str) -> list[Version]:
-    """Return the versions of a mixture, or of all, that stand in the lake with a manifest."""
+def _versions(lake: Lake, name: str, prefix: str = "") -> list[Version]:
+    """Return the versions that begin so, of a mixture or of all, which stand with a manifest."""
     names = [name] if name else sorted(lake.names(keys.MIXTURES))
     return [
         (one, version)
         for one in names
         for version in sorted(lake.names(keys.versions_folder(one)))
-        if lake.exists(keys.manifest(one, version))
+        if version.startswith(prefix) and lake.exists(keys.manifest(one, version))
     ]
 
 
 def found_version(lake: Lake, version: str) -> Version | None:
     """Return a version by its whole hash, under whatever name it stands; None where none does."""
-    return next((one for one in _versions(lake, "") if one[1] == version), None)
+    return next(iter(_versions(lake, "", version)), None)
 
 
 def versions_before(lake: Lake, settings: Mapping[str, Any]) -> Iterator[Version]:
