@@ -287,10 +287,8 @@ def _ledgers(lake: Lake, current: Iterable[Version], reader: Reader) -> str:
             tables_of = [f"{folder}/{ledger_file(source, shard['digest'])}" for shard in shards]
             paths = lake.paths(tables_of)
             files = reader([str(path) for path in paths], True)
-            rows = [
-                (path.name, shard["digest"], shard["path"])
-                for path, shard in zip(paths, shards, strict=True)
-            ]
+            pairs = zip(paths, shards, strict=True)
+            rows = [(path.name, shard["digest"], shard["path"]) for path, shard in pairs]
             parts.append(
                 f"select {text(entry['name'])} as mixture, {text(entry['version'])} as version, "
                 f"{text(source)} as source, f.digest, f.path, l.* exclude (filename) "
