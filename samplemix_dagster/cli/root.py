@@ -19,6 +19,7 @@ from samplemix_dagster.cli.commands.contamination import contamination
 from samplemix_dagster.cli.commands.dirty import dirty
 from samplemix_dagster.cli.commands.evaluate import evaluate
 from samplemix_dagster.cli.commands.mixture import mixture_app
+from samplemix_dagster.cli.commands.papers import card, rebuild, recipe, summary
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
 from samplemix_dagster.cli.commands.takedown import takedown_app
@@ -116,6 +117,10 @@ app.command("status")(status)
 app.command("evaluate")(evaluate)
 app.command("dirty")(dirty)
 app.command("contamination")(contamination)
+app.command("summary")(summary)
+app.command("card")(card)
+app.command("recipe")(recipe)
+app.command("rebuild")(rebuild)
 
 
 @app.command()
