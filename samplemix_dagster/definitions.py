@@ -10,9 +10,9 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.stages.quality.clean import CLEAN
-from samplemix_dagster.stages.quality.external import external_signals
 from samplemix_dagster.stages.signals import OwnStage, own_signals
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets import (
@@ -128,7 +128,7 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[stage.asset] = signals.look(stage)
         looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
     looks[CLEAN.asset] = signals.look(CLEAN)
-    for external in external_signals(project.config).values():
+    for external in EXTERNALS.stages(project.config):
         looks[external.asset] = signals.external_look(external)
     return {**looks, **quality.looks(project)}
 

@@ -14,6 +14,7 @@ NOT_DRAWN, DUPLICATE = "not_drawn", "duplicate"
 EXCLUSIONS = {
     "takedown": "it was taken down: takedown.jsonl names it",
     "contaminated": "it holds text of an evaluation",
+    "near_duplicate": "it is nearly the text of another document, which may be drawn",
 }
 """Why a version must not draw a document, each reason with its meaning: a closed list."""
 OUT = frozenset({DUPLICATE, *EXCLUSIONS})
@@ -189,6 +190,44 @@ TOPICS = Table(
         Column("topic", pa.int32(), "the strongest topic"),
         Column("topic_entropy", pa.float64(), "entropy of the topic mixture, in nats"),
         Column("topic_score", pa.float64(), "diversity by topics: rarity, in (0, 1)"),
+    ),
+)
+NEAR = Table(
+    "near",
+    "One row per document of a shard: its group of near-duplicates.",
+    (
+        DOC_ID,
+        Column("near_group", pa.string(), "first half of the id of the group's first text"),
+        Column("near_size", pa.int64(), "distinct texts of the group, this one included"),
+        Column("near_score", pa.float64(), "1 / near_size, inside (0, 1)"),
+    ),
+)
+COMMONNESS = Table(
+    "commonness",
+    "One row per document of a shard: how common its n-grams are in the rest of the corpus.",
+    (
+        DOC_ID,
+        Column(
+            "log_commonness",
+            pa.float64(),
+            "mean log probability of its grams, in nats; null without grams",
+            nullable=True,
+        ),
+        Column("commonness_score", pa.float64(), "diversity by commonness, in (0, 1): high = rare"),
+    ),
+)
+DENSITY = Table(
+    "density",
+    "One row per document of a shard: how densely the corpus lies around it.",
+    (
+        DOC_ID,
+        Column(
+            "log_density",
+            pa.float64(),
+            "log of the kernel density; null at an embedding of zero",
+            nullable=True,
+        ),
+        Column("density_score", pa.float64(), "diversity by density, in (0, 1): high = few near"),
     ),
 )
 METRIC = Table(

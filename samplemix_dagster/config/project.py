@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 
 from samplemix_dagster.config.around import S3, Compute, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config.corpus import Corpus
+from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
 from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
-from samplemix_dagster.config.scores import Diversity, Quality
+from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.section import Section, check_name
 
 
@@ -67,7 +68,9 @@ class Config(Section):
                 if name not in self.mixtures:
                     known = ", ".join(self.mixtures)
                     raise ValueError(f"export: no mixture {name!r}; there are: {known}")
-        taken = {*self.diversity.BUILT_IN, *self.diversity.metrics}
+        diversity = self.diversity
+        own = (*diversity.metrics, *diversity.external)
+        taken = {*diversity.BUILT_IN, *own, *diversity.asked_for}
         if both := sorted(taken & set(self.quality.used)):
             key = "own" if both[0] in self.quality.own else "signals"
             raise ValueError(f"quality.{key}: {both[0]!r} names a component of diversity, too")

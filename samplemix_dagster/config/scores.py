@@ -1,13 +1,13 @@
-"""How documents are scored: the signals of quality and of diversity."""
+"""How good a document is: the signals of quality, and scores that another tool gave."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from samplemix_dagster.config.models import Student
 from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
-from samplemix_dagster.section import Section, Seed, Size, check_name
+from samplemix_dagster.section import Section, Size, check_name
 
 
 class Band(Section):
@@ -25,7 +25,7 @@ CLEAN = "clean"
 """The signal that tells text from junk (``core/quality/clean``)."""
 
 
-def _check_exponents(
+def check_exponents(
     key: str, kind: str, exponents: Mapping[str, float], known: Sequence[str]
 ) -> None:
     """Refuse exponents of what is not there, or below 0.
@@ -113,8 +113,8 @@ class Quality(Section):
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
         known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own, *self.external]
-        _check_exponents("signals", "signal", self.signals, known)
-        _check_exponents("gates", "signal", self.gates, known[1:])
+        check_exponents("signals", "signal", self.signals, known)
+        check_exponents("gates", "signal", self.gates, known[1:])
         for key, names in (("own", self.own), ("external", self.external)):
             for name in names:
                 check_name("signal", name)
@@ -179,92 +179,3 @@ class Quality(Section):
                 f"a window of {self.context_tokens}"
             )
         return self
-
-
-class Clusters(Section):
-    """Clusters of embeddings."""
-
-    sample: Size = Field(default=20_000, ge=10)
-    """Documents (those with the smallest hashes) on which clusters are fitted."""
-    micro: int = Field(default=600, ge=10)
-    """Micro-centroids that HDBSCAN sees."""
-    min_cluster_size: int = Field(default=5, ge=2)
-    """Fewest micro-centroids that make a cluster."""
-    seed: Seed = 0
-    """Seed of k-means and UMAP."""
-
-
-class Ngram(Section):
-    """n-gram overlap."""
-
-    order: int = Field(default=5, ge=1, le=32)
-    """Words in an n-gram (characters for scripts without spaces)."""
-    sample: Literal["auto"] | int = "auto"
-    """Keep one gram in 2^n, by hash. ``auto`` is exact up to 256 MB of text."""
-    power: float = Field(default=1.0, gt=0)
-    """Exponent on ownership before it is combined."""
-
-    @field_validator("sample")
-    @classmethod
-    def _sample_bits(cls, sample: str | int) -> str | int:
-        if isinstance(sample, int) and not 0 <= sample <= 32:
-            raise ValueError(f"a gram in 2^n is kept with n from 0 to 32, not {sample}")
-        return sample
-
-
-class Topics(Section):
-    """Topics of words."""
-
-    count: int = Field(default=32, ge=2)
-    """Topics to fit."""
-    sample: Size = Field(default=20_000, ge=10)
-    """Documents (those with the smallest hashes) on which topics are fitted."""
-    seed: Seed = 0
-    """Seed of the topic model."""
-
-
-class Refit(Section):
-    """When a frozen fit is made again."""
-
-    drift: float = Field(default=0.1, ge=0, le=1)
-    """Share of the corpus that may change before fits are made again."""
-
-
-class Diversity(Section):
-    """How distance, novelty and rarity become a score in (0, 1)."""
-
-    weights: dict[str, float] = {"cluster": 1.0, "ngram": 1.0, "topic": 1.0}
-    """Exponents of the components in their geometric mean; 0 leaves one out."""
-    gates: dict[str, float] = {}
-    """Exponents of components that the calibrated mean is multiplied by: with `ngram`, a text that
-    stands elsewhere already comes out near 0."""
-    clusters: Clusters = Clusters()
-    """Clusters of embeddings."""
-    ngram: Ngram = Ngram()
-    """n-gram overlap."""
-    topics: Topics = Topics()
-    """Topics of words."""
-    metrics: dict[str, str] = {}
-    """Your own components: name -> ``package.module:Class`` (see docs/architecture.md)."""
-    refit: Literal["always", "never"] | Refit = Refit()
-    """When clusters, topics, n-gram index and calibrations are fitted again."""
-
-    LATER: ClassVar[Mapping[str, Any]] = {"gates": {}}
-    BUILT_IN: ClassVar[tuple[str, ...]] = ("cluster", "ngram", "topic")
-
-    @model_validator(mode="after")
-    def _known_weights(self) -> "Diversity":
-        known = [*self.BUILT_IN, *self.metrics]
-        _check_exponents("weights", "component", self.weights, known)
-        _check_exponents("gates", "component", self.gates, known)
-        if not any(self.weights.get(name, 1.0) > 0 for name in known):
-            raise ValueError("weights: at least one component needs a weight above 0")
-        for name in self.metrics:
-            check_name("metric", name)
-            if name in self.BUILT_IN:
-                raise ValueError(f"metrics: {name!r} is a built-in component")
-        return self
-
-    def weight(self, component: str) -> float:
-        """The component's exponent; a component that is not named has weight 1."""
-        return self.weights.get(component, 1.0)

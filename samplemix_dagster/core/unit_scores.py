@@ -1,6 +1,6 @@
 """Maps from a robust z to a score strictly inside (0, 1), one for each direction of "good".
 
-Where z comes from is ``core/calibration.py``.
+Where z comes from is ``core/calibration.py``, or :class:`Middle` where there are no groups.
 
 Shape letters: N = documents.
 """
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _LARGEST = float(np.nextafter(1.0, 0.0))
+_MARGIN = 1e-5  # outlives rounding to five significant digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +61,29 @@ def score(z: npt.NDArray[np.float64], direction: Direction) -> npt.NDArray[np.fl
     with np.errstate(divide="ignore", over="ignore"):
         distance = np.abs(z - direction.centre) / direction.width
         return logistic_asinh(distance - 1.0 / distance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Middle:
+    """What values are measured against: their median, and a robust standard deviation."""
+
+    median: float
+    scale: float
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64]) -> "Middle":
+        """Return the middle of the values that are numbers; 0 and 1 where there is none.
+
+        The scale is 1.4826 x the median absolute deviation, or 1 where that is 0.
+        """
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return cls(median=0.0, scale=1.0)
+        median = float(np.median(values))
+        scale = 1.4826 * float(np.median(np.abs(values - median)))
+        return cls(median=median, scale=scale if scale > 0.0 else 1.0)
+
+    def low_scores(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return scores that are high for low values: (N,), 1/2 at the median and for NaN."""
+        z = np.nan_to_num((values - self.median) / self.scale, nan=0.0)
+        return np.clip(score(z, "low"), _MARGIN, 1.0 - _MARGIN)

@@ -11,8 +11,11 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.stages import Line, Stage
 from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT, CLUSTERS
+from samplemix_dagster.stages.diversity.commonness import COMMONNESS
+from samplemix_dagster.stages.diversity.density import DENSITY
 from samplemix_dagster.stages.diversity.diversity import DIVERSITY, DIVERSITY_CALIBRATION
 from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
+from samplemix_dagster.stages.diversity.near import NEAR
 from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
@@ -20,9 +23,9 @@ from samplemix_dagster.stages.exclusions.contamination import CONTAMINATIONS
 from samplemix_dagster.stages.exclusions.evaluation_texts import EVALUATION_TEXTS
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
+from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION
 from samplemix_dagster.stages.quality.clean import CLEAN
-from samplemix_dagster.stages.quality.external import EXTERNALS
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
 from samplemix_dagster.stages.quality.student import STUDENT
@@ -45,6 +48,9 @@ FLOW: tuple[Line, ...] = (
     TOPIC_FIT,
     CLUSTERS,
     OWNERSHIP,
+    NEAR,
+    COMMONNESS,
+    DENSITY,
     TOPICS,
     SIGNALS,
     CLEAN,

@@ -1,6 +1,6 @@
 """scores: every score of a document side by side, in one wide table."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -96,7 +96,7 @@ def _maker(recipes: "Recipes") -> Maker:
 
     def make(shard: PlacedShard) -> pa.Table:
         ids = read(recipes, DOCUMENTS, shard, "doc_id").column("doc_id")
-        arrays: dict[str, Any] = {"doc_id": ids}
+        arrays: dict[str, pa.ChunkedArray] = {"doc_id": ids}
         for stage in wide_stages(recipes.config):
             names = stage.columns()
             table = read(recipes, stage, shard, *names)

@@ -135,7 +135,7 @@ class OwnStage(Stage):
         """Return what its class reads, what it was fitted to, and what the class is."""
         identity = dict(recipes.project.signal_identity(self.name, self.own.target))
         is_fitted = identity.pop("is_fitted")
-        upstream: dict[str, Any] = {"text": recipes.text(source)}
+        upstream: dict[str, object] = {"text": recipes.text(source)}
         if _reads(identity) is EMBEDDINGS:
             upstream = {"embeddings": recipes.fingerprint(EMBEDDINGS, source)}
         if is_fitted:

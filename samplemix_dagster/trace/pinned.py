@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import Diversity
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -129,7 +129,10 @@ def state_of(manifest: Mapping[str, Any]) -> State:
 
 def effective_diversity(section: Mapping[str, Any]) -> dict[str, object]:
     """Return the section ``diversity`` with every weight and without ``refit``."""
-    named = {**dict.fromkeys((*Diversity.BUILT_IN, *section["metrics"]), 1.0), **section["weights"]}
+    gates = section.get("gates", {})
+    external = {name: 0.0 if name in gates else 1.0 for name in section.get("external", {})}
+    own = dict.fromkeys((*Diversity.BUILT_IN, *section["metrics"]), 1.0)
+    named = {**own, **external, **section["weights"]}
     return {**{key: value for key, value in section.items() if key != "refit"}, "weights": named}
 
 

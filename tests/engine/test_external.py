@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -11,7 +12,8 @@ from pyarrow import parquet
 from samplemix_dagster.config.reading import parse_config
 from samplemix_dagster.config.scores import External
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.stages.quality.external import known_scores
+from samplemix_dagster.stages.external import known_scores
+from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import rows, run, version
 from tests.projects import (
@@ -126,7 +128,7 @@ def test_a_file_that_cannot_be_joined_is_said_with_its_row(
 ) -> None:
     file = written(tmp_path / "f.parquet", columns)
     with pytest.raises(InputError, match=says) as refused:
-        known_scores(file, External(file="f.parquet", **external), "edu")
+        known_scores(file, External(file="f.parquet", **external), "quality.external.edu")
     assert "quality.external.edu" in str(refused.value)
 
 
@@ -158,3 +160,46 @@ def test_what_is_no_external_signal_is_said_with_its_line(line: str, says: str) 
     with pytest.raises(ConfigError, match=says) as refused:
         parse_config(BASE.replace("{}", line))
     assert "samplemix.yaml:7" in str(refused.value)
+
+
+@needs_encoder
+def test_a_component_of_diversity_may_come_from_outside(root: Path) -> None:
+    before = version(root)
+    named = rows(root, "select distinct doc_id from scores order by doc_id")
+    scores = [(number % 7) / 6 for number in range(len(named))]
+    written(root / "rare.parquet", {"doc_id": [row["doc_id"] for row in named], "score": scores})
+    settings = read_settings(root)
+    rare = {"file": "rare.parquet", "key": "doc_id", "by": "doc_id"}
+    settings["diversity"] = {**settings["diversity"], "external": {"rare": rare}}
+    write_settings(root, settings)
+    done = run(root)
+    assert "metric_rare" in done.assets
+    assert done.assets & {"perplexity", "embeddings", "quality_scores"} == set()
+    given = dict(zip((row["doc_id"] for row in named), scores, strict=True))
+    for row in rows(root, "select * from scores"):
+        assert row["rare_score"] == pytest.approx(
+            min(max(given[row["doc_id"]], 1e-3), 0.999), rel=1e-4
+        )
+        parts = [row[f"{name}_score"] for name in ("cluster", "ngram", "topic", "rare")]
+        assert row["diversity_raw"] == pytest.approx(np.prod(parts) ** 0.25, rel=1e-3)
+    for one in (before, version(root)):
+        assert verify(open_project(root), "default", one)["holds"]
+    told = difference(open_project(root), ("default", before), ("default", version(root)))
+    assert "diversity.external.rare" in str(told["causes"])
+    assert run(root).outcomes == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("external: {cluster: {file: a.csv}}", "external: 'cluster' is a built-in component"),
+        ("{metrics: {a: 'b:C'}, external: {a: {file: a.csv}}}", "'a' is a component of your own"),
+        ("external: {rare: {file: a.csv, low: 1, high: 1}}", "no score lies between"),
+        ("weights: {rare: 1}", "no component 'rare'"),
+    ],
+)
+def test_what_is_no_external_component_is_said_with_its_line(line: str, says: str) -> None:
+    section = f"diversity: {line}" if line[0] == "{" else f"diversity:\n  {line}"
+    with pytest.raises(ConfigError, match=says) as refused:
+        parse_config(BASE.replace("quality:\n  {}", section))
+    assert "samplemix.yaml:" in str(refused.value)

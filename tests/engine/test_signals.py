@@ -200,3 +200,27 @@ def test_what_is_no_choice_of_signals_is_said_with_its_line(line: str, says: str
     with pytest.raises(ConfigError, match=says) as refused:
         parse_config(BASE.replace("{}", line))
     assert "samplemix.yaml:7" in str(refused.value)
+
+
+@needs_encoder
+def test_commonness_and_density_count_where_they_are_named(root: Path) -> None:
+    before = version(root)
+    settings = read_settings(root)
+    settings["diversity"] = {
+        **settings["diversity"],
+        "weights": {"cluster": 1, "ngram": 1, "topic": 1, "density": 0.5},
+        "gates": {"commonness": 1},
+    }
+    write_settings(root, settings)
+    done = run(root)
+    assert {"gram_counts", "commonness_score", "density_fit", "density_score"} <= done.assets
+    assert done.assets & {"perplexity", "embeddings", "clusters"} == set()
+    for row in rows(root, "select * from scores"):
+        parts = [row[f"{name}_score"] for name in ("cluster", "ngram", "topic")]
+        raw = np.prod(parts) * row["density_score"] ** 0.5
+        assert row["diversity_raw"] == pytest.approx(raw ** (1 / 3.5), rel=1e-3)
+    for one in (before, version(root)):
+        assert verify(open_project(root), "default", one, deep=5)["holds"]
+    told = difference(open_project(root), ("default", before), ("default", version(root)))
+    assert "diversity.weights.density" in str(told["causes"])
+    assert run(root).outcomes == []

@@ -4,14 +4,12 @@ Imported only where it runs (:mod:`.ngrams`), because it imports numba. What a w
 hashes are for, is said there. The table of what separates words is here.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.core.compiled import compiled
 from samplemix_dagster.core.diversity.words import SPACELESS_RANGES
 
 SEPARATOR = 0
@@ -60,8 +58,6 @@ _WORD_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
 
 @cache
 def character_kinds() -> npt.NDArray[np.uint8]:
@@ -74,15 +70,7 @@ def character_kinds() -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def _compiled(function: _Function) -> _Function:
-    try:
-        compiled = numba.njit(cache=True)(function)
-    except RuntimeError:  # no folder that a cache could lie in: compile in each process
-        compiled = numba.njit(function)
-    return cast("_Function", compiled)
-
-
-@_compiled
+@compiled
 def _mix(word: np.uint64) -> np.uint64:
     """Return the SplitMix64 finaliser of a word (Steele, Lea & Flood 2014, figure 16)."""
     word = (word ^ (word >> np.uint64(30))) * _MIX_1
@@ -90,7 +78,7 @@ def _mix(word: np.uint64) -> np.uint64:
     return word ^ (word >> np.uint64(31))
 
 
-@_compiled
+@compiled
 def _character(octets: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
     """Return the code point that starts at a byte, ASCII letters lower-cased, and its bytes."""
     lead = np.int64(octets[at])
@@ -107,7 +95,7 @@ def _character(octets: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
     return code, length
 
 
-@_compiled
+@compiled
 def _word_hashes(octets: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], words: Words) -> int:
     """Write the hash of each word of one document, and return their number."""
     num_words = 0
@@ -137,7 +125,7 @@ def _word_hashes(octets: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], wo
     return num_words
 
 
-@_compiled
+@compiled
 def _gram_hashes(words: Words, n: int, mask: np.uint64, found: Words) -> int:
     """Write the hashes of each n words in a row that have no bit of the mask; return how many.
 
@@ -159,7 +147,7 @@ def _gram_hashes(words: Words, n: int, mask: np.uint64, found: Words) -> int:
     return num_found
 
 
-@_compiled
+@compiled
 def _distinct(grams: Words, counts: npt.NDArray[np.uint32]) -> int:
     """Collapse sorted hashes to the distinct ones, in place, with their counts; return how many."""
     num_distinct = 0
@@ -173,7 +161,7 @@ def _distinct(grams: Words, counts: npt.NDArray[np.uint32]) -> int:
     return num_distinct
 
 
-@_compiled
+@compiled
 def hash_documents(
     octets: npt.NDArray[np.uint8],
     bounds: npt.NDArray[np.int64],

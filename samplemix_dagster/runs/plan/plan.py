@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypedDict
 
-from samplemix_dagster.config.scores import Refit
+from samplemix_dagster.config.diversity import Refit
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
@@ -79,7 +79,7 @@ def tell_new_version(project: Project, made: Publication, run_ids: Iterable[str]
     return _call(project, NEW_VERSION, hook, body)
 
 
-def _call(project: Project, event: str, hook: Hook, facts: dict[str, Any]) -> list[str]:
+def _call(project: Project, event: str, hook: Hook, facts: Mapping[str, object]) -> list[str]:
     body = {
         "schema": _SCHEMA,
         "event": event,
@@ -96,7 +96,7 @@ def _call(project: Project, event: str, hook: Hook, facts: dict[str, Any]) -> li
     return [f"hooks.{event}: {problem}" for problem in problems if problem]
 
 
-def _formed(project: Project, hook: Hook, body: dict[str, Any]) -> dict[str, Any]:
+def _formed(project: Project, hook: Hook, body: Mapping[str, object]) -> Mapping[str, object]:
     if hook.format == "slack":
         return slack_message(body)
     return lineage_event(project, body) if hook.format == "openlineage" else body

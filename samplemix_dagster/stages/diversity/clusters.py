@@ -22,6 +22,7 @@ from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS, embeddings
 from samplemix_dagster.stages.diversity.words import WORDS
 
 if TYPE_CHECKING:
+    from samplemix_dagster.core.diversity.clusters import ClusterModel
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
 _FILE = "clusters.safetensors"
@@ -105,12 +106,19 @@ class Clusters(Stage):
 CLUSTERS = Clusters()
 
 
-def _maker(recipes: "Recipes") -> Maker:
-    from samplemix_dagster.core.diversity.clusters import ClusterModel, apply_clusters
+def read_model(recipes: "Recipes") -> "ClusterModel":
+    """Return the clusters in use."""
+    from samplemix_dagster.core.diversity.clusters import ClusterModel
 
-    folder = recipes.fit_key(CLUSTER_FIT)
-    model = ClusterModel.from_arrays(recipes.lake.read_arrays(f"{folder}/{_FILE}"))
-    ids = np.array(read_groups(recipes.lake, folder).ids, dtype=np.int32)
+    arrays = recipes.lake.read_arrays(f"{recipes.fit_key(CLUSTER_FIT)}/{_FILE}")
+    return ClusterModel.from_arrays(arrays)
+
+
+def _maker(recipes: "Recipes") -> Maker:
+    from samplemix_dagster.core.diversity.clusters import apply_clusters
+
+    model = read_model(recipes)
+    ids = np.array(read_groups(recipes.lake, recipes.fit_key(CLUSTER_FIT)).ids, dtype=np.int32)
 
     def make(shard: PlacedShard) -> pa.Table:
         embedded = read(recipes, EMBEDDINGS, shard)

@@ -19,8 +19,12 @@ from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily, strings
 from samplemix_dagster.stages.diversity.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.commonness import COMMONNESS
+from samplemix_dagster.stages.diversity.density import DENSITY
+from samplemix_dagster.stages.diversity.near import NEAR, near_exponent
 from samplemix_dagster.stages.diversity.ngrams import OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPICS
+from samplemix_dagster.stages.external import external_components
 from samplemix_dagster.stages.quality.calibration import (
     LOGITS,
     read_calibration,
@@ -36,12 +40,18 @@ _BUILT_IN: dict[str, tuple[Stage, str]] = {
     "ngram": (OWNERSHIP, "ngram_score"),
     "topic": (TOPICS, "topic_score"),
 }
+_ASKED_FOR: dict[str, tuple[Stage, str]] = {
+    COMMONNESS.name: (COMMONNESS, "commonness_score"),
+    DENSITY.name: (DENSITY, "density_score"),
+}
 
 
 def every_component(config: Config) -> dict[str, tuple[Stage, str]]:
     """Return each component by name: its stage, and the column of its score."""
+    asked = {name: one for name, one in _ASKED_FOR.items() if config.diversity.is_used(name)}
     own = {one.name: (OwnStage(one), "score") for one in signals_of_diversity(config)}
-    return {**_BUILT_IN, **own}
+    external = {name: (stage, "score") for name, stage in external_components(config).items()}
+    return {**_BUILT_IN, **asked, **own, **external}
 
 
 def components(config: Config) -> dict[str, tuple[Stage, str]]:
@@ -50,8 +60,12 @@ def components(config: Config) -> dict[str, tuple[Stage, str]]:
     return {name: found for name, found in every.items() if config.diversity.weight(name) > 0}
 
 
-def _gates(config: Config) -> dict[str, float]:
-    return {name: power for name, power in config.diversity.gates.items() if power > 0}
+def _gates(config: Config) -> dict[str, tuple[Stage, str, float]]:
+    """Return what the calibrated mean is multiplied by: stage, column and exponent by name."""
+    every = every_component(config)
+    found = {name: (*every[name], power) for name, power in config.diversity.gates.items()}
+    found[NEAR.name] = (NEAR, "near_score", near_exponent(config))
+    return {name: gate for name, gate in found.items() if gate[2] > 0}
 
 
 def _component_recipes(recipes: "Recipes", source: str) -> Settings:
@@ -132,14 +146,14 @@ class Diversity(Stage):
 
     def needs(self, project: Project) -> tuple[str, ...]:
         """Return the components and their calibration."""
-        return (*DIVERSITY_CALIBRATION.needs(project, ""), DIVERSITY_CALIBRATION.asset)
+        near = (NEAR.asset,) if NEAR.name in _gates(project.config) else ()
+        return (*DIVERSITY_CALIBRATION.needs(project, ""), *near, DIVERSITY_CALIBRATION.asset)
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return the components, their exponents and their calibration."""
-        every, gates = every_component(recipes.config), _gates(recipes.config)
         passed = {
-            name: [power, recipes.fingerprint(every[name][0], source)]
-            for name, power in gates.items()
+            name: [power, recipes.fingerprint(stage, source)]
+            for name, (stage, _, power) in _gates(recipes.config).items()
         }
         return {
             "components": _component_recipes(recipes, source),
@@ -159,18 +173,14 @@ DIVERSITY = Diversity()
 
 def _maker(recipes: "Recipes") -> Maker:
     calibration = read_calibration(recipes, DIVERSITY_CALIBRATION)
-    every = every_component(recipes.config)
 
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, DOCUMENTS, shard, "doc_id", "language")
         raw = _combined(recipes, shard)
         z = robust_z(logit(raw), strings(documents, "language"), calibration)
         gates = {
-            name: (
-                floats(read(recipes, every[name][0], shard, every[name][1]), every[name][1]),
-                power,
-            )
-            for name, power in _gates(recipes.config).items()
+            name: (floats(read(recipes, stage, shard, column), column), power)
+            for name, (stage, column, power) in _gates(recipes.config).items()
         }
         return tables.DIVERSITY.make(
             doc_id=documents.column("doc_id"),

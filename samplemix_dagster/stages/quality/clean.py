@@ -22,20 +22,10 @@ from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.shards.shard_work import batches
-from samplemix_dagster.engine.stages import (
-    Facts,
-    Fit,
-    FitStage,
-    Maker,
-    Member,
-    Settings,
-    Stage,
-    Task,
-)
+from samplemix_dagster.engine.stages import Facts, Maker, Settings, Task
+from samplemix_dagster.stages.optional import OptionalFit, OptionalStage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from samplemix_dagster.core.quality.clean.measures import Company
     from samplemix_dagster.engine.addresses.recipes import Recipes
 
@@ -43,11 +33,7 @@ _FILE = "company.safetensors"
 _MODEL = "clean.json"
 
 
-def _is_used(config: Config) -> bool:
-    return NAME in config.quality.used
-
-
-class CleanFit(Fit):
+class CleanFit(OptionalFit):
     """Which words, pairs, triples, lines and runs of bytes stand in the corpus, in part counted."""
 
     name = "clean_counts"
@@ -58,9 +44,9 @@ class CleanFit(Fit):
         "what the signal `clean` measures a text's company by."
     )
 
-    def names(self, project: Project) -> tuple[str, ...]:
-        """Return one, or none where the signal does not count."""
-        return ("",) if _is_used(project.config) else ()
+    def is_asked(self, config: Config) -> bool:
+        """Whether the signal counts."""
+        return NAME in config.quality.used
 
     def needs(self, project: Project, name: str) -> tuple[str, ...]:
         """Return the documents."""
@@ -127,31 +113,20 @@ def _company(path: str) -> "Company":
     return Company.from_arrays(loaded.fitted(path))
 
 
-class Clean(Stage):
+class Clean(OptionalStage):
     """The chance of each document to be text."""
 
     name = f"signal-{NAME}"
     asset = f"signal_{NAME}"
     group = "quality"
     table = tables.SIGNAL
+    fit = CLEAN_FIT
     carries_over = True
     is_wide = True
     words = (
         "The chance that a document is text rather than junk, in (0, 1), by a model of its shape "
         "and of whether its words meet as words do elsewhere; learned from junk of many kinds."
     )
-
-    def stages(self, config: Config) -> tuple[Stage, ...]:
-        """Return itself where it counts."""
-        return (self,) if _is_used(config) else ()
-
-    def kinds(self) -> tuple[FitStage, ...]:
-        """Return what it is measured by."""
-        return (CLEAN_FIT,)
-
-    def members(self, project: Project) -> "Iterable[Member]":
-        """Return its counts and itself, where it counts."""
-        return ((CLEAN_FIT, ""), (self, "")) if _is_used(project.config) else ()
 
     def needs(self, project: Project) -> tuple[str, ...]:
         """Return documents and counts."""

@@ -21,6 +21,7 @@ from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily
+from samplemix_dagster.stages.external import external_signals
 from samplemix_dagster.stages.quality.calibration import (
     CALIBRATION,
     LOGITS,
@@ -29,7 +30,6 @@ from samplemix_dagster.stages.quality.calibration import (
     write_calibration,
 )
 from samplemix_dagster.stages.quality.clean import CLEAN
-from samplemix_dagster.stages.quality.external import external_signals
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 

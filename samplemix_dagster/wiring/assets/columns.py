@@ -7,6 +7,7 @@ import dagster as dg
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.stages.diversity.diversity import every_component
+from samplemix_dagster.stages.diversity.near import NEAR, near_exponent
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import signal_stages
 from samplemix_dagster.stages.scores import wide_stages
@@ -26,7 +27,8 @@ def origins_of_quality(config: Config) -> Origins:
 def origins_of_diversity(config: Config) -> Origins:
     """Return where the columns of ``diversity_scores`` come from."""
     found = [(stage.asset, column) for stage, column in every_component(config).values()]
-    return {"diversity_raw": found, "diversity": found}
+    near = [(NEAR.asset, "near_score")] if near_exponent(config) > 0 else []
+    return {"diversity_raw": found, "diversity": [*found, *near]}
 
 
 def origins_of_scores(config: Config) -> Origins:

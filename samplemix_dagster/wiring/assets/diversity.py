@@ -11,8 +11,11 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.stages.diversity.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.commonness import COMMONNESS, GRAM_COUNTS
+from samplemix_dagster.stages.diversity.density import DENSITY, DENSITY_FIT
 from samplemix_dagster.stages.diversity.diversity import DIVERSITY
 from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
+from samplemix_dagster.stages.diversity.near import NEAR, NEAR_FIT
 from samplemix_dagster.stages.diversity.ngrams import GRAMS, OWNERSHIP, sample_bits
 from samplemix_dagster.stages.diversity.topics import TOPICS
 from samplemix_dagster.wiring.assets.asset import Look, Present
@@ -97,6 +100,22 @@ def _index(project: Project, outcome: Outcome) -> Metadata:
     return {**facts, **drift(outcome)}
 
 
+def _near_groups(project: Project, outcome: Outcome) -> Metadata:
+    del project
+    facts = outcome.facts
+    return {
+        **{name: facts[name] for name in ("num_texts", "num_groups", "texts_in_groups")},
+        "largest": table_value(facts["largest"]),
+        **drift(outcome),
+    }
+
+
+def _near(project: Project, outcome: Outcome) -> Metadata:
+    (sizes,) = column_values(project, NEAR, str(outcome.partition), "near_size")
+    share = round(float((sizes > 1).mean()), 4) if sizes.size else 0.0
+    return {"share_in_groups": share, "largest_group": int(sizes.max(initial=0))}
+
+
 def _ownership(project: Project, outcome: Outcome) -> Metadata:
     """The score's histogram and, where grams are sampled, the mean standard error of ownership."""
     partition = str(outcome.partition)
@@ -142,6 +161,30 @@ LOOKS = {
         kinds=("python", "parquet"),
         present=_ownership,
         tables=(tables.OWNERSHIP,),
+    ),
+    NEAR_FIT.asset: Look(
+        present=_near_groups,
+    ),
+    NEAR.asset: Look(
+        kinds=("python", "parquet"),
+        present=_near,
+        tables=(tables.NEAR,),
+    ),
+    GRAM_COUNTS.asset: Look(
+        present=_index,
+    ),
+    COMMONNESS.asset: Look(
+        kinds=("python", "parquet"),
+        present=_unit(COMMONNESS, "commonness_score"),
+        tables=(tables.COMMONNESS,),
+    ),
+    DENSITY_FIT.asset: Look(
+        present=_index,
+    ),
+    DENSITY.asset: Look(
+        kinds=("python", "parquet"),
+        present=_unit(DENSITY, "density_score"),
+        tables=(tables.DENSITY,),
     ),
     "topics": Look(
         kinds=("scikitlearn",),

@@ -1,12 +1,9 @@
 """The compiled loops over a text's characters and bytes. Imported only where they run: numba."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.core.compiled import compiled
 from samplemix_dagster.core.quality.clean.characters import (
     ALONE,
     CAPITAL,
@@ -34,23 +31,13 @@ Spans = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int32]
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def _compiled(function: _Function) -> _Function:
-    try:
-        compiled = numba.njit(cache=True)(function)
-    except RuntimeError:  # no folder that a cache could lie in: compile in each process
-        compiled = numba.njit(function)
-    return cast("_Function", compiled)
-
-
-@_compiled
+@compiled
 def _is_alphanumeric(kind: int) -> bool:
     return kind in (LETTER, CAPITAL, DIGIT, MARK)
 
 
-@_compiled
+@compiled
 def _end_of_word(kinds: Kinds, at: int) -> int:
     """Return where a word that begins here ends; signs behind a lone letter join it."""
     end = at + 1
@@ -65,7 +52,7 @@ def _end_of_word(kinds: Kinds, at: int) -> int:
     return end
 
 
-@_compiled
+@compiled
 def word_spans(kinds: Kinds) -> Spans:
     """Return first and end of each word, (W, 2): a run without space, a lone letter."""
     spans = np.empty((kinds.size, 2), dtype=np.int64)
@@ -83,7 +70,7 @@ def word_spans(kinds: Kinds) -> Spans:
     return spans[:num_words].copy()
 
 
-@_compiled
+@compiled
 def line_spans(kinds: Kinds) -> Spans:
     """Return first and end of each line that is not blank, without the spaces around it: (L, 2)."""
     spans = np.empty((kinds.size, 2), dtype=np.int64)
@@ -104,7 +91,7 @@ def line_spans(kinds: Kinds) -> Spans:
     return spans[:num_lines].copy()
 
 
-@_compiled
+@compiled
 def _counts_in_word(kinds: Kinds, first: int, end: int) -> tuple[int, int, int]:
     """Return the letters, the digits, and the other signs that stand between two of them."""
     letters = digits = inside = pending = 0
@@ -119,7 +106,7 @@ def _counts_in_word(kinds: Kinds, first: int, end: int) -> tuple[int, int, int]:
     return letters, digits, inside
 
 
-@_compiled
+@compiled
 def _is_capital(kinds: Kinds, first: int, end: int) -> bool:
     for at in range(first, end):
         if _is_alphanumeric(kinds[at]):
@@ -127,7 +114,7 @@ def _is_capital(kinds: Kinds, first: int, end: int) -> bool:
     return False
 
 
-@_compiled
+@compiled
 def _ends_sentence(kinds: Kinds, first: int, end: int) -> bool:
     for at in range(end - 1, first - 1, -1):
         if kinds[at] not in (QUOTE, OTHER):
@@ -135,7 +122,7 @@ def _ends_sentence(kinds: Kinds, first: int, end: int) -> bool:
     return False
 
 
-@_compiled
+@compiled
 def describe_words(kinds: Kinds, spans: Spans) -> Spans:
     """Return six numbers of each word, shape (W, 6).
 
@@ -155,7 +142,7 @@ def describe_words(kinds: Kinds, spans: Spans) -> Spans:
     return found
 
 
-@_compiled
+@compiled
 def mixed(word: np.uint64) -> np.uint64:
     """Return the SplitMix64 finaliser of a word (Steele, Lea & Flood 2014, figure 16)."""
     word += _GOLDEN
@@ -164,7 +151,7 @@ def mixed(word: np.uint64) -> np.uint64:
     return word ^ (word >> np.uint64(31))
 
 
-@_compiled
+@compiled
 def span_hashes(codes: Codes, kinds: Kinds, spans: Spans, as_words: bool) -> Words:
     """Return the hash of each span's characters; of a word, its letters and digits if it has some.
 
@@ -188,7 +175,7 @@ def span_hashes(codes: Codes, kinds: Kinds, spans: Spans, as_words: bool) -> Wor
     return found
 
 
-@_compiled
+@compiled
 def byte_slots(octets: npt.NDArray[np.uint8], length: int, bits: int) -> Spans:
     """Return the slot, in [0, 2^bits), of each run of some bytes."""
     slots = np.empty(max(0, octets.size - length + 1), dtype=np.int64)
@@ -200,7 +187,7 @@ def byte_slots(octets: npt.NDArray[np.uint8], length: int, bits: int) -> Spans:
     return slots
 
 
-@_compiled
+@compiled
 def add_bytes(octets: npt.NDArray[np.uint8], counts: Counts, bits: int, times: int) -> None:
     """Count a text's runs of 1 to K bytes ``times`` more often (-1 takes them out): (K, 2^bits)."""
     for length in range(1, counts.shape[0] + 1):
@@ -208,7 +195,7 @@ def add_bytes(octets: npt.NDArray[np.uint8], counts: Counts, bits: int, times: i
             counts[length - 1, slot] += times
 
 
-@_compiled
+@compiled
 def bits_by_order(
     octets: npt.NDArray[np.uint8], counts: Counts, bits: int, total: int
 ) -> npt.NDArray[np.float64]:

@@ -6,12 +6,12 @@ their last token; contexts are found by open addressing.
 Shape letters: T = tokens of a text, C = contexts, G = grams, K = orders, S = slots.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from samplemix_dagster.core.compiled import compiled
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -50,18 +50,7 @@ class Tables(NamedTuple):
     first_slots: Integers
 
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _compiled(function: _Function) -> _Function:
-    try:
-        compiled = numba.njit(cache=True)(function)
-    except RuntimeError:  # no folder that a cache could lie in: compile in each process
-        compiled = numba.njit(function)
-    return cast("_Function", compiled)
-
-
-@_compiled
+@compiled
 def _mixed(word: np.uint64) -> np.uint64:
     """Return the SplitMix64 finaliser of a word (Steele, Lea & Flood 2014, figure 16)."""
     word += _GOLDEN
@@ -70,7 +59,7 @@ def _mixed(word: np.uint64) -> np.uint64:
     return word ^ (word >> np.uint64(31))
 
 
-@_compiled
+@compiled
 def fill_slots(contexts: Words, slots: Small, first: int) -> None:
     """Enter the contexts of one order into its empty slots, which are a power of two: (S,).
 
@@ -87,7 +76,7 @@ def fill_slots(contexts: Words, slots: Small, first: int) -> None:
         slots[at] = first + i
 
 
-@_compiled
+@compiled
 def _context(wanted: np.uint64, order: int, tables: Tables) -> int:
     """Return the number of a context; -1 where it was never seen."""
     first = tables.first_slots[order]
@@ -102,7 +91,7 @@ def _context(wanted: np.uint64, order: int, tables: Tables) -> int:
         at = (at + np.uint64(1)) & mask
 
 
-@_compiled
+@compiled
 def _gram(token: int, context: int, tables: Tables) -> int:
     """Return the number of the gram of a context that ends in a token; -1 where there is none."""
     low, high = tables.runs[context], tables.runs[context + 1]
@@ -116,7 +105,7 @@ def _gram(token: int, context: int, tables: Tables) -> int:
     return low if low < end and tables.last[low] == token else -1
 
 
-@_compiled
+@compiled
 def _packed(tokens: Tokens, end: int, length: int, bits: int) -> np.uint64:
     """Return the ``length`` tokens before ``end`` in one word; before the text stands token 0."""
     word = np.uint64(0)
@@ -127,7 +116,7 @@ def _packed(tokens: Tokens, end: int, length: int, bits: int) -> np.uint64:
     return word
 
 
-@_compiled
+@compiled
 def _moved(of_context: Small, of_counts: Integers, before: int, after: int) -> None:
     """Move a gram from one count to another in what is known of its context and its order."""
     of_context[0] += after - before
@@ -141,7 +130,7 @@ def _moved(of_context: Small, of_counts: Integers, before: int, after: int) -> N
         of_counts[after - 1] += 1
 
 
-@_compiled
+@compiled
 def count(tokens: Tokens, order: int, bits: int, times: int, tables: Tables) -> bool:
     """Count a text once more (``times`` 1) or once less (-1); False where a gram is not there.
 
@@ -175,7 +164,7 @@ def count(tokens: Tokens, order: int, bits: int, times: int, tables: Tables) -> 
     return True
 
 
-@_compiled
+@compiled
 def probabilities(
     tokens: Tokens, order: int, bits: int, vocabulary: int, discounts: Floats, tables: Tables
 ) -> Floats:

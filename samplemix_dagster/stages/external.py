@@ -38,6 +38,11 @@ EXTERNAL = Table(
     ),
 )
 
+_KINDS = {
+    "quality": ("signal", "Signal of quality"),
+    "diversity": ("metric", "Component of diversity"),
+}
+"""What it is called, by the coordinate that it belongs to."""
 _LEAST = 1e-3
 """How near to 0 and to 1 a score comes: a tool that says never has been wrong before."""
 Key = tuple[str, str]
@@ -45,21 +50,24 @@ Key = tuple[str, str]
 
 
 class ExternalSignal(Stage):
-    """One signal that another tool gave."""
+    """One signal of quality, or component of diversity, that another tool gave."""
 
-    group = "quality"
     table = EXTERNAL
     is_wide = True
 
-    def __init__(self, name: str, external: External) -> None:
-        """Take its name and where it comes from."""
+    def __init__(self, coordinate: str, name: str, external: External) -> None:
+        """Take the coordinate that it belongs to, its name, and where it comes from."""
         self.external = external
         self.signal = name
-        self.name, self.asset = f"signal-{name}", f"signal_{name}"
+        self.group = coordinate
+        kind, what = _KINDS[coordinate]
+        self.name, self.asset = f"{kind}-{name}", f"{kind}_{name}"
         self.words = (
-            f"Signal of quality {name!r}, in (0, 1), from {external.file}: column "
+            f"{what} {name!r}, in (0, 1), from {external.file}: column "
             f"{external.column!r}, joined by {external.by}."
         )
+        self.where = f"{coordinate}.external.{name}"
+        """Where a person finds it in the configuration."""
 
     def needs(self, project: Project) -> tuple[str, ...]:
         """Return the documents."""
@@ -92,8 +100,7 @@ class ExternalSignal(Stage):
         file = project.root / self.external.file
         if not file.is_file():
             raise InputError(
-                f"quality.external.{self.signal}: there is no file {file}. Name one, or take the "
-                "signal out."
+                f"{self.where}: there is no file {file}. Name one, or take {self.signal!r} out."
             )
         return file
 
@@ -119,7 +126,7 @@ def _digest(file: Path, size: int, changed: int) -> str:
 
 def _maker(recipes: "Recipes", signal: ExternalSignal) -> Maker:
     external = signal.external
-    known = known_scores(signal.file(recipes.project), external, signal.signal)
+    known = known_scores(signal.file(recipes.project), external, signal.where)
     missing = _inside(external.missing)
 
     def make(shard: PlacedShard) -> pa.Table:
@@ -148,16 +155,21 @@ def document_names(documents: pa.Table, by: str) -> Iterator[str]:
         yield "" if found is None else str(found)
 
 
-def known_scores(file: Path, external: External, signal: str) -> Mapping[Key, float]:
+def known_scores(file: Path, external: External, where: str) -> Mapping[Key, float]:
     """Return the scores of a file, inside (0, 1), by source and name.
 
     A row without a name, without a score, or with a label that is not asked for, is left out.
+
+    Args:
+        file: What another tool gave.
+        external: How it is read.
+        where: What the configuration calls it, for messages.
 
     Raises:
         InputError: A column is not there, a score is no number, or a document has two scores.
     """
     table = table_of(file)
-    where = f"quality.external.{signal}: {file}"
+    where = f"{where}: {file}"
     for name in (external.key, external.column):
         if name not in table.column_names:
             raise InputError(f"{where} has no column {name!r}; there are {table.column_names}.")
@@ -207,7 +219,7 @@ class Externals(Line):
 
     def stages(self, config: Config) -> tuple[Stage, ...]:
         """Return the stages of a project's external signals."""
-        return tuple(external_signals(config).values())
+        return (*external_signals(config).values(), *external_components(config).values())
 
     def members(self, project: Project) -> "Iterable[Member]":
         """Return the same."""
@@ -221,5 +233,17 @@ def external_signals(config: Config) -> dict[str, ExternalSignal]:
     """Return the external signals that count, by name."""
     every = config.quality.external
     return {
-        name: ExternalSignal(name, every[name]) for name in config.quality.used if name in every
+        name: ExternalSignal("quality", name, every[name])
+        for name in config.quality.used
+        if name in every
+    }
+
+
+def external_components(config: Config) -> dict[str, ExternalSignal]:
+    """Return the external components of diversity that count, by name."""
+    every = config.diversity.external
+    return {
+        name: ExternalSignal("diversity", name, external)
+        for name, external in every.items()
+        if config.diversity.counts(name)
     }

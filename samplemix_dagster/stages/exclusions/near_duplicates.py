@@ -1,0 +1,66 @@
+"""near_duplicate: all texts of a group of near-duplicates but the first."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Settings
+from samplemix_dagster.stages.diversity.near import NEAR
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+
+
+class NearDuplicate(Exclusion):
+    """What is nearly the text of another document, which stays."""
+
+    reason = "near_duplicate"
+
+    def is_asked(self, project: Project) -> bool:
+        """Whether the first of each group alone is to be drawn."""
+        duplicates = project.config.diversity.duplicates
+        return duplicates is not None and duplicates.near == "first"
+
+    def needs(self, project: Project) -> tuple[str, ...]:
+        """Return the group of each document."""
+        del project
+        return (NEAR.asset,)
+
+    def settings(self, recipes: "Recipes") -> Settings:
+        """Return the groups."""
+        return {"near": recipes.by_source(NEAR)}
+
+    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
+        """Yield the documents of a shard that are not their group's first, with the one that is."""
+        firsts = _firsts(recipes)
+        for doc_id, group in _grouped(recipes, shard):
+            if firsts[group] != doc_id:
+                yield doc_id, firsts[group]
+
+
+NEAR_DUPLICATE = NearDuplicate()
+
+
+@lru_cache(maxsize=1)
+def _firsts(recipes: "Recipes") -> Mapping[str, str]:
+    """Return the first document of each group, by id, of those that stand in the corpus today.
+
+    A group is named by its first text, which may have left the corpus since groups were made.
+    """
+    firsts: dict[str, str] = {}
+    for shard in recipes.project.all_shards():
+        for doc_id, group in _grouped(recipes, shard):
+            firsts[group] = min(doc_id, firsts.get(group, doc_id))
+    return firsts
+
+
+def _grouped(recipes: "Recipes", shard: PlacedShard) -> Iterator[tuple[str, str]]:
+    """Yield id and group of each document of a shard that has near-duplicates."""
+    table = read(recipes, NEAR, shard, "doc_id", "near_group", "near_size")
+    ids, groups, sizes = (table.column(name).to_pylist() for name in table.column_names)
+    for doc_id, group, size in zip(ids, groups, sizes, strict=True):
+        if size > 1:
+            yield doc_id, group
