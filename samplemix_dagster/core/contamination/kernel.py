@@ -7,12 +7,12 @@ Imported only where it runs (:mod:`.search`), because it imports numba. Words an
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.core.compiled import compiled
 from samplemix_dagster.core.diversity.ngrams_kernel import (
     SEPARATOR,
     WORD,
     Words,
     _character,
-    _compiled,
     _gram_hashes,
     _word_hashes,
 )
@@ -20,7 +20,7 @@ from samplemix_dagster.core.diversity.ngrams_kernel import (
 Integers = npt.NDArray[np.int64]
 
 
-@_compiled
+@compiled
 def _word_starts(
     octets: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], starts: Integers
 ) -> int:
@@ -41,7 +41,7 @@ def _word_starts(
     return num_words
 
 
-@_compiled
+@compiled
 def find_grams(
     octets: npt.NDArray[np.uint8],
     bounds: Integers,
