@@ -12,7 +12,9 @@ import dagster as dg
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.mixture.version_files import export_asset
+from samplemix_dagster.stages.quality.calibration import COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.resembles import RESEMBLES_FIT, resembling
 from samplemix_dagster.stages.signals import OwnStage, own_signals
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets import (
@@ -128,6 +130,11 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[stage.asset] = signals.look(stage)
         looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
     looks[CLEAN.asset] = signals.look(CLEAN)
+    for compared in COMPARED.stages(project.config):
+        looks[compared.asset] = signals.look(compared)
+    for name, resembles in resembling(project.config).items():
+        looks[resembles.asset] = signals.look(resembles)
+        looks[RESEMBLES_FIT.asset_of(name)] = signals.resembles_look(name)
     for external in EXTERNALS.stages(project.config):
         looks[external.asset] = signals.external_look(external)
     return {**looks, **quality.looks(project)}

@@ -350,6 +350,32 @@ def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
             ["references: {main: {ngram: {}}}", "quality: {student: {of: main}}"],
             "quality.student: 'main' counts n-grams, and reads whole texts",
         ),
+        (
+            ["quality: {signals: {perplexity: 1, 'perplexity:fast': 1}}"],
+            "quality.signals.perplexity:fast: no reference 'fast'; there are: main",
+        ),
+        (
+            ["quality: {signals: {perplexity: 1, 'perplexity:main': 1}}"],
+            "quality.signals: perplexity:main is what perplexity is already",
+        ),
+        (
+            ["quality: {contrast: {good: main, bad: pool}}"],
+            "quality.contrast.bad: no reference 'pool'; there are: main",
+        ),
+        (
+            ["quality: {contrast: {good: main, bad: main}}"],
+            "good and bad are both 'main': nothing lies between them",
+        ),
+        (["quality: {signals: {contrast: 1}}"], "signals: no signal 'contrast'"),
+        (["quality: {resembles: {papers: {like: []}}}"], "at least 1 item"),
+        (
+            ["quality: {resembles: {rules: {like: [a.jsonl]}}}"],
+            "resembles: 'rules' is a signal that comes along",
+        ),
+        (
+            ["quality: {resembles: {a: {like: [x]}}, external: {a: {file: y}}}"],
+            "external: 'a' is a signal of resembles, too",
+        ),
         (["tokenizer: {reference: main, file: x}"], "a tokenizer has one of"),
         (["references: {main: {bootstrap: {width: 100}}}"], "a width is a multiple of 32, not 100"),
     ],

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from samplemix_dagster.config.scores import External, check_exponents
+from samplemix_dagster.config.scores import check_exponents
+from samplemix_dagster.config.signals import External
 from samplemix_dagster.section import Section, Seed, Size, check_name
 
 COMMONNESS = "commonness"

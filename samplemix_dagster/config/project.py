@@ -14,7 +14,7 @@ from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AnyMixture
 from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scores import UNDER, Quality
 from samplemix_dagster.section import Section, check_name
 
 
@@ -101,10 +101,20 @@ class Config(Section):
         for where, name in (
             ("quality.reference", self.quality.reference),
             ("tokenizer.reference", self.tokenizer.reference),
+            *((f"quality.signals.{UNDER}{name}", name) for name in self.quality.named_references),
+            *((f"quality.contrast.{key}", name) for key, name in self._contrasted()),
         ):
             if name is not None and name not in self.references:
                 known = ", ".join(self.references)
                 raise ValueError(f"{where}: no reference {name!r}; there are: {known}")
+        if self.quality.reference in self.quality.named_references:
+            raise ValueError(
+                f"quality.signals: {UNDER}{self.quality.reference} is what perplexity is already"
+            )
+
+    def _contrasted(self) -> list[tuple[str, str]]:
+        contrast = self.quality.contrast
+        return [] if contrast is None else [("good", contrast.good), ("bad", contrast.bad)]
 
     def _reads_whole_texts(self) -> None:
         name, quality = self.quality.reference, self.quality

@@ -1,11 +1,12 @@
 """How good a document is: the signals of quality, and scores that another tool gave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from samplemix_dagster.config.models import Student
+from samplemix_dagster.config.signals import Contrast, External, Resembles
 from samplemix_dagster.core.quality.spread_windows import FEWEST_TOKENS, most_tokens_read
 from samplemix_dagster.section import Section, Size, check_name
 
@@ -21,6 +22,10 @@ class Band(Section):
 
 PERPLEXITY = "perplexity"
 """The signal of quality that is always computed."""
+UNDER = f"{PERPLEXITY}:"
+"""What stands before the name of another reference, whose perplexity is a signal, too."""
+CONTRAST = "contrast"
+"""The signal that compares two references."""
 CLEAN = "clean"
 """The signal that tells text from junk (``core/quality/clean``)."""
 
@@ -40,35 +45,8 @@ def check_exponents(
             raise ValueError(f"{key}: {name} is {exponent}; a weight is 0 or more")
 
 
-class External(Section):
-    """Scores or labels that another tool gave, joined to documents by a key."""
-
-    file: str
-    """Parquet, CSV or JSON lines, relative to the configuration; a row for each document."""
-    key: str = "id"
-    """Column of the file that names documents."""
-    by: str = "id"
-    """What it names them by: ``id`` (the document's own; with a column ``source`` beside it only
-    in that source), ``doc_id`` (the digest of the text), or a field of the metadata, as ``url``."""
-    column: str = "score"
-    """Column of the score or label."""
-    low: float = 0.0
-    """The score that becomes 0; what lies below is 0 too."""
-    high: float = 1.0
-    """The score that becomes 1; below `low` where a low score is good."""
-    values: dict[str, float] = {}
-    """For labels: the score, from 0 to 1, of each. A label that is not named is missing."""
-    missing: float = Field(default=0.5, ge=0, le=1)
-    """The score, from 0 to 1, of a document that the file does not name."""
-
-    @model_validator(mode="after")
-    def _has_a_range(self) -> "External":
-        if self.low == self.high:
-            raise ValueError(f"low and high are both {self.low:g}: no score lies between them")
-        for label, value in self.values.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"values: {label!r} is {value:g}; a score lies from 0 to 1")
-        return self
+_NAMED = ("own", "resembles", "external")
+"""The keys of sections that name signals."""
 
 
 class Quality(Section):
@@ -89,19 +67,25 @@ class Quality(Section):
     student: Student | None = None
     """Let a cheap model learn the reference's scores from a sample, and score the rest."""
     signals: dict[str, float] = {"perplexity": 1.0}
-    """Exponents of the signals in their geometric mean: `perplexity`, `rules`, `clean`, your own;
-    0: out."""
+    """Exponents of the signals in their geometric mean: `perplexity`, `perplexity:NAME` under
+    another reference, `contrast`, `rules`, `clean`, your own; 0: out."""
+    contrast: Contrast | None = None
+    """What the signal `contrast` compares."""
     gates: dict[str, float] = {}
     """Exponents of signals that the calibrated mean is multiplied by: what a gate says is no text
     comes out near 0, whatever it is compared with."""
     own: dict[str, str] = {}
     """Your own signals: name -> ``package.module:Class`` (see docs/architecture.md)."""
+    resembles: dict[str, Resembles] = {}
+    """Signals that tell how like some good examples a document is, by name."""
     external: dict[str, External] = {}
     """Signals that another tool gave, by name."""
 
     LATER: ClassVar[Mapping[str, Any]] = {
         "signals": {"perplexity": 1.0},
         "own": {},
+        "contrast": None,
+        "resembles": {},
         "gates": {},
         "external": {},
         "tokens_per_document": None,
@@ -112,19 +96,56 @@ class Quality(Section):
 
     @model_validator(mode="after")
     def _known_signals(self) -> "Quality":
-        known = [PERPLEXITY, CLEAN, *self.BUILT_IN, *self.own, *self.external]
-        check_exponents("signals", "signal", self.signals, known)
-        check_exponents("gates", "signal", self.gates, known[1:])
-        for key, names in (("own", self.own), ("external", self.external)):
-            for name in names:
+        known = [CLEAN, *self.BUILT_IN, *self._named]
+        others = [name for name in self.signals if name.startswith(UNDER)]
+        compared = [PERPLEXITY, *others, *self._contrasted]
+        check_exponents("signals", "signal", self.signals, [*compared, *known])
+        check_exponents("gates", "signal", self.gates, known)
+        for key in _NAMED:
+            for name in getattr(self, key):
                 check_name("signal", name)
-                if name in {PERPLEXITY, CLEAN, *self.BUILT_IN}:
+                if name in {PERPLEXITY, CLEAN, *self.BUILT_IN, *self._contrasted}:
                     raise ValueError(f"{key}: {name!r} is a signal that comes along")
-        if both := sorted(self.own.keys() & self.external.keys()):
-            raise ValueError(f"external: {both[0]!r} is a signal of your own, too")
+        for key, name in self._named_twice():
+            raise ValueError(f"{key}: {name!r} is a signal of {self._named[name]}, too")
         if not self.weights:
             raise ValueError("signals: at least one signal needs a weight above 0")
         return self
+
+    @property
+    def _named(self) -> dict[str, str]:
+        """The signals that a section names, with the key of the first that does."""
+        every = [(name, key) for key in _NAMED for name in getattr(self, key)]
+        return dict(reversed(every))
+
+    def _named_twice(self) -> Iterator[tuple[str, str]]:
+        for key in _NAMED:
+            for name in sorted(getattr(self, key)):
+                if self._named[name] != key:
+                    yield key, name
+
+    @property
+    def _contrasted(self) -> tuple[str, ...]:
+        return () if self.contrast is None else (CONTRAST,)
+
+    @property
+    def named_references(self) -> tuple[str, ...]:
+        """The references of `perplexity:NAME`, whether they count or not."""
+        return tuple(name.removeprefix(UNDER) for name in self.signals if name.startswith(UNDER))
+
+    @property
+    def every_reference(self) -> tuple[str, ...]:
+        """The references that it names, the one that scores first, whether they count or not."""
+        compared = () if self.contrast is None else (self.contrast.good, self.contrast.bad)
+        return tuple(dict.fromkeys((self.reference, *self.named_references, *compared)))
+
+    @property
+    def other_references(self) -> tuple[str, ...]:
+        """The references that signals which count read, beside the one that scores."""
+        named = [name.removeprefix(UNDER) for name in self.weights if name.startswith(UNDER)]
+        if self.contrast is not None and CONTRAST in self.weights:
+            named += [self.contrast.good, self.contrast.bad]
+        return tuple(name for name in dict.fromkeys(named) if name != self.reference)
 
     @property
     def most_tokens_read(self) -> int | None:
@@ -137,10 +158,10 @@ class Quality(Section):
     def weights(self) -> dict[str, float]:
         """The signals that count, with their exponents.
 
-        Perplexity, your own and external ones have 1 where none is named, the others 0; so have
-        your own where they are gates.
+        Perplexity, contrast and those that a section names have 1 where none is stated, the others
+        0; so have those that a section names where they are gates.
         """
-        own = dict.fromkeys((*self.own, *self.external), 1.0)
+        own = dict.fromkeys((*self._contrasted, *self.own, *self.resembles, *self.external), 1.0)
         gated = {name: 0.0 for name in self.gates if name in own}
         named = {PERPLEXITY: 1.0, **own, **gated, **self.signals}
         return {name: weight for name, weight in named.items() if weight > 0}

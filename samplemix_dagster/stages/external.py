@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import External
+from samplemix_dagster.config.signals import External
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard, Project

@@ -24,10 +24,12 @@ from samplemix_dagster.stages.exclusions.evaluation_texts import EVALUATION_TEXT
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.external import EXTERNALS
-from samplemix_dagster.stages.quality.calibration import CALIBRATION
+from samplemix_dagster.stages.quality.calibration import CALIBRATION, COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.other_references import OTHER_REFERENCES
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
+from samplemix_dagster.stages.quality.resembles import RESEMBLES
 from samplemix_dagster.stages.quality.student import STUDENT
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
@@ -40,6 +42,7 @@ FLOW: tuple[Line, ...] = (
     REFERENCE,
     STUDENT,
     PERPLEXITY,
+    OTHER_REFERENCES,
     TOKENS,
     EMBEDDINGS,
     CALIBRATION,
@@ -54,7 +57,9 @@ FLOW: tuple[Line, ...] = (
     TOPICS,
     SIGNALS,
     CLEAN,
+    RESEMBLES,
     EXTERNALS,
+    COMPARED,
     QUALITY_CALIBRATION,
     QUALITY,
     DIVERSITY_CALIBRATION,

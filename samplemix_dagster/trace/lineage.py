@@ -7,7 +7,7 @@ in the lake is looked up; nothing is computed.
 from collections.abc import Mapping
 from typing import Any
 
-from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, RecipeGraph
+from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, OTHER, RecipeGraph
 from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
@@ -173,8 +173,8 @@ def _models(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) ->
                 for path in ([found.folder] if found.folder.is_file() else folder.rglob("*"))
                 if path.is_file()
             )
-        name = f"reference-{manifest['project']['quality']['reference']}"
-        trained = kind == "reference" and made_from(manifest["fit_recipes"].get(name, {}))
+        name = f"reference-{_reference(kind, manifest)}"
+        trained = made_from(manifest["fit_recipes"].get(name, {}))
         nodes.append(
             _node(
                 "model",
@@ -189,6 +189,13 @@ def _models(project: Project, manifest: Mapping[str, Any], lake: OverlayLake) ->
             )
         )
     return nodes
+
+
+def _reference(kind: str, manifest: Mapping[str, Any]) -> str:
+    """Return the name of the reference that a kind of model is; empty where it is none."""
+    if kind.startswith(OTHER):
+        return kind.removeprefix(OTHER)
+    return str(manifest["project"]["quality"]["reference"]) if kind == "reference" else ""
 
 
 def _shards(project: Project, manifest: Mapping[str, Any]) -> list[Node]:

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.config.project import Config
+from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
+from samplemix_dagster.engine.addresses.recipe_graph import OTHER, RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import FitStage, Stage
@@ -83,7 +84,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         for stage, entry in first.items()
         if (identity := identity_in(entry["recipe"])) is not None
     }
-    quality.pop("reference")
+    named = str(quality.pop("reference"))
     return State(
         data={
             "shards": manifest["shards"],
@@ -94,6 +95,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
             },
         },
         reference={
+            **_references(manifest, named),
             "digest": manifest["models"]["reference"]["digest"],
             "dtype": manifest["machine"]["dtype"],
             "overlap_tokens": quality.pop("overlap_tokens"),
@@ -125,6 +127,18 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         },
         recorded=RecipeGraph.of_manifest(manifest),
     )
+
+
+def _references(manifest: Mapping[str, Any], main: str) -> Mapping[str, object]:
+    """Return names, where they matter: of other references, and of those that count n-grams."""
+    others = {
+        kind.removeprefix(OTHER): model["digest"]
+        for kind, model in manifest["models"].items()
+        if kind.startswith(OTHER)
+    }
+    settings = manifest["project"]["references"]
+    ngrams = [name for name in (main, *others) if settings[name].get("ngram") is not None]
+    return {"name": main, "others": others, "ngrams": ngrams} if others or ngrams else {}
 
 
 def effective_diversity(section: Mapping[str, Any]) -> dict[str, object]:
@@ -198,18 +212,21 @@ class PinnedProject(Project):
 def _config(state: State, name: str) -> Config:
     """Return a configuration of a state; where models lie does not matter to an address."""
     reference = state.reference
+    # The name of a lone reference is no part of an address; those of several are known to signals.
+    quality = {
+        **state.settings["quality"],
+        "reference": reference.get("name", REFERENCE),
+        "overlap_tokens": reference["overlap_tokens"],
+        "context_tokens": reference["context_tokens"],
+    }
+    named = Quality.recorded(quality).every_reference
     return Config.recorded(
         {
             "corpus": state.data["corpus"],
-            "references": {REFERENCE: {"model": "pinned"}},
+            "references": {one: {"model": "pinned"} for one in named},
             "tokenizer": {"file": "pinned"},
             "encoder": {"model": "pinned", "max_tokens": state.encoder["max_tokens"]},
-            "quality": {
-                **state.settings["quality"],
-                "reference": REFERENCE,
-                "overlap_tokens": reference["overlap_tokens"],
-                "context_tokens": reference["context_tokens"],
-            },
+            "quality": quality,
             "diversity": state.settings["diversity"],
             "mixtures": {
                 name: {
@@ -234,9 +251,13 @@ class PinnedRecipes(Recipes):
         self.state = project.state
 
     def reference_digest(self, name: str) -> str:
-        """Return the digest of the state's reference."""
-        del name
-        return str(self.state.reference["digest"])
+        """Return the digest of a reference of the state."""
+        reference = self.state.reference
+        return str(reference.get("others", {}).get(name, reference["digest"]))
+
+    def counts_ngrams(self, name: str) -> bool:
+        """Whether a reference of the state counts n-grams."""
+        return name in self.state.reference.get("ngrams", ())
 
     @property
     def tokenizer_digest(self) -> str:

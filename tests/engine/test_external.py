@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from samplemix_dagster.config.reading import parse_config
-from samplemix_dagster.config.scores import External
+from samplemix_dagster.config.signals import External
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.stages.external import known_scores
 from samplemix_dagster.trace.difference.difference import difference

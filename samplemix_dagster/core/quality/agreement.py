@@ -19,6 +19,18 @@ def spearman(found: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) ->
     return float(np.corrcoef(rankdata(found), rankdata(wanted))[0, 1])
 
 
+def area_under_curve(good: npt.NDArray[np.float64], bad: npt.NDArray[np.float64]) -> float:
+    """Return P(good > bad) + P(good = bad) / 2 of scores of both, neither empty: 1/2 says nothing.
+
+    The area under the curve of Mann and Whitney.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([good, bad]))[: good.size]
+    above = float(ranks.sum()) - good.size * (good.size + 1) / 2
+    return above / (good.size * bad.size)
+
+
 def explained(found: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> float | None:
     """Return R2: the share of the wanted scores' variance that the found ones leave none of.
 

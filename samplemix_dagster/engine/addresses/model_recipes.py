@@ -82,6 +82,10 @@ class ModelRecipes:
         version = self.fit(REFERENCE, name)
         return self.lake.folder(f"{REFERENCE.versions_folder(name)}/{version}/model")
 
+    def counts_ngrams(self, name: str) -> bool:
+        """Whether a reference counts n-grams: it reads whole texts, the same on any machine."""
+        return self.config.references[name].ngram is not None
+
     def reference_digest(self, name: str) -> str:
         """Return the digest of a reference's weight, config and tokenizer files."""
         folder = self.reference_folder(name)

@@ -26,6 +26,8 @@ MODEL_READERS = {
 }
 """Which stages read which model, in manifests without edges: two models may be the same files."""
 
+OTHER = "reference:"
+"""What stands before the name of a reference beside the one that scores, among models."""
 
 _NAMED_BY_CONTENT = ("fit/reference-", "fit/exclusions")
 """Fits of which a recipe names what they hold: a trained reference's files, excluded documents."""
@@ -132,7 +134,9 @@ class RecipeGraph:
         """Whether a node of a stage can be made from another that has a hash it names."""
         kind, _, rest = other.partition("/")
         if kind == "model":
-            return stage in MODEL_READERS[rest]
+            reference = rest.removeprefix(OTHER)
+            readers = MODEL_READERS.get(rest, {f"perplexity-{reference}", "reference"})
+            return stage in readers
         if kind == "fit":
             return True
         return not source or rest.partition("/")[0] == source

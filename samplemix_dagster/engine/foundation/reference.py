@@ -48,8 +48,9 @@ class Reference(Fit):
         return tuple(project.config.references)
 
     def is_used(self, config: Config, name: str) -> bool:
-        """Whether it scores, or its tokenizer counts."""
-        return name in {config.quality.reference, config.tokenizer.reference}
+        """Whether it scores, a signal reads it, or its tokenizer counts."""
+        quality = config.quality
+        return name in {quality.reference, *quality.other_references, config.tokenizer.reference}
 
     def is_given(self, config: Config, name: str) -> bool:
         """Whether it is named, rather than made here."""

@@ -20,6 +20,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.stages.quality.other_references import OtherPerplexity
 from samplemix_dagster.storage.models.files import count_parameters
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class FirstGuess:
             "embeddings": self._embedding,
             "reference_model": self._training,
         }.get(task.step.asset.partition("/")[0], self._rest)
+        if self._other_reference(task):
+            work = self._scoring
         start = _START_SECONDS.get(task.step.asset, 0.5)
         return round(start + work(task), 2)
 
@@ -112,10 +115,17 @@ class FirstGuess:
         return self._text_bytes(task) / rate
 
     def _scoring(self, task: "Task") -> float:
-        if self.project.config.references[self._reference].ngram is not None:
+        name = self._other_reference(task) or self._reference
+        if self.project.config.references[name].ngram is not None:
             return self._reading(task) * _NGRAM_TIMES
         tokens = scored_tokens(self.project, task, self._text_bytes(task))
-        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+        return self._model_seconds(2.0 * self._reference_parameters(name) * tokens)
+
+    @staticmethod
+    def _other_reference(task: "Task") -> str:
+        """The reference of a task that scores with one beside the one that scores; or empty."""
+        named = (s.reference for s in task.step.stages if isinstance(s, OtherPerplexity))
+        return next(named, "")
 
     def _teaching(self, task: "Task") -> float:
         """What the reference takes for the sample that a student learns from, at most."""
@@ -124,17 +134,17 @@ class FirstGuess:
         if student is None:
             return 0.0
         tokens = min(self._corpus_bytes() / _BYTES_PER_TOKEN, float(student.sample * most))
-        return self._model_seconds(2.0 * self._reference_parameters() * tokens)
+        return self._model_seconds(2.0 * self._reference_parameters(self._reference) * tokens)
 
     @property
     def _most_tokens_read(self) -> int:
         return self.project.config.quality.most_tokens_read or _TOKENS_OF_A_DOCUMENT
 
-    def _reference_parameters(self) -> float:
-        settings = self.project.config.references[self._reference]
+    def _reference_parameters(self, name: str) -> float:
+        settings = self.project.config.references[name]
         if settings.bootstrap is not None:
             return bootstrap_parameters(settings.bootstrap)
-        return self._parameters(lambda: self.recipes.reference_folder(self._reference))
+        return self._parameters(lambda: self.recipes.reference_folder(name))
 
     def _corpus_bytes(self) -> float:
         return sum(

@@ -8,6 +8,7 @@ before the law is fitted, a packed corpus that was not read) is not refused here
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.mixture.shares import held_shares
@@ -26,6 +27,7 @@ from samplemix_dagster.errors import (
 from samplemix_dagster.runs.plan.plan import Plan
 from samplemix_dagster.runs.upkeep.losses import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
+from samplemix_dagster.stages.quality.other_references import other_losses
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.storage.models.checks import (
     check_encoder,
@@ -89,16 +91,20 @@ def _model_checks(recipes: Recipes, assets: Collection[str]) -> dict[str, Callab
     """Return what is to be looked at of models that the stale assets use, by asset."""
     config = recipes.config
     checks: dict[str, Callable[[], None]] = {}
-    scoring = config.references[config.quality.reference]
-    if "perplexity" in assets and scoring.model is not None:
-        checks["perplexity"] = lambda: check_reference(
-            recipes.reference_folder(config.quality.reference)
-        )
+    scored = {"perplexity": config.quality.reference}
+    scored |= {stage.asset: name for name, stage in other_losses(config).items()}
+    for asset, name in scored.items():
+        if asset in assets and config.references[name].model is not None:
+            checks[asset] = partial(_check_reference, recipes, name)
     if "token_counts" in assets and config.tokenizer.reference is None:
         checks["token_counts"] = lambda: check_tokenizer(recipes.tokenizer_folder)
     if "embeddings" in assets:
         checks["embeddings"] = lambda: check_encoder(recipes.encoder_folder)
     return checks
+
+
+def _check_reference(recipes: Recipes, name: str) -> None:
+    check_reference(recipes.reference_folder(name))
 
 
 def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
+from samplemix_dagster.engine.addresses.recipe_graph import OTHER, RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
@@ -275,6 +275,13 @@ def _models(recipes: Recipes) -> dict[str, dict[str, object]]:
             "revision": config.encoder.revision,
         },
         "tokenizer": {"digest": recipes.tokenizer_digest, **tokenizer},
+        **{
+            f"{OTHER}{other}": {
+                "digest": recipes.reference_digest(other),
+                **_found_reference(recipes, other),
+            }
+            for other in config.quality.other_references
+        },
     }
 
 

@@ -1,28 +1,53 @@
-"""calibration: medians and deviations of bits per byte, by group; and what calibrations share."""
+"""calibration: medians and deviations of bits per byte, by group; and what calibrations share.
 
-from collections.abc import Sequence
+Each signal that compares texts by references has a calibration of its own, and is scored here.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from samplemix_dagster import tables
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.calibration import (
+    Band,
     Calibration,
+    Direction,
     GroupHistograms,
     fit_calibration,
     group_histograms,
     language_length_group,
     neutral_calibration,
+    robust_z,
+    score,
 )
+from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import read
-from samplemix_dagster.engine.stages import Facts, Fit, FitStage, Settings
+from samplemix_dagster.engine.stages import (
+    Facts,
+    Fit,
+    FitStage,
+    Line,
+    Maker,
+    Member,
+    Settings,
+    Stage,
+    Task,
+)
 from samplemix_dagster.errors import DegenerateSampleError
-from samplemix_dagster.stages.columns import floats, strings
+from samplemix_dagster.stages.columns import floats, lazily, strings
+from samplemix_dagster.stages.quality.other_references import (
+    Compared,
+    compared_signals,
+    other_losses,
+)
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 
 if TYPE_CHECKING:
@@ -45,33 +70,37 @@ class CalibrationFit(Fit):
     )
     can_be_neutral = True
 
+    def names(self, project: Project) -> tuple[str, ...]:
+        """Return that of perplexity, which has no name, and of each other signal of references."""
+        return ("", *(one.label for one in compared_signals(project.config)))
+
     def needs(self, project: Project, name: str) -> tuple[str, ...]:
         """Return the losses of all documents."""
-        del project, name
-        return (PERPLEXITY.asset,)
+        return tuple(stage.asset for stage in losses_under(project.config, name))
 
     def settings(self, recipes: "Recipes", name: str) -> Settings:
         """Return the losses, and the groups within which they are compared."""
-        del name
+        stages = losses_under(recipes.config, name)
         return {
-            "perplexity": recipes.by_source(PERPLEXITY),
+            **{stage.name: recipes.by_source(stage) for stage in stages},
+            **({"signal": name} if name else {}),
             "language": recipes.config.corpus.language,
             "by": recipes.config.quality.calibrate_by,
         }
 
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Fit medians and deviations of bits per byte by group, token-weighted."""
-        del name, progress
-        parts = []
+        del progress
+        stages, parts = losses_under(recipes.config, name), []
         for shard in recipes.project.all_shards():
             documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
-            losses = read(recipes, PERPLEXITY, shard, "bits_per_byte", "num_reference_tokens")
+            tokens = read(recipes, stages[0], shard, "num_reference_tokens")
             parts.append(
                 group_histograms(
-                    floats(losses, "bits_per_byte"),
-                    losses.column("num_reference_tokens").to_numpy(),
+                    bits_per_byte(recipes, stages, shard),
+                    tokens.column("num_reference_tokens").to_numpy(),
                     calibration_groups(recipes, shard, documents),
-                    lower=0.0,
+                    lower=0.0 if len(stages) == 1 else -16.0,
                     upper=16.0,
                 )
             )
@@ -79,6 +108,116 @@ class CalibrationFit(Fit):
 
 
 CALIBRATION = CalibrationFit()
+
+
+def losses_under(config: Config, label: str) -> list[Stage]:
+    """Return the stages of losses that a calibration reads; the second's are subtracted.
+
+    Args:
+        config: The configuration.
+        label: Of a signal of references; empty for perplexity.
+    """
+    [main], others = PERPLEXITY.stages(config), other_losses(config)
+    if not label:
+        return [main]
+    by_label = {one.label: one for one in compared_signals(config)}
+    return [others.get(name, main) for name in by_label[label].references]
+
+
+def bits_per_byte(
+    recipes: "Recipes", stages: Sequence[Stage], shard: PlacedShard
+) -> npt.NDArray[np.float64]:
+    """Return the bits per byte of a shard's documents, less those under a second reference."""
+    first, *less = (
+        floats(read(recipes, stage, shard, "bits_per_byte"), "bits_per_byte") for stage in stages
+    )
+    return first - less[0] if less else first
+
+
+def direction_of(recipes: "Recipes") -> Direction:
+    """Return which bits per byte are good."""
+    wished = recipes.config.quality.direction
+    return wished if isinstance(wished, str) else Band(**dict(wished))
+
+
+class ComparedSignal(Stage):
+    """The score of a signal that compares texts by references: calibrated, in (0, 1)."""
+
+    group = "quality"
+    table = tables.SIGNAL
+    is_wide = True
+
+    def __init__(self, compared: Compared) -> None:
+        """Take the signal."""
+        self.compared = compared
+        label = compared.label
+        self.name, self.asset = f"signal-{label}", f"signal_{label.replace('-', '_', 1)}"
+        under = f"bits per byte under {compared.under!r}"
+        what = f"{under}, less those under {compared.less!r}" if compared.less else under
+        self.words = f"Signal of quality {compared.signal!r}, in (0, 1): calibrated {what}."
+
+    def needs(self, project: Project) -> tuple[str, ...]:
+        """Return losses, documents and calibration."""
+        label = self.compared.label
+        losses = (stage.asset for stage in losses_under(project.config, label))
+        return (*losses, DOCUMENTS.asset, CALIBRATION.asset_of(label))
+
+    def settings(self, recipes: "Recipes", source: str) -> Settings:
+        """Return losses, calibration, direction and groups."""
+        label, quality = self.compared.label, recipes.config.quality
+        wished = quality.direction
+        stages = losses_under(recipes.config, label)
+        return {
+            **{stage.name: recipes.fingerprint(stage, source) for stage in stages},
+            "language": recipes.language(source),
+            "calibration": recipes.fit(CALIBRATION, label),
+            "direction": self._direction or (wished if isinstance(wished, str) else dict(wished)),
+            "source": source if quality.calibrate_by == "source" else None,
+        }
+
+    @property
+    def _direction(self) -> Direction | None:
+        """What is good of a difference is no matter of taste: the higher."""
+        return "high" if self.compared.less else None
+
+    def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
+        """Return what turns bits per byte into scores."""
+        del partition
+        return lazily(lambda: self._maker(recipes))
+
+    def columns(self) -> dict[str, str]:
+        """Return the name that its score has in the wide table."""
+        return {"score": f"{self.compared.label.replace('-', '_', 1)}_score"}
+
+    def _maker(self, recipes: "Recipes") -> Maker:
+        label = self.compared.label
+        stages = losses_under(recipes.config, label)
+        calibration = read_calibration(recipes, CALIBRATION, label)
+        direction = self._direction or direction_of(recipes)
+
+        def make(shard: PlacedShard) -> pa.Table:
+            documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
+            groups = calibration_groups(recipes, shard, documents)
+            z = robust_z(bits_per_byte(recipes, stages, shard), groups, calibration)
+            scores = round_unit(score(z, direction))
+            return tables.SIGNAL.make(doc_id=documents.column("doc_id"), score=scores)
+
+        return make
+
+
+class ComparedSignals(Line):
+    """Every signal that compares texts by references and that counts."""
+
+    def stages(self, config: Config) -> tuple[Stage, ...]:
+        """Return a stage for each."""
+        return tuple(ComparedSignal(one) for one in compared_signals(config))
+
+    def members(self, project: Project) -> Iterable[Member]:
+        """Return the same."""
+        return ((stage, "") for stage in self.stages(project.config))
+
+
+COMPARED = ComparedSignals()
 
 
 def calibration_groups(
@@ -95,9 +234,9 @@ def calibration_groups(
     return np.full(documents.num_rows, shard.source if by == "source" else "", dtype=np.str_)
 
 
-def read_calibration(recipes: "Recipes", fit: FitStage) -> Calibration:
+def read_calibration(recipes: "Recipes", fit: FitStage, name: str = "") -> Calibration:
     """Return a fitted calibration."""
-    return Calibration.from_json(recipes.lake.read_json(f"{recipes.fit_key(fit)}/{_FILE}"))
+    return Calibration.from_json(recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/{_FILE}"))
 
 
 def write_calibration(parts: Sequence[GroupHistograms], writer: FitWriter, scores: str) -> Facts:

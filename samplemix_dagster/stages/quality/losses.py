@@ -13,6 +13,7 @@ from samplemix_dagster.core.hashing import id_words, round_significant, uniforms
 from samplemix_dagster.core.quality.spread_windows import NUM_WINDOWS
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.tasks import ModelTask
+from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from samplemix_dagster.core.quality.sampled_loss import SampledLosses
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
+    from samplemix_dagster.engine.addresses.recipes import Recipes
 
 SAMPLED = Table(
     tables.PERPLEXITY.name,
@@ -136,6 +138,34 @@ class NgramLosses(ModelTask):
 def ngram_losses(models: "ModelRecipes", folder: "Path", digest: str) -> NgramLosses:
     """Return what scores texts with the n-gram reference in a folder."""
     return NgramLosses(folder=str(folder), digest=digest, device="cpu", dtype=models.dtype)
+
+
+def loss_settings(recipes: "Recipes", source: str, name: str) -> Settings:
+    """Return what the losses of a source's texts under a reference depend on.
+
+    Of one that counts n-grams no machine and no window is part: it reads whole texts.
+    """
+    found = {"text": recipes.text(source), "reference": recipes.reference_digest(name)}
+    if recipes.counts_ngrams(name):
+        return found
+    quality = recipes.config.quality
+    sampled = quality.tokens_per_document
+    return {
+        **found,
+        "dtype": recipes.dtype,
+        "context_tokens": recipes.context_tokens,
+        "overlap_tokens": quality.overlap_tokens,
+        **({} if sampled is None else {"tokens_per_document": sampled}),
+    }
+
+
+def losses_of_texts(
+    models: "ModelRecipes", name: str, folder: "Path", digest: str
+) -> Losses | NgramLosses:
+    """Return what scores texts with a reference in a folder, of whatever kind it is."""
+    if models.counts_ngrams(name):
+        return ngram_losses(models, folder, digest)
+    return reference_losses(models, folder, digest)
 
 
 def reference_losses(models: "ModelRecipes", folder: "Path", digest: str) -> Losses:

@@ -12,7 +12,12 @@ from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Member, Settings, Stage, Task
 from samplemix_dagster.stages.of_model import ModelStage
-from samplemix_dagster.stages.quality.losses import SAMPLED, ngram_losses, reference_losses
+from samplemix_dagster.stages.quality.losses import (
+    SAMPLED,
+    loss_settings,
+    losses_of_texts,
+    reference_losses,
+)
 from samplemix_dagster.stages.quality.student import BY_STUDENT, STUDENT, student_losses
 
 if TYPE_CHECKING:
@@ -55,17 +60,8 @@ class Perplexity(ModelStage):
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return how texts are read and cut into windows, and the reference."""
         quality = recipes.config.quality
-        sampled = quality.tokens_per_document
-        if recipes.config.references[quality.reference].ngram is not None:
-            digest = recipes.reference_digest(quality.reference)
-            return {"text": recipes.text(source), "reference": digest}
         return {
-            "text": recipes.text(source),
-            "reference": recipes.reference_digest(quality.reference),
-            "dtype": recipes.dtype,
-            "context_tokens": recipes.context_tokens,
-            "overlap_tokens": quality.overlap_tokens,
-            **({} if sampled is None else {"tokens_per_document": sampled}),
+            **loss_settings(recipes, source, quality.reference),
             **({} if quality.student is None else {"student": recipes.fit(STUDENT)}),
         }
 
@@ -76,12 +72,10 @@ class Perplexity(ModelStage):
 
     def scorer(self, models: "ModelRecipes", folder: Path, digest: str) -> Task:
         """Return what scores texts with a reference."""
-        if models.config.references[models.config.quality.reference].ngram is not None:
-            return ngram_losses(models, folder, digest)
-        losses = reference_losses(models, folder, digest)
-        if models.config.quality.student is None:
-            return losses
-        return student_losses(models, losses)
+        quality = models.config.quality
+        if quality.student is None:
+            return losses_of_texts(models, quality.reference, folder, digest)
+        return student_losses(models, reference_losses(models, folder, digest))
 
 
 class SampledPerplexity(Perplexity):

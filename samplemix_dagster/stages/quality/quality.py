@@ -11,7 +11,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import CLEAN as CLEAN_NAME
 from samplemix_dagster.config.scores import PERPLEXITY as LOSSES
-from samplemix_dagster.core.calibration import Band, Direction, group_histograms, robust_z, score
+from samplemix_dagster.core.calibration import group_histograms, robust_z, score
 from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_significant, round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
@@ -25,12 +25,16 @@ from samplemix_dagster.stages.external import external_signals
 from samplemix_dagster.stages.quality.calibration import (
     CALIBRATION,
     LOGITS,
+    ComparedSignal,
     calibration_groups,
+    direction_of,
     read_calibration,
     write_calibration,
 )
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.other_references import compared_signals
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.resembles import resembling
 from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 
 if TYPE_CHECKING:
@@ -45,7 +49,9 @@ def has_signals(config: Config) -> bool:
 def signal_stages(config: Config) -> dict[str, Stage]:
     """Return the stage of each signal of quality that counts, but for perplexity."""
     own: dict[str, Stage] = {one.name: OwnStage(one) for one in signals_of_quality(config)}
-    every = {**own, **external_signals(config), CLEAN_NAME: CLEAN}
+    compared = {one.signal: ComparedSignal(one) for one in compared_signals(config)}
+    given = {**external_signals(config), **resembling(config)}
+    every = {**own, **given, **compared, CLEAN_NAME: CLEAN}
     return {name: every[name] for name in config.quality.used}
 
 
@@ -196,8 +202,7 @@ class _Parts:
         """Take the recipes of a project whose perplexity is calibrated."""
         self.recipes = recipes
         self.calibration = read_calibration(recipes, CALIBRATION)
-        wished = recipes.config.quality.direction
-        self.direction: Direction = wished if isinstance(wished, str) else Band(**dict(wished))
+        self.direction = direction_of(recipes)
 
     def z(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
         """Return the robust z of bits per byte of a shard's documents."""

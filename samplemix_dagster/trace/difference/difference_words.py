@@ -5,6 +5,7 @@ from typing import Any
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.engine.addresses.recipe_graph import OTHER
 from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
@@ -184,17 +185,22 @@ def _ledgers(
 
 
 def _model_words(kind: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    before, after = a["models"][kind], b["models"][kind]
-    if before["digest"] == after["digest"]:
-        return []
-    return [
-        f"{kind}: {before['found']} ({before['digest'][:12]}) -> "
-        f"{after['found']} ({after['digest'][:12]})"
-    ]
+    before, after = (_found_at(manifest["models"].get(kind)) for manifest in (a, b))
+    return [] if before[0] == after[0] else [f"{kind}: {before[1]} -> {after[1]}"]
+
+
+def _found_at(model: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return the digest of a model, and where it is as a person says it."""
+    if model is None:
+        return "", "none"
+    return model["digest"], f"{model['found']} ({model['digest'][:12]})"
 
 
 def _reference_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    others = sorted({*a["models"], *b["models"]})
     words = _model_words("reference", a, b)
+    for kind in (other for other in others if other.startswith(OTHER)):
+        words += _model_words(kind, a, b)
     name = f"reference-{b['project']['quality']['reference']}"
     recipes = (a["fit_recipes"].get(name), b["fit_recipes"].get(name))
     if words and recipes[0] == recipes[1] and made_from(recipes[1] or {}):

@@ -6,6 +6,7 @@ gone (a shard, a model) is said.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
 from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
+from samplemix_dagster.engine.addresses.recipe_graph import OTHER
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import PlacedShard, Project
@@ -68,17 +70,16 @@ class _VersionModels(ModelRecipes):
 def found_models(
     project: Project, manifest: Mapping[str, Any], lake: OverlayLake
 ) -> dict[str, FoundModel]:
-    """Return reference, encoder and tokenizer as they are found today, by kind."""
+    """Return references, encoder and tokenizer as they are found today, by kind."""
     models = _VersionModels(project, manifest, lake)
     reference = models.config.quality.reference
     looks: dict[str, Callable[[], tuple[Path, str]]] = {
-        "reference": lambda: (
-            models.reference_folder(reference),
-            models.reference_digest(reference),
-        ),
+        "reference": partial(_look, models, reference),
         "encoder": lambda: (models.encoder_folder, models.encoder_digest),
         "tokenizer": lambda: (models.tokenizer_folder, models.tokenizer_digest),
     }
+    for other in models.config.quality.other_references:
+        looks[f"{OTHER}{other}"] = partial(_look, models, other)
     found = {}
     for kind, look in looks.items():
         wanted = manifest["models"][kind]["digest"]
@@ -94,6 +95,10 @@ def found_models(
             problem = f"the {kind} at {where} is {digest[:12]} today, and was {wanted[:12]}"
         found[kind] = FoundModel(folder=folder, digest=digest, problem=problem)
     return found
+
+
+def _look(models: ModelRecipes, reference: str) -> tuple[Path, str]:
+    return models.reference_folder(reference), models.reference_digest(reference)
 
 
 def rescore(

@@ -10,7 +10,18 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Facts, Stage
-from samplemix_dagster.stages.quality.agreement import NOT_COMPARED, windows_beside_whole
+from samplemix_dagster.stages.quality.agreement import (
+    NOT_COMPARED,
+    NOT_YET,
+    beside_main_reference,
+    windows_beside_whole,
+)
+from samplemix_dagster.stages.quality.calibration import CALIBRATION
+from samplemix_dagster.stages.quality.other_references import (
+    OtherPerplexity,
+    compared_signals,
+    other_losses,
+)
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY, STUDENTS_PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
@@ -119,7 +130,32 @@ def looks(project: Project) -> dict[str, Look]:
     scores = replace(LOOKS["quality_scores"], origins=origins_of_quality(project.config))
     [losses] = PERPLEXITY.stages(project.config)
     perplexity = replace(LOOKS["perplexity"], tables=(losses.table,))
-    return {**LOOKS, "perplexity": perplexity, "quality_scores": scores}
+    others = {stage.asset: _other_look(stage) for stage in other_losses(project.config).values()}
+    calibrations = {
+        CALIBRATION.asset_of(one.label): LOOKS["calibration"]
+        for one in compared_signals(project.config)
+    }
+    every = {**LOOKS, **others, **calibrations}
+    return {**every, "perplexity": perplexity, "quality_scores": scores}
+
+
+def _other_look(stage: OtherPerplexity) -> Look:
+    def present(project: Project, outcome: Outcome) -> Metadata:
+        partition = str(outcome.partition)
+        (bits,) = column_values(project, stage, partition, "bits_per_byte")
+        if not bits.size:
+            return {}
+        counts, _ = np.histogram(bits, bins=40, range=(0.0, 8.0))
+        agreement = beside_main_reference(Recipes(project), stage, partition)
+        rows = [{key: str(value) for key, value in row.items()} for row in agreement]
+        return {
+            "bits_per_byte": histogram_svg(counts, 0, 8),
+            "median_bits_per_byte": round(float(np.median(bits)), 4),
+            "beside_the_reference_that_scores": table_value(rows) if rows else NOT_YET,
+        }
+
+    kinds = ("python", "parquet")
+    return Look(kinds=kinds, present=present, tables=(stage.table,))
 
 
 LOOKS = {

@@ -40,6 +40,20 @@ def _scores(project: Project, stage: Stage, partition: str) -> Metadata:
     return {"score": histogram_svg(counts, 0, 1), "mean_score": mean}
 
 
+def resembles_look(name: str) -> Look:
+    """Return what a person sees of what tells examples from the corpus."""
+
+    def present(project: Project, outcome: Outcome) -> Metadata:
+        del project
+        return {key: value for key, value in outcome.facts.items() if value is not None}
+
+    return Look(
+        description=f"What tells the examples of {name!r} from the corpus, and how well it does.",
+        kinds=("python",),
+        present=present,
+    )
+
+
 def fit_look(own: OwnSignal) -> Look:
     """Return what a person sees of what a signal's class was fitted to."""
     return Look(description=f"What {own.name!r} knows of the whole corpus.")
