@@ -17,6 +17,7 @@ from samplemix_dagster.cli.start.references import (
     HUB_REVISION,
     INSTALLED,
     INSTALLED_MODEL,
+    NGRAM,
     Choice,
     choices,
     chosen,
@@ -103,6 +104,19 @@ def test_one_that_is_trained_here_scores_whole_documents(tmp_path: Path) -> None
     assert config.quality.tokens_per_document is None
 
 
+def test_one_that_counts_is_written_where_it_is_asked_for_and_costs_the_least(
+    tmp_path: Path,
+) -> None:
+    every = choices(lambda: False)
+    counted = chosen(NGRAM, every)
+    config = config_with(counted, tmp_path)
+    assert config.references["main"].ngram is not None
+    assert config.quality.tokens_per_document is None
+    seconds = seconds_to_score(counted, 1e6, 1e3, rate=1e10)
+    others = [seconds_to_score(one, 1e6, 1e3, rate=1e10) for one in every if one is not counted]
+    assert all(other is None or seconds < other for other in others)
+
+
 def test_a_folder_and_a_commit_of_the_hub_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     assert config_with(named("model", tmp_path), tmp_path).references["main"].model == "model"
@@ -114,7 +128,7 @@ def test_a_folder_and_a_commit_of_the_hub_can_be_named(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("org/name", "named with its commit, `org/name@COMMIT`"),
-        ("instaled", "other choices are auto, installed, hub, bootstrap"),
+        ("instaled", "other choices are auto, installed, hub, bootstrap, ngram"),
         ("./no/such/folder", "does not exist"),
         ("package:no_such_package/x", "which is not installed here"),
     ],

@@ -27,7 +27,7 @@ def init(
         str,
         typer.Option(
             help="The model that scores: auto (the first of these that is there), installed, hub, "
-            "bootstrap; or a folder, a GGUF file, package:NAME/..., org/name@COMMIT."
+            "bootstrap; or ngram, a folder, a GGUF file, package:NAME/..., org/name@COMMIT."
         ),
     ] = "auto",
 ) -> None:
@@ -72,7 +72,7 @@ def _tell_references(found: "Found", every: "Sequence[Choice]", chosen: "Choice"
         seconds = seconds_to_score(one, *sizes, rate)
         cost = "not known yet" if seconds is None else str(took(seconds))
         here = "chosen" if one is chosen else one.missing or "to be had"
-        rows.append((one.name, one.model or "trained here", cost, one.worth, here))
+        rows.append((one.name, one.model or "made here", cost, one.worth, here))
     print_table(["reference", "model", "about, on one core or GPU", "worth", "here"], rows)
 
 

