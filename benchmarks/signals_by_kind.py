@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyarrow import parquet
 
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
 from samplemix_dagster.core.quality.agreement import area_under_curve, spearman
@@ -137,7 +138,7 @@ class Signals:
 
 
 def pool(folder: Path, share: float) -> tuple[list[str], list[str], list[str]]:
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    labels = labels_of(folder)
     texts, kinds, sources = [], [], []
     for file in sorted(folder.glob("*/*.jsonl.gz")):
         for row in lines(file):
@@ -146,6 +147,14 @@ def pool(folder: Path, share: float) -> tuple[list[str], list[str], list[str]]:
                 kinds.append(labels[row["id"]])
                 sources.append(file.parent.name)
     return texts, kinds, sources
+
+
+def labels_of(folder: Path) -> dict[str, str]:
+    if (folder / "labels.parquet").is_file():
+        table = parquet.read_table(folder / "labels.parquet", columns=["id", "kind"])
+        return {row["id"]: row["kind"] for row in table.to_pylist()}
+    found: dict[str, str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    return found
 
 
 def good(folder: Path, inside: set[str]) -> tuple[list[str], list[str]]:
