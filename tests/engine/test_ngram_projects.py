@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.config.models import NgramReference
+from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.processes import stop_workers
+from samplemix_dagster.engine.fitting.writer import FitWriter
+from samplemix_dagster.engine.foundation.ngram_reference import count_reference
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.runs.plan import first_guess
 from samplemix_dagster.runs.plan.estimates import estimated, scoring_flops
@@ -151,3 +154,17 @@ def test_a_reference_whose_files_are_damaged_is_no_reference(change: Run, tmp_pa
     (folder / "ngram.json").write_text(json.dumps({**sizes, "order": 9}))
     with pytest.raises(ModelError, match="holds no n-gram reference that can be read: an order is"):
         load_ngram(folder)
+
+
+def test_progress_ends_at_the_tokens_that_there_are(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    texts = [f"text number {number} of some words" for number in range(600)]
+    facts = count_reference(
+        [doc_id(text) for text in texts],
+        texts,
+        FitWriter(tmp_path),
+        NgramReference(tokens=10_000_000, vocabulary=300),
+        lambda done, total: told.append((done, total)),
+    )
+    assert told[-1] == (facts["num_training_tokens"], facts["num_training_tokens"])
+    assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -84,6 +84,7 @@ def _encoded(
     tokenizer: "Tokenizer", texts: list[str], most: int, progress: Callable[[int, int], None]
 ) -> Iterator[Tokens]:
     """Yield the tokens of texts until there are so many; the last text is whole."""
+    sizes = np.cumsum([len(text) for text in texts])
     done = 0
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         batch = texts[first : first + _TEXTS_AT_ONCE]
@@ -92,7 +93,9 @@ def _encoded(
                 return
             yield np.array(encoding.ids, dtype=np.uint32)
             done += len(encoding.ids)
-        progress(min(done, most), most)
+        # Of a corpus that has fewer tokens than are wanted, about so many are still to come.
+        in_all = int(done * (sizes[-1] / max(1, sizes[first + len(batch) - 1])))
+        progress(min(done, most), max(1, min(in_all, most)))
 
 
 def _tested(
