@@ -161,6 +161,13 @@ def webdataset(folder: Path, work: Path) -> dict[str, Any]:
     return {"texts": [one["txt"] for one in wds.WebDataset(urls, shardshuffle=False).decode()]}
 
 
+def croissant(folder: Path, work: Path) -> dict[str, Any]:
+    import mlcroissant
+
+    records = mlcroissant.Dataset(jsonld=str(folder / "croissant.json")).records("draws")
+    return {"texts": [record["draws/text"].decode() for record in records]}
+
+
 READERS: dict[str, tuple[str, Callable[[Path, Path], dict[str, Any]]]] = {
     "megatron": ("megatron-core", megatron),
     "nanotron": ("datatrove", nanotron),
@@ -170,6 +177,7 @@ READERS: dict[str, tuple[str, Callable[[Path, Path], dict[str, Any]]]] = {
     "huggingface": ("datasets", huggingface),
     "nanochat": ("pyarrow", nanochat),
     "webdataset": ("webdataset", webdataset),
+    "croissant": ("mlcroissant", croissant),
 }
 
 

@@ -23,6 +23,8 @@ from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.trace.exported import Exported, as_seen, draws_of, open_export
 from samplemix_dagster.trace.megatron_steps import trace_cached_step
+from samplemix_dagster.trace.papers.croissant import croissant
+from samplemix_dagster.trace.papers.facts import facts_of
 from tests.engine.changes import repeat_documents, settings_changed
 from tests.engine.runs import copies, manifest, run_changed, version
 from tests.projects import needs_encoder, open_project
@@ -49,6 +51,20 @@ def export(form: str, folder: Path, **options: str) -> dict[str, Any]:
     root = project()
     wanted = Wanted.of(form, FILES, {"sequence": str(SEQUENCE), **options})
     return export_version(open_project(root), "default", version(root), wanted, folder=folder)
+
+
+def found_by_reader(form: str, folder: Path, work: Path) -> dict[str, Any]:
+    """What a reader finds in a folder, in the environment of readers."""
+    script = Path(__file__).with_name("read.py")
+    words = [PYTHON, str(script), form, str(folder), str(work)]
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        words, capture_output=True, text=True, env={**alone, "HF_HUB_OFFLINE": "1"}, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    answer = json.loads((work / "found.json").read_text())
+    print(f"{form}: {answer['reader']}")
+    return dict(answer)
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +97,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def of(form: str, **options: str) -> tuple[dict[str, Any], dict[str, Any]]:
         folder, work = tmp_path_factory.mktemp(form) / "x", tmp_path_factory.mktemp("work")
         done = export(form, folder, **options)
-        script = Path(__file__).with_name("read.py")
-        words = [PYTHON, str(script), form, str(folder), str(work)]
-        alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        ran = subprocess.run(
-            words, capture_output=True, text=True, env={**alone, "HF_HUB_OFFLINE": "1"}, check=False
-        )
-        assert ran.returncode == 0, ran.stderr[-2000:]
-        answer = json.loads((work / "found.json").read_text())
-        print(f"{form}: {answer['reader']}")
+        answer = found_by_reader(form, folder, work)
         exported = open_export(open_project(project()), str(folder))
         seen = as_seen(exported, SEQUENCE)[0]
         return done, {**answer, "seen": seen, "exported": exported, "work": work}
@@ -194,4 +202,17 @@ def test_nanochat_reads_the_same_texts_with_those_that_validate_last(
 
 def test_every_reader_is_asked() -> None:
     asked = {"megatron", "olmo", "nanotron", "litdata", "mds", "huggingface", "webdataset"}
-    assert {*READERS} == asked | {"nanochat"}
+    assert {*READERS} == asked | {"nanochat", "croissant"}
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_croissant_gives_the_text_of_every_draw(
+    form: str, texts: list[str], tmp_path: Path
+) -> None:
+    export(form, tmp_path / "x")
+    opened = open_project(project())
+    facts = facts_of(opened, "default", version(project()))
+    described = croissant(facts, open_export(opened, str(tmp_path / "x")))
+    (tmp_path / "x" / "croissant.json").write_text(json.dumps(described), encoding="utf-8")
+    found = found_by_reader("croissant", tmp_path / "x", tmp_path)
+    assert sorted(found["texts"]) == sorted(texts)
