@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.wiring.running.launch import RunReport
+from samplemix_dagster.wiring.running.run_report import RunReport
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import run_stale, version
 from tests.engine.test_publishing import lose_a_document

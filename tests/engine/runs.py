@@ -14,8 +14,9 @@ from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.wiring.names import PLAIN, Names
-from samplemix_dagster.wiring.running.launch import Flow, RunReport
+from samplemix_dagster.wiring.running.launch import Flow
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.run_report import RunReport
 from tests.engine.changes import CHANGES
 from tests.projects import copy_project, finished_project, open_project
 

@@ -77,6 +77,19 @@ def test_rules_join_perplexity_and_no_model_scores_a_text_again(root: Path) -> N
 
 
 @needs_encoder
+def test_views_show_the_scores_of_a_setting_that_is_turned_back(root: Path) -> None:
+    asked = "select doc_id, quality from scores order by all"
+    before, settings = rows(root, asked), read_settings(root)
+    with_quality(root, gates={"rules": 2})
+    run(root)
+    assert rows(root, asked) != before
+    write_settings(root, settings)
+    done = run(root)
+    assert "document_scores" not in done.assets
+    assert rows(root, asked) == before
+
+
+@needs_encoder
 def test_a_signal_of_weight_0_is_not_computed_and_changes_nothing(root: Path) -> None:
     with_quality(root, signals={"perplexity": 1, "rules": 0})
     assert run(root).outcomes == []

@@ -22,7 +22,7 @@ from samplemix_dagster.show.terminal import print_json, print_lines, say
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
     from samplemix_dagster.runs.upkeep.losses import Warned
-    from samplemix_dagster.wiring.running.launch import RunReport
+    from samplemix_dagster.wiring.running.run_report import RunReport
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
     if is_current:
         # A lake made before there were markers gets its own, where it can be written at all.
         with contextlib.suppress(LakeError), project.at_work():
-            pass
+            _note_what_stands(project)
         if abandoned(project.home):
             _tell_of_killed_runs(project)
         warned = _lost(project)
@@ -78,6 +78,15 @@ def run(
         select=select or [], mixtures=mixture or [], refit=refit or [], check_lake=check_lake
     )
     _end(project, run_in_instance(project, choice, verbose=verbose), config, json=json)
+
+
+def _note_what_stands(project: "Project") -> None:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.shards.carrying import note_what_stands
+    from samplemix_dagster.stages.steps import build_steps
+
+    stages = (stage for step in build_steps(project) for stage in step.stages)
+    note_what_stands(Recipes(project), stages)
 
 
 def _tell_of_killed_runs(project: "Project") -> None:

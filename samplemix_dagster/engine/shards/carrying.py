@@ -5,14 +5,14 @@ another recipe keeps the rows of texts that come out as before: a model never sc
 for the way in which it was read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import PlacedShard
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.storage.corpus.manifest import source_of
 from samplemix_dagster.storage.lake import keys
 
@@ -88,3 +88,23 @@ def record_recipe(recipes: "Recipes", stage: Stage, partition: str) -> None:
         # The source's other parts still carry rows over from there.
         state["former"] = {key: value for key, value in known.items() if key != "former"}
     recipes.lake.keep_json(key, state)
+
+
+def note_what_stands(recipes: "Recipes", stages: Iterable[Stage]) -> None:
+    """Note by which recipe tables are current that a run found whole and had not to make.
+
+    A setting that is turned back finds its tables as they were. Without a note the views would show
+    those of the setting between.
+    """
+    by_source: dict[str, set[str]] = {}
+    for shard in recipes.project.readable_shards():
+        by_source.setdefault(shard.source, set()).add(f"{shard.digest}.parquet")
+    for stage in stages:
+        for source, files in sorted(by_source.items()):
+            try:
+                folder = recipes.feature_folder(stage, source)
+            except NotFittedError:
+                continue
+            known = recipes.lake.read_json(keys.done_note(stage.name, source))
+            if known and known["folder"] != folder and files <= set(recipes.lake.names(folder)):
+                record_recipe(recipes, stage, source)

@@ -6,8 +6,10 @@ orchestration are measured against.
 
 from collections.abc import Callable
 
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
@@ -87,5 +89,7 @@ def _run(
                 outcomes.append(outcome)
                 if on_outcome is not None:
                     on_outcome(outcome)
+        stages = (stage for step in of_phase for stage in step.stages)
+        note_what_stands(Recipes(project), stages)
         if phase == 0 and (problems := Planner(project, every).problems):
             raise InputError("\n".join(problems.values()))

@@ -22,9 +22,10 @@ from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages,
 from samplemix_dagster.runs.upkeep.repair import check_lake
 from samplemix_dagster.stages.steps import Step, select_steps
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Names
-from samplemix_dagster.wiring.running.launch import Flow, RunReport, console
+from samplemix_dagster.wiring.running.launch import Flow, console
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.resources import ProjectResource
+from samplemix_dagster.wiring.running.run_report import RunReport
 from samplemix_dagster.wiring.running.run_tags import (
     CAN_PASS_TAG,
     FILES_TAG,

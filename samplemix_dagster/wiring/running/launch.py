@@ -8,14 +8,14 @@ instance. A partition's failure leaves the others done; what depends on it is no
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, TypedDict
+from typing import Any
 
 import dagster as dg
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.runs.plan.plan import Plan, Planner, Task
@@ -27,6 +27,7 @@ from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
 from samplemix_dagster.wiring.checks import REJECTED_CHECK
 from samplemix_dagster.wiring.names import PLAIN, Names
+from samplemix_dagster.wiring.running.run_report import RunReport
 from samplemix_dagster.wiring.running.run_tags import (
     CAN_PASS_TAG,
     REPORTS_TO_TAG,
@@ -38,41 +39,6 @@ from samplemix_dagster.wiring.running.run_tags import (
 
 Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"
-
-
-class Made(TypedDict):
-    """What a run did of an asset, all its partitions together, as a JSON value."""
-
-    stage: str
-    asset: str
-    num_shards: int
-    num_documents: int
-    why: str
-    seconds: float
-
-
-@dataclass(kw_only=True)
-class RunReport:
-    """What a run of everything stale did."""
-
-    done: list[Made] = field(default_factory=list)
-    """One entry an asset."""
-    failures: list[str] = field(default_factory=list)
-    """One sentence a failure: the asset, its partition and the error."""
-    failed_assets: set[str] = field(default_factory=set)
-    """The assets that failed, not those that wait for them."""
-    repairs: list[str] = field(default_factory=list)
-    """One sentence a damaged file: it was removed and made again."""
-    warnings: list[dict[str, str]] = field(default_factory=list)
-    """Checks that did not hold and block nothing: kind, where, words; each once."""
-    run_ids: list[str] = field(default_factory=list)
-    can_pass: bool = False
-    """Whether something failed for a reason that can pass: the same run can work later."""
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failures
 
 
 def console(*, quiet: bool) -> dict[str, object]:
@@ -202,6 +168,8 @@ class Flow:
             self._note_problems(plan, runnable)
         for tasks in _runs(plan):
             self._run(tasks)
+        stages = (stage for step in runnable for stage in step.stages)
+        note_what_stands(Recipes(self.project), stages)
 
     def _note_problems(self, plan: Plan, steps: list[Step]) -> None:
         """A source cannot be listed: the others go on, but nothing is fitted to the whole."""
