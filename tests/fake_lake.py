@@ -221,9 +221,14 @@ def _write_shards(fake: FakeLake) -> None:
             key = f"features/documents/1/{digest}"
             _write(fake.lake, f"{key}.parquet", tables.DOCUMENTS, mine)
             _write(fake.lake, f"features/scores/1/{digest}.parquet", scores, mine)
+            looked = [{"doc_id": row["doc_id"], "evaluation": None, "item": None} for row in mine]
+            looked[0] |= {"evaluation": "quiz", "item": 3, "share": 0.5, "num_items": 1}
+            looked = [row | {"snippet": row["evaluation"]} for row in looked]
+            found = f"features/contamination/1/{digest}.parquet"
+            _write(fake.lake, found, tables.CONTAMINATION, looked)
             rejected = [row for row in fake.rejections if row["shard"] == path]
             _write(fake.lake, f"{key}.rejected.parquet", tables.REJECTIONS, rejected)
-        for stage in ("documents", "scores"):
+        for stage in ("documents", "scores", "contamination"):
             state = {"folder": f"features/{stage}/1", "recipe": _RECIPE}
             fake.lake.replace_json(f"state/{stage}/{source}.json", state)
         shards = [Shard(path=p, digest=shard_digest(p), size=1, mtime_ns=1) for p in paths]
@@ -236,11 +241,13 @@ def _write_shards(fake: FakeLake) -> None:
 def _write_fits(fake: FakeLake) -> None:
     duplicates = [row | {"shard": row["digest"]} for row in fake.documents if row["is_duplicate"]]
     _write(fake.lake, "fits/corpus/1/duplicates.parquet", tables.DUPLICATES, duplicates)
+    first = {"doc_id": fake.documents[0]["doc_id"], "reason": "takedown", "detail": "it was asked"}
+    _write(fake.lake, "fits/exclusions/1/excluded.parquet", tables.EXCLUDED, [first])
     fake.lake.replace_json(
         "fits/cluster_fit/1/names.json", {str(i): name for i, name in enumerate(CLUSTERS)}
     )
     fake.lake.replace_json(
         "fits/topic_fit/1/names.json", {str(i): name for i, name in enumerate(TOPICS)}
     )
-    for fit in ("corpus", "cluster_fit", "topic_fit"):
+    for fit in ("corpus", "exclusions", "cluster_fit", "topic_fit"):
         fake.lake.replace_json(f"fits/{fit}/current.json", {"version": "1"})

@@ -1,6 +1,7 @@
 """The bodies of hooks for Slack and for OpenLineage."""
 
 import json
+import sys
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +118,7 @@ def project_telling(root: Path, form: str) -> Project:
         "far": {"path": [f"https://me:{SECRET}@example.org/part-0.parquet?sig={SECRET}"]},
     }
     write = "import sys; open('told.jsonl', 'a').write(sys.stdin.read() + '\\n')"
-    hook = {"command": ["python", "-c", write], "format": form}
+    hook = {"command": [sys.executable, "-c", write], "format": form}
     settings["hooks"] = {"failure": hook, "new_version": hook}
     project = Project(Config.model_validate(settings), root)
     project.lake.replace_json(f"mixtures/default/{VERSION}/manifest.json", MANIFEST)

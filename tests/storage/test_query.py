@@ -35,6 +35,8 @@ PROMISED = {
     "expected_copies copies reason",
     "mixtures": "name version made_at budget_tokens realised_tokens is_current",
     "duplicates": "doc_id source shard row",
+    "exclusions": "doc_id reason detail",
+    "contamination": "doc_id source shard evaluation item share num_items snippet",
     "clusters": "cluster name",
     "topics": "topic name",
     "evaluations": "evaluation learner arm group bits_per_byte difference low high needs recovered "
