@@ -19,8 +19,7 @@ from samplemix_dagster.stages.diversity.near import NEAR
 from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
-from samplemix_dagster.stages.exclusions.contamination import CONTAMINATIONS
-from samplemix_dagster.stages.exclusions.evaluation_texts import EVALUATION_TEXTS
+from samplemix_dagster.stages.exclusions.contamination import STAGE as CONTAMINATION
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.external import EXTERNALS
@@ -64,8 +63,7 @@ FLOW: tuple[Line, ...] = (
     QUALITY,
     DIVERSITY_CALIBRATION,
     DIVERSITY,
-    EVALUATION_TEXTS,
-    CONTAMINATIONS,
+    CONTAMINATION,
     EXCLUDED,
     TOKEN_IDS,
 )

@@ -357,12 +357,11 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE
         "",
         "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
         "# the gates leave of each; proportional, uniform or {source: share} hold them at those;",
-        "# with `free` they are an outcome. Each pass over the documents has an order of its own.",
+        "# with `free` they are an outcome.",
         "mixtures:",
         f"  default: {{budget_tokens: {int(budget)}, balance: {{quality: 1, diversity: 1}}, "
-        "max_copies: 4, shares: kept, passes: shuffled}",
-        f"  proportional: {{strategy: proportional, budget_tokens: {int(budget)}, "
-        "passes: shuffled}",
+        "max_copies: 4, shares: kept}",
+        f"  proportional: {{strategy: proportional, budget_tokens: {int(budget)}}}",
         "",
         "export: {format: jsonl.zst, files: 4}",
         'schedule: {rescore: "0 2 * * *"}',

@@ -10,12 +10,13 @@ Nodes are named ``mixture``, ``fit/<folder>``, ``feature/<source>/<stage>``, ``m
 mixture goes on from).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.core.values import strings_in
 
 MIXTURE = "mixture"
 _KINDS = ("model", "fit", "feature", "text", "version")
@@ -122,7 +123,7 @@ class RecipeGraph:
         source = rest.partition("/")[0] if kind == "feature" else ""
         found = (
             other
-            for word in set(_strings(recipe))
+            for word in set(strings_in(recipe))
             for other in self.nodes_of.get(word, ())
             if other != node and self._may_need(str(recipe["stage"]), source, other)
         )
@@ -176,7 +177,7 @@ class RecipeGraph:
         waiting: list[Mapping[str, Any]] = [self.mixture]
         reached: set[str] = set()
         while waiting:
-            for word in _strings(waiting.pop()):
+            for word in strings_in(waiting.pop()):
                 if word in named:
                     continue
                 named.add(word)
@@ -185,14 +186,3 @@ class RecipeGraph:
                     if node in self.recipes:
                         waiting.append(self.recipes[node])
         return reached
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)

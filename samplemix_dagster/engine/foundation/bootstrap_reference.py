@@ -32,7 +32,7 @@ def train_bootstrap(
     Args:
         ids: Of the texts of the sample, in its order.
         sources: The source of each.
-        texts: Enough of them and :data:`MOSTMOST_TESTED_TEXTS` more, or all that there are.
+        texts: Enough of them and :data:`MOST_TESTED_TEXTS` more, or all that there are.
         writer: Fills the folder of the version.
         bootstrap: How it is trained.
         progress: Told how many tokens of how many are there.

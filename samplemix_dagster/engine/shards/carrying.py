@@ -13,6 +13,7 @@ import pyarrow as pa
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import PlacedShard
 from samplemix_dagster.engine.stages import NotFittedError, Stage
+from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.manifest import source_of
 from samplemix_dagster.storage.lake import keys
 
@@ -97,8 +98,11 @@ def note_what_stands(recipes: "Recipes", stages: Iterable[Stage]) -> None:
     those of the setting between.
     """
     by_source: dict[str, set[str]] = {}
-    for shard in recipes.project.readable_shards():
-        by_source.setdefault(shard.source, set()).add(f"{shard.digest}.parquet")
+    try:
+        for shard in recipes.project.all_shards():
+            by_source.setdefault(shard.source, set()).add(f"{shard.digest}.parquet")
+    except InputError:  # a source cannot be listed, which the run says: nothing is known whole
+        return
     for stage in stages:
         for source, files in sorted(by_source.items()):
             try:

@@ -1,19 +1,18 @@
 """contamination: documents that hold text of an evaluation, and the exclusion for them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.contamination.search import Hit, Index, search
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
-from samplemix_dagster.engine.stages import Line, Maker, Member, Settings, Stage, Task
+from samplemix_dagster.engine.stages import Maker, Settings, Task
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.columns import lazily
 from samplemix_dagster.stages.exclusions.evaluation_texts import (
@@ -22,6 +21,7 @@ from samplemix_dagster.stages.exclusions.evaluation_texts import (
     ITEMS_FILE,
 )
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.optional import OptionalStage
 from samplemix_dagster.tables import CONTAMINATION
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 _AT_ONCE = 512
 
 
-class Contamination(Stage):
+class Contamination(OptionalStage):
     """What each document holds of evaluations."""
 
     name = "contamination"
     asset = "contamination"
     group = "shards"
     table = CONTAMINATION
+    fit = EVALUATION_TEXTS
     is_base = True
     words = (
         "What each document holds of the evaluations that `exclude` names: the item of which most "
@@ -62,20 +63,7 @@ class Contamination(Stage):
         return lazily(lambda: _maker(recipes))
 
 
-class Contaminations(Line):
-    """The stage, where an evaluation is named."""
-
-    def stages(self, config: Config) -> tuple[Stage, ...]:
-        """Return the stage of a project that asks for it."""
-        return (STAGE,) if config.exclude.evaluation else ()
-
-    def members(self, project: Project) -> Iterable[Member]:
-        """Return the same."""
-        return tuple((stage, "") for stage in self.stages(project.config))
-
-
 STAGE = Contamination()
-CONTAMINATIONS = Contaminations()
 
 
 def _maker(recipes: "Recipes") -> Maker:

@@ -1,18 +1,20 @@
 """evaluation_texts: the items of evaluations, and the index by which they are looked for."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.contamination.search import Index, Wanted, wanted_of
+from samplemix_dagster.core.values import strings_in
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.stages import Facts, Fit, Settings
+from samplemix_dagster.engine.stages import Facts, Settings
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.stages.optional import OptionalFit
 from samplemix_dagster.storage.corpus.files import Seen
 from samplemix_dagster.storage.corpus.rows import Openable, ReadRules, Row, rows_of
 from samplemix_dagster.tables import Column, Table
@@ -35,7 +37,7 @@ ITEMS = Table(
 _BLOCK_BYTES = 1 << 20
 
 
-class EvaluationTexts(Fit):
+class EvaluationTexts(OptionalFit):
     """The items of evaluations: a fit to their files, and to no shard."""
 
     name = "evaluation_texts"
@@ -44,9 +46,9 @@ class EvaluationTexts(Fit):
     words = "Items of evaluations, and the index by which documents that hold them are found."
     is_frozen = False
 
-    def names(self, project: Project) -> tuple[str, ...]:
-        """Return the only one, where sets are named."""
-        return ("",) if project.config.exclude.evaluation else ()
+    def is_asked(self, config: Config) -> bool:
+        """Whether sets are named."""
+        return bool(config.exclude.evaluation)
 
     def is_used(self, config: Config, name: str) -> bool:
         """No mixture's recipe names it: that names what is excluded."""
@@ -184,16 +186,4 @@ def _texts_of(row: Row, field: str | None) -> Iterator[str]:
         if isinstance(row.value, str):
             yield row.value
         return
-    yield from _strings(row.fields)
-
-
-def _strings(value: object) -> Iterator[str]:
-    """Yield every string in a value, however deep."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)
+    yield from strings_in(row.fields)
