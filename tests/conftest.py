@@ -37,6 +37,12 @@ def python() -> str:
     return sys.executable
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Packed bytes name no test: gzip writes the time of day into its head, and each worker has
+    to collect the same names."""
+    return argname if isinstance(val, bytes) and not val.decode("latin1").isprintable() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the file that takes minutes: one worker would be alone with it at the end."""
     items.sort(key=lambda item: item.path.name != "test_kills.py")

@@ -159,7 +159,7 @@ def test_a_head_of_nanogpt_that_cannot_say_its_ids_asks_for_more_files() -> None
 @pytest.mark.parametrize(
     ("name", "file", "content"),
     [
-        ("olmo", "part-00000.csv.gz", gzip.compress(b"0,4\n5,9\n")),
+        ("olmo", "part-00000.csv.gz", gzip.compress(b"0,4\n5,9\n", mtime=0)),
         ("nanotron", "part-00000.ds.metadata", f"{'0' * 32}|2\n8\n8 T".encode()),
         ("torchtitan", "part-00000.document_offsets.npy", b""),
         ("nanogpt", "samplemix_train_000000.bos.idx", b"\0\0\0"),
