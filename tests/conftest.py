@@ -38,8 +38,10 @@ def python() -> str:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Packed bytes name no test: gzip writes the time of day into its head, and each worker has
-    to collect the same names."""
+    """Name no test after packed bytes.
+
+    gzip writes the time of day into its head, and each worker has to collect the same names.
+    """
     return argname if isinstance(val, bytes) and not val.decode("latin1").isprintable() else None
 
 
