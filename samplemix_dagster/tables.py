@@ -14,6 +14,7 @@ NOT_DRAWN, DUPLICATE = "not_drawn", "duplicate"
 EXCLUSIONS = {
     "takedown": "it was taken down: takedown.jsonl names it",
     "contaminated": "it holds text of an evaluation",
+    "external": "another tool's label or score keeps it out",
     "near_duplicate": "it is nearly the text of another document, which may be drawn",
 }
 """Why a version must not draw a document, each reason with its meaning: a closed list."""

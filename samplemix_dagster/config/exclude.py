@@ -3,7 +3,33 @@
 from pydantic import Field, field_validator, model_validator
 
 from samplemix_dagster.config.corpus import Source
+from samplemix_dagster.config.signals import Joined
 from samplemix_dagster.section import Section, check_name
+
+
+class Outside(Joined):
+    """Labels or scores that another tool gave, of which some keep a document out."""
+
+    values: list[str] = []
+    """Labels that keep a document out."""
+    below: float | None = None
+    """Scores below this one keep a document out."""
+    above: float | None = None
+    """Scores above this one keep a document out."""
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "Outside":
+        is_number = self.below is not None or self.above is not None
+        if bool(self.values) == is_number:
+            raise ValueError(
+                "name the labels that keep a document out (`values`), or the scores that do "
+                "(`below`, `above`)"
+            )
+        if self.below is not None and self.above is not None and self.below > self.above:
+            raise ValueError(
+                f"below {self.below:g} and above {self.above:g} keep every document out"
+            )
+        return self
 
 
 class Exclude(Section):
@@ -22,12 +48,15 @@ class Exclude(Section):
     """Of what is looked for of an item, how much must stand in a document; 0: one place is enough.
     A higher one leaves in what shares a footer with an item."""
 
-    @field_validator("evaluation")
+    external: dict[str, Outside] = {}
+    """What another tool says must not be drawn: labels or scores, by name."""
+
+    @field_validator("evaluation", "external")
     @classmethod
-    def _names(cls, sets: dict[str, str | list[str] | Source]) -> dict[str, object]:
-        for name in sets:
+    def _names(cls, named: dict[str, object]) -> dict[str, object]:
+        for name in named:
             check_name("set", name)
-        return dict(sets)
+        return dict(named)
 
     @model_validator(mode="after")
     def _shortest_is_shorter(self) -> "Exclude":

@@ -31,8 +31,8 @@ class Resembles(Section):
     """Documents of the corpus (those with the smallest hashes) that examples are told from."""
 
 
-class External(Section):
-    """Scores or labels that another tool gave, joined to documents by a key."""
+class Joined(Section):
+    """A column that another tool gave, joined to documents by a key."""
 
     file: str
     """Parquet, CSV or JSON lines, relative to the configuration; a row for each document."""
@@ -43,6 +43,11 @@ class External(Section):
     in that source), ``doc_id`` (the digest of the text), or a field of the metadata, as ``url``."""
     column: str = "score"
     """Column of the score or label."""
+
+
+class External(Joined):
+    """Scores or labels that another tool gave, joined to documents by a key."""
+
     low: float = 0.0
     """The score that becomes 0; what lies below is 0 too."""
     high: float = 1.0

@@ -1,9 +1,7 @@
 """external: scores and labels that another tool gave, joined to documents by a key."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,14 @@ from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Line, Maker, Member, Settings, Stage, Task
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.columns import lazily
-from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.storage.outside_tables import table_of
+from samplemix_dagster.stages.joined import (
+    COLUMNS,
+    Key,
+    cells,
+    document_keys,
+    joined_file,
+    joined_settings,
+)
 from samplemix_dagster.tables import DOC_ID, Column, Table
 
 if TYPE_CHECKING:
@@ -45,8 +49,6 @@ _KINDS = {
 """What it is called, by the coordinate that it belongs to."""
 _LEAST = 1e-3
 """How near to 0 and to 1 a score comes: a tool that says never has been wrong before."""
-Key = tuple[str, str]
-"""Source (empty where the file has none) and name of a document."""
 
 
 class ExternalSignal(Stage):
@@ -81,28 +83,11 @@ class ExternalSignal(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return the documents, the file's digest, and how the two are joined."""
-        joined = self.external.for_recipe()
-        del joined["file"]
-        file = self.file(recipes.project)
-        seen = file.stat()
+        file = joined_file(recipes.project, self.external, self.where)
         return {
             "documents": recipes.fingerprint(DOCUMENTS, source),
-            "file": _digest(file, seen.st_size, seen.st_mtime_ns),
-            **joined,
+            **joined_settings(file, self.external),
         }
-
-    def file(self, project: Project) -> Path:
-        """Return where the file lies.
-
-        Raises:
-            InputError: It is not there.
-        """
-        file = project.root / self.external.file
-        if not file.is_file():
-            raise InputError(
-                f"{self.where}: there is no file {file}. Name one, or take {self.signal!r} out."
-            )
-        return file
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
         """Return what joins the file to documents."""
@@ -114,26 +99,17 @@ class ExternalSignal(Stage):
         return {"score": f"{self.signal}_score", "is_known": f"{self.signal}_is_known"}
 
 
-_NAMES = ("id", "doc_id")
-
-
-@lru_cache(maxsize=64)
-def _digest(file: Path, size: int, changed: int) -> str:
-    """Return a file's digest; one whose size and time are as they were is not read again."""
-    del size, changed
-    return digest_file(file)
-
-
 def _maker(recipes: "Recipes", signal: ExternalSignal) -> Maker:
     external = signal.external
-    known = known_scores(signal.file(recipes.project), external, signal.where)
+    file = joined_file(recipes.project, external, signal.where)
+    known = known_scores(file, external, signal.where)
     missing = _inside(external.missing)
 
     def make(shard: PlacedShard) -> pa.Table:
-        documents = read(recipes, DOCUMENTS, shard, "doc_id", "id", "metadata")
+        documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
         found = [
-            known.get((shard.source, name), known.get(("", name)))
-            for name in document_names(documents, external.by)
+            known.get(own, known.get(any_source))
+            for own, any_source in document_keys(documents, shard.source, external.by)
         ]
         scores = np.array([missing if score is None else score for score in found])
         return EXTERNAL.make(
@@ -143,16 +119,6 @@ def _maker(recipes: "Recipes", signal: ExternalSignal) -> Maker:
         )
 
     return make
-
-
-def document_names(documents: pa.Table, by: str) -> Iterator[str]:
-    """Yield the name of each document by which it is joined; empty where it has none."""
-    if by in _NAMES:
-        yield from (name or "" for name in documents.column(by).to_pylist())
-        return
-    for metadata in documents.column("metadata").to_pylist():
-        found = json.loads(metadata or "{}").get(by)
-        yield "" if found is None else str(found)
 
 
 def known_scores(file: Path, external: External, where: str) -> Mapping[Key, float]:
@@ -168,23 +134,11 @@ def known_scores(file: Path, external: External, where: str) -> Mapping[Key, flo
     Raises:
         InputError: A column is not there, a score is no number, or a document has two scores.
     """
-    table = table_of(file)
-    where = f"{where}: {file}"
-    for name in (external.key, external.column):
-        if name not in table.column_names:
-            raise InputError(f"{where} has no column {name!r}; there are {table.column_names}.")
-    names = table.column(external.key).to_pylist()
-    has_source = external.by == "id" and "source" in table.column_names
-    sources = table.column("source").to_pylist() if has_source else [""] * len(names)
-    values = table.column(external.column).to_pylist()
     known: dict[Key, float] = {}
-    for row, (source, name, value) in enumerate(zip(sources, names, values, strict=True), 1):
-        score = score_of(value, external, f"{where}, row {row}")
-        if name is None or score is None:
-            continue
-        key = (str(source or ""), str(name))
-        if known.setdefault(key, score) != score:
-            raise InputError(f"{where}, row {row}: {name!r} has another score further up.")
+    for place, key, value in cells(file, external, where):
+        score = score_of(value, external, place)
+        if score is not None and known.setdefault(key, score) != score:
+            raise InputError(f"{place}: {key[1]!r} has another score further up.")
     return known
 
 

@@ -120,6 +120,10 @@ class Contaminated(Exclusion):
         found = fingerprint(recipes.by_source(STAGE))
         return {"found": found, "share": recipes.config.exclude.share}
 
+    def sets(self, project: Project) -> tuple[str, ...]:
+        """Return the sets of evaluations."""
+        return tuple(project.config.exclude.evaluation)
+
     def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
         """Yield the documents that hold something, each with the set's name."""
         least = recipes.config.exclude.share

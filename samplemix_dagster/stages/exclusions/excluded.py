@@ -6,6 +6,7 @@ evaluation text that stands nowhere in it, makes no mixture stale.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -87,11 +88,22 @@ class ExcludedDocuments(Fit):
         return {
             "num_documents": len(ids),
             "by_reason": dict(sorted(Counter(reasons).items())),
+            "by_set": _by_set(found, asked, recipes.project),
             _DIGEST: content_digest(excluded),
         }
 
 
 EXCLUDED = ExcludedDocuments()
+
+
+def _by_set(
+    found: Mapping[str, tuple[str, str | None]], asked: Iterable[Exclusion], project: Project
+) -> dict[str, int]:
+    """Count documents by the set that kept them out; one that kept none out counts 0."""
+    counts = Counter(
+        (reason, (detail or "").partition(": ")[0]) for reason, detail in found.values()
+    )
+    return {name: counts[one.reason, name] for one in asked for name in one.sets(project)}
 
 
 def content_digest(excluded: pa.Table) -> str:

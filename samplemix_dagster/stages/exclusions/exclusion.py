@@ -41,6 +41,11 @@ class Exclusion(ABC):
             NotFittedError: It depends on a fit that has not been made.
         """
 
+    def sets(self, project: Project) -> tuple[str, ...]:
+        """Return the names of what it looks for, if it has such; a detail begins with one."""
+        del project
+        return ()
+
     @abstractmethod
     def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
         """Yield the documents of a shard for which it holds, in the shard's order."""

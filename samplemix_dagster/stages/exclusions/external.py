@@ -1,0 +1,124 @@
+"""external: documents that another tool's label or score keeps out."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samplemix_dagster.config.exclude import Outside
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Settings
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.joined import (
+    COLUMNS,
+    Key,
+    cells,
+    document_keys,
+    joined_file,
+    joined_settings,
+)
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.addresses.recipes import Recipes
+
+
+class KeptOut(Exclusion):
+    """What a file from outside says must not be drawn."""
+
+    reason = "external"
+
+    def is_asked(self, project: Project) -> bool:
+        """Whether a file is named."""
+        return bool(project.config.exclude.external)
+
+    def needs(self, project: Project) -> tuple[str, ...]:
+        """Return the documents."""
+        del project
+        return (DOCUMENTS.asset,)
+
+    def settings(self, recipes: "Recipes") -> Settings:
+        """Return the documents, the digest of each file, and which of its values keep out.
+
+        Raises:
+            InputError: A file is not there.
+        """
+        project, every = recipes.project, recipes.config.exclude.external
+        return {
+            "documents": recipes.by_source(DOCUMENTS),
+            "files": {
+                name: joined_settings(_file(project, name), outside)
+                for name, outside in every.items()
+            },
+        }
+
+    def sets(self, project: Project) -> tuple[str, ...]:
+        """Return the files."""
+        return tuple(project.config.exclude.external)
+
+    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
+        """Yield the documents of a shard that a value keeps out, with the file's name and it."""
+        project = recipes.project
+        documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
+        ids = documents.column("doc_id").to_pylist()
+        for name, outside in project.config.exclude.external.items():
+            file = _file(project, name)
+            named = _named(file, file.stat().st_mtime_ns, outside.model_dump_json(), _where(name))
+            keys = document_keys(documents, shard.source, outside.by)
+            for doc_id, (own, any_source) in zip(ids, keys, strict=True):
+                value = named.get(own, named.get(any_source))
+                if value is not None:
+                    yield doc_id, f"{name}: {value}"
+
+
+KEPT_OUT = KeptOut()
+
+
+def _where(name: str) -> str:
+    return f"exclude.external.{name}"
+
+
+def _file(project: Project, name: str) -> Path:
+    return joined_file(project, project.config.exclude.external[name], _where(name))
+
+
+@lru_cache(maxsize=8)
+def _named(file: Path, changed: int, outside: str, where: str) -> Mapping[Key, str]:
+    """Return what a file keeps out, read once for all shards, each with the value that does."""
+    del changed
+    return kept_out(file, Outside.model_validate_json(outside), where)
+
+
+def kept_out(file: Path, outside: Outside, where: str) -> Mapping[Key, str]:
+    """Return the documents that a file keeps out, by source and name, each with its value.
+
+    A document of several rows is kept out if one of them says so, and has the value of the first
+    that does. A row without a value says nothing.
+
+    Args:
+        file: What another tool gave.
+        outside: How it is read, and which values keep out.
+        where: What the configuration calls it, for messages.
+
+    Raises:
+        InputError: A column is not there, or a score is no number.
+    """
+    found: dict[Key, str] = {}
+    for place, key, value in cells(file, outside, where):
+        if value is not None and _keeps_out(value, outside, place):
+            found.setdefault(key, f"{value:g}" if isinstance(value, float) else str(value))
+    return found
+
+
+def _keeps_out(value: object, outside: Outside, place: str) -> bool:
+    if outside.values:
+        return str(value) in outside.values
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(
+            f"{place}: {outside.column!r} is {value!r:.40}, no number. Name the labels that keep a "
+            "document out in `values`."
+        )
+    is_below = outside.below is not None and value < outside.below
+    return is_below or (outside.above is not None and value > outside.above)
