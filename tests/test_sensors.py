@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.places import watching
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching import looking
 from samplemix_dagster.errors import ConfigError, TransientError
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.wiring.assets import asset
@@ -83,7 +83,7 @@ class Sensor:
 @pytest.fixture
 def sensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sensor]:
     clock = [1_000.0]
-    monkeypatch.setattr(watching, "clock", lambda: clock[0])
+    monkeypatch.setattr(looking, "clock", lambda: clock[0])
     root = copy_project(finished_project(), tmp_path / "project")
     with dg.instance_for_test() as instance:
         yield Sensor(root, instance, clock)

@@ -23,8 +23,8 @@ from samplemix_dagster.engine.places.lake_place import (
     refuse_place,
     refuse_target,
 )
-from samplemix_dagster.engine.places.watching import look_at, markers_among
 from samplemix_dagster.engine.shards.readers import Looks
+from samplemix_dagster.engine.watching.looking import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.storage.corpus.files import is_utf8
 from samplemix_dagster.storage.corpus.home import HOME

@@ -14,7 +14,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from samplemix_dagster.cli.session import _instance
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.engine.places import watching
+from samplemix_dagster.engine.watching import looking
 from samplemix_dagster.wiring.names import PLAIN
 from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, WHY_TAG
 from tests.engine.changes import add_a_shard, settings_changed
@@ -99,7 +99,7 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     clock = [1_000.0]
-    monkeypatch.setattr(watching, "clock", lambda: clock[0])
+    monkeypatch.setattr(looking, "clock", lambda: clock[0])
     root = copy_project(finished_project(), tmp_path / "project")
     settings_changed("schedule", to={"rescore": "0 2 * * *"})(root)
     with _instance(open_project(root)) as instance:

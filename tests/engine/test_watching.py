@@ -7,21 +7,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from samplemix_dagster.engine.places import watching
-from samplemix_dagster.engine.places.watching import (
-    GONE,
-    File,
-    Finding,
-    Sighting,
-    compare,
-    digest_of,
-    in_words,
-    look_at,
-    look_at_all,
-    two_looks,
-    wait_until_settled,
-)
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching import comparing, looking
+from samplemix_dagster.engine.watching.comparing import compare
+from samplemix_dagster.engine.watching.findings import GONE, File, Finding, Sighting
+from samplemix_dagster.engine.watching.looking import look_at, look_at_all, wait_until_settled
+from samplemix_dagster.engine.watching.settling import two_looks
+from samplemix_dagster.engine.watching.telling import digest_of, in_words
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.storage.corpus.manifest import Shard, read_manifest
@@ -200,8 +192,8 @@ def test_a_touched_file_is_no_change_and_is_read_once(
     os.utime(root / "data/news/part-0.jsonl")
     project = open_project(root)
     read: list[Path] = []
-    digest = watching.digest_file
-    monkeypatch.setattr(watching, "digest_file", lambda p: (read.append(p), digest(p))[1])
+    digest = comparing.digest_file
+    monkeypatch.setattr(comparing, "digest_file", lambda p: (read.append(p), digest(p))[1])
     assert looked_at_twice(project)["news"].touched == ("data/news/part-0.jsonl",)
     look_at_all(project, now=1_120.0)
     assert read == [root / "data/news/part-0.jsonl"]
@@ -216,7 +208,7 @@ def test_no_file_is_read_by_a_look_but_a_touched_one(
     def refuse(path: Path) -> str:
         raise AssertionError(path)
 
-    monkeypatch.setattr(watching, "digest_file", refuse)
+    monkeypatch.setattr(comparing, "digest_file", refuse)
     assert looked_at_twice(open_project(root))["news"].new
 
 
@@ -290,7 +282,7 @@ def test_a_source_that_is_gone_is_a_problem_not_a_removal(root: Path) -> None:
 def test_waiting_ends_when_files_are_settled(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = open_project(root)
     clock = [1_000.0]
-    monkeypatch.setattr(watching, "clock", lambda: clock[0])
+    monkeypatch.setattr(looking, "clock", lambda: clock[0])
     add_a_shard(root)
     waited: list[float] = []
 
@@ -308,7 +300,7 @@ def test_a_corpus_file_that_never_settles_stops_an_automatic_run(
 ) -> None:
     project = open_project(root)
     clock = [1_000.0]
-    monkeypatch.setattr(watching, "clock", lambda: clock[0])
+    monkeypatch.setattr(looking, "clock", lambda: clock[0])
 
     def sleep(seconds: float) -> None:
         clock[0] += seconds

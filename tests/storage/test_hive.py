@@ -9,9 +9,9 @@ import yaml
 
 from samplemix_dagster.cli.start.init import describe, write_config
 from samplemix_dagster.engine.places.shard_places import digested_shards, shard_places
-from samplemix_dagster.engine.places.watching import look_at
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.watching.looking import look_at
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.diversity.ngrams import GRAMS
 from samplemix_dagster.stages.diversity.words import WORDS

@@ -12,9 +12,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from samplemix_dagster.cli.start.init import describe, write_config
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.engine.places.watching import look_at
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.watching.looking import look_at
 from samplemix_dagster.errors import InputError, UnreachableInputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.diversity.ngrams import GRAMS

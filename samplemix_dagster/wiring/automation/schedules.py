@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.engine.places.watching import in_words, look_at_all
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching.looking import look_at_all
+from samplemix_dagster.engine.watching.telling import in_words
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.standing import what_is_current
 from samplemix_dagster.storage.ask.dbt_project import report_reason

@@ -1,7 +1,7 @@
 """Sensors: shards that came, changed or went; what follows from a changed data version; failures.
 
 All are switched on in the UI, but the one that tells of failures: it is on when a failure hook is
-configured. What a look finds is in ``engine/places/watching.py``; the nightly run, in
+configured. What a look finds is in ``engine/watching/``; the nightly run, in
 ``schedules.py``.
 """
 
@@ -12,8 +12,10 @@ from typing import Any, TypedDict, cast
 
 import dagster as dg
 
-from samplemix_dagster.engine.places.watching import Finding, digest_of, in_words, look_at_all
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching.findings import Finding
+from samplemix_dagster.engine.watching.looking import look_at_all
+from samplemix_dagster.engine.watching.telling import digest_of, in_words
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Belongings, Names
 from samplemix_dagster.wiring.running.launch import failure_sentence, is_failed_check

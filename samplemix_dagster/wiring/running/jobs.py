@@ -14,8 +14,9 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError as Interrupted
 from pydantic import Field
 
-from samplemix_dagster.engine.places.watching import in_words, wait_until_settled
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.engine.watching.looking import wait_until_settled
+from samplemix_dagster.engine.watching.telling import in_words
 from samplemix_dagster.errors import SampleMixError, TransientError
 from samplemix_dagster.runs.plan.last_run import note_failures
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake

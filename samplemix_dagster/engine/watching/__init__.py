@@ -1,0 +1,1 @@
+"""Which files of sources came, changed or went, and which still move."""
