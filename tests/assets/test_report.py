@@ -8,12 +8,8 @@ import pytest
 import yaml
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.storage.ask.dbt_project import (
-    dbt_folder,
-    report_models,
-    report_path,
-    report_reason,
-)
+from samplemix_dagster.storage.report.dbt_run import dbt_folder, report_models
+from samplemix_dagster.storage.report.published import report_path, report_reason
 from samplemix_dagster.wiring.assets.report import (
     build_report_assets,
     nearest,

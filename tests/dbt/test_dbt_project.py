@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samplemix_dagster.storage.ask.dbt_project import dbt_folder, report_models
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.corpus.shards import REASONS
+from samplemix_dagster.storage.report.dbt_run import dbt_folder, report_models
 from tests.fake_lake import (
     CLUSTERS,
     MIXTURES,

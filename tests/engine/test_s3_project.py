@@ -18,8 +18,9 @@ from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.status import project_status
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.stages.export.exporting import export_version
-from samplemix_dagster.storage.ask.dbt_project import build_report, report_reason
 from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.report.building import build_report
+from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.storage.s3.bucket import Bucket
 from samplemix_dagster.trace.explain import explain_document
 from samplemix_dagster.trace.versions import list_versions

@@ -172,7 +172,7 @@ def _look(
     from samplemix_dagster.runs.plan.foresight import refusals
     from samplemix_dagster.runs.plan.plan import Planner
     from samplemix_dagster.stages.steps import select_steps
-    from samplemix_dagster.storage.ask.dbt_project import report_reason
+    from samplemix_dagster.storage.report.published import report_reason
 
     planner = Planner(project)
     steps = select_steps(planner.steps, select, mixture)

@@ -1,7 +1,7 @@
 """The report: dbt's models as assets of the same graph, each fed by the assets that it reads.
 
 What the models are is in ``dbt/``; how they are built and published, in
-``storage/ask/dbt_project.py``.
+``storage/report/``.
 Staging models are views that say nothing to a person, and are left out of the graph.
 """
 
@@ -12,15 +12,11 @@ import dagster as dg
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.steps import Step, build_steps
-from samplemix_dagster.storage.ask.dbt_project import (
-    NodeResult,
-    ReportError,
-    build_report,
-    dbt_digest,
-    dbt_manifest,
+from samplemix_dagster.storage.report.building import NodeResult, ReportError, build_report
+from samplemix_dagster.storage.report.dbt_run import dbt_digest, dbt_manifest, report_models
+from samplemix_dagster.storage.report.published import (
     first_report_rows,
     num_report_rows,
-    report_models,
     report_path,
     report_reason,
     report_version,

@@ -10,7 +10,7 @@ from samplemix_dagster.engine.watching.looking import look_at_all
 from samplemix_dagster.engine.watching.telling import in_words
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.standing import what_is_current
-from samplemix_dagster.storage.ask.dbt_project import report_reason
+from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.automation.staleness import look_and_note
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, Names
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs

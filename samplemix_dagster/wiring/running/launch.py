@@ -22,7 +22,8 @@ from samplemix_dagster.runs.plan.plan import Plan, Planner, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.stages.steps import Step, build_steps
-from samplemix_dagster.storage.ask.dbt_project import report_models, report_reason
+from samplemix_dagster.storage.report.dbt_run import report_models
+from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
 from samplemix_dagster.wiring.checks import REJECTED_CHECK

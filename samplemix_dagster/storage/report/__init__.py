@@ -1,0 +1,1 @@
+"""The report: what dbt makes of the lake, built, tested and published."""
