@@ -26,7 +26,7 @@ from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.wiring.assets.asset import OWNER, begin, retries
 from samplemix_dagster.wiring.assets.pictures import Interval, intervals_svg
 from samplemix_dagster.wiring.assets.told import place_value, table_value
-from samplemix_dagster.wiring.checks import WITH_ITS_ASSET
+from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource
 

@@ -7,8 +7,8 @@ from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.outcome import Outcome, ShardOutcome
 from samplemix_dagster.show.presentation import flops_in_words, many, took
+from samplemix_dagster.stages.mixture.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
-from samplemix_dagster.wiring import checks
 from samplemix_dagster.wiring.assets.columns import (
     column_lineage,
     origins_of_diversity,
@@ -18,6 +18,8 @@ from samplemix_dagster.wiring.assets.columns import (
 from samplemix_dagster.wiring.assets.mixture import headline_words, links_value
 from samplemix_dagster.wiring.assets.pictures import SHOWN_IN_PLACE
 from samplemix_dagster.wiring.assets.told import address_value, headlines, plumbing
+from samplemix_dagster.wiring.checks import step_checks
+from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET, Check
 
 
 def outcome(partition: str | None = "web", computed: int = 3) -> Outcome:
@@ -156,15 +158,15 @@ def test_every_column_of_scores_and_ledger_says_where_it_comes_from(
 
 @pytest.mark.parametrize("is_blocking", [True, False])
 def test_a_check_says_what_follows_and_that_it_runs_with_its_asset(is_blocking: bool) -> None:
-    check = checks.Check(
+    check = Check(
         name="n",
         description="It holds.",
         is_blocking=is_blocking,
-        look=lambda _project, _outcome: checks.Verdict(passed=True),
+        look=lambda _project, _outcome: Verdict(passed=True),
     )
-    words = checks.in_words(check)
+    words = step_checks.in_words(check)
     assert words.startswith("It holds. If it does not hold, ")
-    assert words.endswith(checks.WITH_ITS_ASSET)
+    assert words.endswith(WITH_ITS_ASSET)
     assert ("stops nothing" in words) is not is_blocking
 
 

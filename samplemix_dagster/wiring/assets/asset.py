@@ -25,7 +25,6 @@ from samplemix_dagster.runs.upkeep.repair import repair
 from samplemix_dagster.stages.mixture.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.stages.steps import Call, Step
 from samplemix_dagster.tables import Table
-from samplemix_dagster.wiring import checks
 from samplemix_dagster.wiring.assets.columns import Origins, column_lineage
 from samplemix_dagster.wiring.assets.inputs import inputs_dep
 from samplemix_dagster.wiring.assets.told import (
@@ -36,6 +35,7 @@ from samplemix_dagster.wiring.assets.told import (
     plumbing,
 )
 from samplemix_dagster.wiring.automation.freshness import mixture_freshness
+from samplemix_dagster.wiring.checks import step_checks
 from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.partitions import source_partitions
@@ -174,7 +174,7 @@ def step_asset(
         deps=[*(names.key(name) for name in step.deps), inputs_dep(project, step, names)],
         partitions_def=source_partitions(project) if step.is_partitioned else None,
         code_version=step.code_version,
-        check_specs=checks.specs(step, key),
+        check_specs=step_checks.specs(step, key),
         metadata=definition_metadata(look, names),
         freshness_policy=mixture_freshness(project) if step.group == "mixture" else None,
         output_required=True,
@@ -198,7 +198,7 @@ def step_asset(
         )
         with retries(context, opened, lambda: _not_yet_there(opened, step, names)):
             outcome = step.run(call)
-        found = checks.results(step, key, opened, outcome)
+        found = step_checks.results(step, key, opened, outcome)
         note_measurement(opened, outcome)
         metadata = {
             **headlines(outcome),
@@ -285,7 +285,7 @@ def _publish(
 ) -> list[dg.AssetCheckResult]:
     """Make a mixture's version current if its blocking checks hold; else say why it is not."""
     name, version = outcome.asset.partition("/")[2], outcome.data_version
-    broken = checks.broken(found)
+    broken = step_checks.broken(found)
     if not broken:
         made = publish_mixture(project, name, version)
         if made is not None:

@@ -26,7 +26,7 @@ from samplemix_dagster.wiring.assets.asset import (
     begin,
 )
 from samplemix_dagster.wiring.assets.told import table_value
-from samplemix_dagster.wiring.checks import WITH_ITS_ASSET
+from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource
 

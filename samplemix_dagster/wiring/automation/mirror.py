@@ -26,7 +26,7 @@ from samplemix_dagster.runs.plan.stated_versions import stated_version
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.wiring.assets.inputs import inputs_key, inputs_partition
 from samplemix_dagster.wiring.automation.freshness import longest_wait
-from samplemix_dagster.wiring.checks import IS_CURRENT_CHECK
+from samplemix_dagster.wiring.checks.versions import IS_CURRENT_CHECK
 from samplemix_dagster.wiring.names import Names
 
 _JUST_NOTED_SECONDS = 60

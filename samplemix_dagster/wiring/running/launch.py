@@ -26,7 +26,7 @@ from samplemix_dagster.storage.report.dbt_run import report_models
 from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
-from samplemix_dagster.wiring.checks import REJECTED_CHECK
+from samplemix_dagster.wiring.checks.shards import REJECTED_CHECK
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.run_report import RunReport
 from samplemix_dagster.wiring.running.run_tags import (

@@ -1,0 +1,1 @@
+"""Asset checks: what must hold (blocking), and what a data engineer would want to be told."""
