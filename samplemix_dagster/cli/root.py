@@ -7,36 +7,27 @@ things up stay quick. Errors are one sentence on stderr; ``--debug`` adds the tr
 
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from samplemix_dagster import __version__
+from samplemix_dagster.cli.commands.ask import explain, query, scores
 from samplemix_dagster.cli.commands.config import config_app, init
 from samplemix_dagster.cli.commands.contamination import contamination
+from samplemix_dagster.cli.commands.demo import demo
 from samplemix_dagster.cli.commands.dirty import dirty
 from samplemix_dagster.cli.commands.evaluate import evaluate
+from samplemix_dagster.cli.commands.export import export
 from samplemix_dagster.cli.commands.mixture import mixture_app
 from samplemix_dagster.cli.commands.papers import card, rebuild, recipe, summary
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
 from samplemix_dagster.cli.commands.takedown import takedown_app
 from samplemix_dagster.cli.commands.trace import sees, trace
-from samplemix_dagster.cli.options import (
-    CONFIG,
-    ConfigOption,
-    FormatOption,
-    JsonOption,
-    open_project,
-)
-from samplemix_dagster.errors import ConfigError, InputError, SampleMixError
-from samplemix_dagster.export_formats.table import FORMATS
-from samplemix_dagster.show.terminal import print_json, print_lines, say
-
-if TYPE_CHECKING:
-    from samplemix_dagster.engine.project import Project
+from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.show.terminal import print_json, say
 
 app = typer.Typer(
     name="samplemix",
@@ -111,8 +102,6 @@ app.command("plan")(plan)
 app.command("run")(run)
 app.command("trace")(trace)
 app.command("sees")(sees)
-
-
 app.command("status")(status)
 app.command("evaluate")(evaluate)
 app.command("dirty")(dirty)
@@ -135,153 +124,10 @@ def ui(
     sys.exit(serve_ui(project, port))
 
 
-@app.command()
-def query(
-    sql: Annotated[str, typer.Argument(help="One select over the lake's views.")],
-    config: ConfigOption = CONFIG,
-    json: JsonOption = False,
-    limit: Annotated[int, typer.Option(help="Rows of a table; other forms have all.")] = 100,
-    form: FormatOption = "table",
-) -> None:
-    """Ask the lake in SQL (DuckDB, read-only)."""
-    from samplemix_dagster.show.printed_table import chosen_format, print_table, write_table
-    from samplemix_dagster.storage.ask.query import query as ask
-
-    form = chosen_format(form, json=json)
-    project = open_project(config)
-    table = ask(project.lake, sql, project.config.query)
-    if form == "json":
-        print_json(table.to_pylist())
-        return
-    if form != "table":
-        write_table(form, table)
-        return
-    columns = [column.to_pylist() for column in table.slice(0, limit).columns]
-    print_table(table.column_names, list(zip(*columns, strict=True)))
-    if table.num_rows > limit:
-        say(f"{table.num_rows - limit:,} more rows; --limit shows more.")
-
-
-@app.command()
-def scores(
-    to: Annotated[Path, typer.Option("--to", help="File to write: .parquet, .csv or .jsonl.")],
-    config: ConfigOption = CONFIG,
-) -> None:
-    """Write one row per document with every score."""
-    from samplemix_dagster.storage.ask.tabular import check_ending, write_tabular
-
-    check_ending(to)
-    from samplemix_dagster.storage.ask.query import query as ask
-
-    table = ask(open_project(config).lake, "select * from scores order by source, shard, row")
-    if table.num_rows == 0:
-        raise InputError("there are no scores yet; `samplemix run` makes them.")
-    write_tabular(table, to)
-    say(f"Wrote {table.num_rows:,} documents to {to}.")
-
-
-@app.command()
-def explain(
-    document: Annotated[
-        str,
-        typer.Argument(
-            help="A document's id (32 hex digits, or its start), or PATH#ROW or DIGEST#ROW."
-        ),
-    ],
-    config: ConfigOption = CONFIG,
-    mixture: Annotated[
-        str | None, typer.Option(help="A mixture's name, or name@version; all current when absent.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Show one document or row: text, scores and their recipes, weight, copies and why."""
-    from samplemix_dagster.show.explained import explanation_lines
-    from samplemix_dagster.trace.explain import explain_document, explain_row
-
-    look = explain_row if "#" in document else explain_document
-    found = look(open_project(config), document, mixture)
-    if json:
-        print_json(found)
-    else:
-        print_lines(explanation_lines(found))
-
-
-@app.command()
-def export(
-    name: Annotated[str, typer.Argument(help="Mixture: NAME, NAME@VERSION or a version.")],
-    to: Annotated[
-        str, typer.Option("--to", help="Empty folder, or s3://bucket/prefix, to write to.")
-    ],
-    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = next(
-        iter(FORMATS)
-    ),
-    files: Annotated[int, typer.Option(help="Files of near-equal size.", min=1)] = 4,
-    eos: Annotated[
-        str | None,
-        typer.Option(help="Where a document has the EOS id, in formats of ids: end, start, none."),
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Another option of the format: KEY=VALUE, as under `export`."),
-    ] = None,
-    *,
-    config: ConfigOption = CONFIG,
-    json: JsonOption = False,
-) -> None:
-    """Write a mixture's draws as files for trainers."""
-    from samplemix_dagster.export_formats.wanted import Wanted
-    from samplemix_dagster.show.bars import Bars
-    from samplemix_dagster.stages.export.exporting import export_version
-    from samplemix_dagster.trace.versions import resolve_version
-
-    if form not in FORMATS:
-        raise ConfigError(f"--format is {' or '.join(FORMATS)}, not {form!r}.")
-    project = open_project(config)
-    mixture, version = resolve_version(project, name)
-    with Bars() as bars:
-        manifest = export_version(
-            project,
-            mixture,
-            version,
-            Wanted.of(form, files, _format_options(form, eos, options or [])),
-            folder=to,
-            progress=bars.update,
-        )
-    if json:
-        print_json({**manifest, "folder": to})
-    else:
-        say(
-            f"Wrote {manifest['num_draws']:,} draws, {manifest['num_tokens']:,} tokens, in "
-            f"{len(manifest['files'])} files to {to}; read back and counted.{_eos_words(manifest)}"
-        )
-
-
-def _format_options(form: str, eos: str | None, words: list[str]) -> Mapping[str, str]:
-    """Return what was said of a format's options.
-
-    Raises:
-        ConfigError: A word is no KEY=VALUE, or the format has no such option.
-    """
-    said = {key: value for key, _, value in (word.partition("=") for word in words)}
-    known = FORMATS[form].options
-    for key in said:
-        if key not in known:
-            has = f"has {', '.join(known)}" if known else "has no options"
-            raise ConfigError(f"--set {key}: format {form} {has}.")
-    return said if eos is None else {**said, "eos": eos}
-
-
-def _eos_words(manifest: Mapping[str, Any]) -> str:
-    """Say what EOS adds to an export of ids; nothing of one of texts."""
-    if "eos_id" not in manifest:
-        return ""
-    if manifest["eos_id"] is None:
-        return " The tokenizer names no EOS, so nothing stands between documents."
-    added, inside = manifest["num_added_tokens"], manifest["num_documents_holding_eos"]
-    words = f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
-    if inside:
-        words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
-    return words
+app.command("query")(query)
+app.command("scores")(scores)
+app.command("explain")(explain)
+app.command("export")(export)
 
 
 @app.command("gc")
@@ -323,70 +169,7 @@ def collect(
         )
 
 
-@app.command()
-def demo(
-    directory: Annotated[Path, typer.Argument(help="Folder of the demo project.")] = Path("demo"),
-    documents: Annotated[int, typer.Option(help="Documents to gather.", min=200)] = 2000,
-    json: JsonOption = False,
-) -> None:
-    """Make a project from text that is on every machine, and run the whole pipeline on it."""
-    from samplemix_dagster.cli.start.demo import make_demo
-
-    config = make_demo(directory, documents)
-    run(
-        config=config,
-        select=None,
-        mixture=None,
-        refit=None,
-        check_lake=False,
-        verbose=False,
-        json=json,
-    )
-    project = open_project(config)
-    _show_demo(project)
-    say(f"\nThe UI on this very instance:\n\n    samplemix ui --config {config}\n")
-
-
-def _show_demo(project: "Project") -> None:
-    from samplemix_dagster.show.presentation import share
-    from samplemix_dagster.show.printed_table import print_table
-    from samplemix_dagster.stages.mixture.version_files import export_key
-    from samplemix_dagster.trace.versions import current_manifest
-
-    name = next(iter(project.config.mixtures))
-    manifest = current_manifest(project, name)
-    if manifest is None:
-        return
-    from samplemix_dagster.storage.ask.query import query as ask
-
-    means = {
-        row["source"]: row
-        for row in ask(
-            project.lake,
-            "select source, count(*) as documents, avg(quality) as quality, "
-            "avg(diversity) as diversity from scores group by source",
-        ).to_pylist()
-    }
-    say("")
-    print_table(
-        ["source", "documents", "quality", "diversity", "share before", "share after"],
-        [
-            (
-                source,
-                means[source]["documents"],
-                round(means[source]["quality"], 3),
-                round(means[source]["diversity"], 3),
-                share(entry["share_before"]),
-                share(entry["share_after"]),
-            )
-            for source, entry in manifest["report"]["sources"].items()
-            if source in means
-        ],
-        title=f"What the mixture {name!r} changes",
-    )
-    for export in project.config.exports_of(name):
-        key = export_key(project, name, manifest["version"], export)
-        say(f"\nThe export: {project.lake.place(key)}")
+app.command("demo")(demo)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""The command that writes a mixture's draws as files for trainers."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
+from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.show.terminal import print_json, say
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="Mixture: NAME, NAME@VERSION or a version.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Empty folder, or s3://bucket/prefix, to write to.")
+    ],
+    form: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = next(
+        iter(FORMATS)
+    ),
+    files: Annotated[int, typer.Option(help="Files of near-equal size.", min=1)] = 4,
+    eos: Annotated[
+        str | None,
+        typer.Option(help="Where a document has the EOS id, in formats of ids: end, start, none."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another option of the format: KEY=VALUE, as under `export`."),
+    ] = None,
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Write a mixture's draws as files for trainers."""
+    from samplemix_dagster.export_formats.wanted import Wanted
+    from samplemix_dagster.show.bars import Bars
+    from samplemix_dagster.stages.export.exporting import export_version
+    from samplemix_dagster.trace.versions import resolve_version
+
+    if form not in FORMATS:
+        raise ConfigError(f"--format is {' or '.join(FORMATS)}, not {form!r}.")
+    project = open_project(config)
+    mixture, version = resolve_version(project, name)
+    with Bars() as bars:
+        manifest = export_version(
+            project,
+            mixture,
+            version,
+            Wanted.of(form, files, _format_options(form, eos, options or [])),
+            folder=to,
+            progress=bars.update,
+        )
+    if json:
+        print_json({**manifest, "folder": to})
+    else:
+        say(
+            f"Wrote {manifest['num_draws']:,} draws, {manifest['num_tokens']:,} tokens, in "
+            f"{len(manifest['files'])} files to {to}; read back and counted.{_eos_words(manifest)}"
+        )
+
+
+def _format_options(form: str, eos: str | None, words: list[str]) -> Mapping[str, str]:
+    """Return what was said of a format's options.
+
+    Raises:
+        ConfigError: A word is no KEY=VALUE, or the format has no such option.
+    """
+    said = {key: value for key, _, value in (word.partition("=") for word in words)}
+    known = FORMATS[form].options
+    for key in said:
+        if key not in known:
+            has = f"has {', '.join(known)}" if known else "has no options"
+            raise ConfigError(f"--set {key}: format {form} {has}.")
+    return said if eos is None else {**said, "eos": eos}
+
+
+def _eos_words(manifest: Mapping[str, Any]) -> str:
+    """Say what EOS adds to an export of ids; nothing of one of texts."""
+    if "eos_id" not in manifest:
+        return ""
+    if manifest["eos_id"] is None:
+        return " The tokenizer names no EOS, so nothing stands between documents."
+    added, inside = manifest["num_added_tokens"], manifest["num_documents_holding_eos"]
+    words = f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
+    if inside:
+        words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
+    return words
