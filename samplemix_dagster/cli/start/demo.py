@@ -8,54 +8,37 @@ where they stand, and no clock is read. No module is imported for its text, exce
 """
 
 import ast
-import csv
-import functools
 import gzip
-import hashlib
-import importlib.metadata
 import io
 import itertools
 import json
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-_FEWEST_BYTES = 300
-_MOST_BYTES = 6_000
-_LARGEST_FILE_BYTES = 4_000_000
+from samplemix_dagster.cli.start.demo_documents import (
+    FEWEST_BYTES,
+    Place,
+    Row,
+    in_blocks,
+    in_one_stretch,
+    in_paragraphs,
+    in_turn,
+    luck,
+)
+from samplemix_dagster.cli.start.installed_texts import (
+    LARGEST_FILE_BYTES,
+    distributions,
+    installed_files,
+    library_files,
+    licence_of,
+    parsed,
+    text_of,
+)
+
 _SHARDS = 3
 _BUDGET_TOKENS_PER_DOCUMENT = 125  # of about 900 that a document has
-_OWN_NAME = "samplemix-dagster"
-_NOT_LIBRARY = {"test", "tests", "idlelib", "turtledemo", "site-packages", "dist-packages"}
-_GENERATED = {"encodings", "pydoc_data"}
 _WEB_ENDINGS = (".js", ".css", ".map")
 _TABLE_ENDINGS = (".csv", ".tsv", ".json", ".afm", ".tab", ".zi", ".svg", ".lock")
-
-
-Row = dict[str, str | None]
-"""One document of the demo: id, text, package, path, licence."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a text was found, and under which terms."""
-
-    id: str
-    path: str
-    package: str = "python"
-    licence: str | None = "PSF-2.0"
-
-    def document(self, text: str, number: int = 0) -> Row:
-        """Return a document from here, the one of this number."""
-        name = f"{self.id} {number + 1}" if number else self.id
-        return {
-            "id": name,
-            "text": text,
-            "package": self.package,
-            "path": self.path,
-            "licence": self.licence,
-        }
 
 
 def make_demo(folder: Path, num_documents: int = 2000) -> Path:
@@ -100,16 +83,16 @@ def _packed(texts: Iterable[Row]) -> bytes:
 
 
 def _documentation() -> Iterator[Row]:
-    return _in_turn(_topics(), _docstrings())
+    return in_turn(_topics(), _docstrings())
 
 
 def _packages() -> Iterator[Row]:
-    return _in_turn(_descriptions(), _licences())
+    return in_turn(_descriptions(), _licences())
 
 
 def _debris() -> Iterator[Row]:
     tables = _pieces_of(_TABLE_ENDINGS)  # takes two turns of five
-    return _in_turn(tables, _character_tables(), tables, _headers(), _pieces_of(_WEB_ENDINGS))
+    return in_turn(tables, _character_tables(), tables, _headers(), _pieces_of(_WEB_ENDINGS))
 
 
 def _topics() -> Iterator[Row]:
@@ -118,14 +101,14 @@ def _topics() -> Iterator[Row]:
         from pydoc_data.topics import topics
     except ImportError:
         return
-    for name in sorted(topics, key=_luck):
-        yield from _cut(topics[name], _Place(f"topic {name}", "pydoc_data/topics.py"))
+    for name in sorted(topics, key=luck):
+        yield from in_paragraphs(topics[name], Place(f"topic {name}", "pydoc_data/topics.py"))
 
 
 def _docstrings() -> Iterator[Row]:
     """Docstrings of modules, classes and functions."""
-    for path, name in _library_files(half=0):
-        tree = _parsed(path)
+    for path, name in library_files(half=0):
+        tree = parsed(path)
         if tree is None:
             continue
         found = {
@@ -133,21 +116,21 @@ def _docstrings() -> Iterator[Row]:
             for node in ast.walk(tree)
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         }
-        long = [key for key in sorted(found, key=_luck) if len(found[key]) >= _FEWEST_BYTES]
+        long = [key for key in sorted(found, key=luck) if len(found[key]) >= FEWEST_BYTES]
         for key in long[:8]:
-            yield from _cut(found[key], _Place(key, name), most=1)
+            yield from in_paragraphs(found[key], Place(key, name), most=1)
 
 
 def _code() -> Iterator[Row]:
     """Source files of the standard library: small ones whole, others cut between definitions."""
-    for path, name in _library_files(half=1):
-        text, tree = _read(path), _parsed(path)
+    for path, name in library_files(half=1):
+        text, tree = text_of(path), parsed(path)
         if text is None or tree is None:
             continue
         lines = text.splitlines(keepends=True)
         starts = [0, *(_first_line(node) - 1 for node in tree.body[1:]), len(lines)]
         blocks = ["".join(lines[i:j]) for i, j in itertools.pairwise(starts)]
-        yield from _joined(blocks, "", _Place(name, name))
+        yield from in_blocks(blocks, "", Place(name, name))
 
 
 def _first_line(node: ast.stmt) -> int:
@@ -157,49 +140,49 @@ def _first_line(node: ast.stmt) -> int:
 
 def _descriptions() -> Iterator[Row]:
     """What installed packages say of themselves, cut at blank lines."""
-    for name, found in _distributions().items():
+    for name, found in distributions().items():
         metadata = found.metadata.json
         text = str(metadata.get("description") or "")
-        place = _Place(f"{name} description", f"{name}/METADATA", name, _licence(name))
-        yield from _cut(text, place, most=6)
+        place = Place(f"{name} description", f"{name}/METADATA", name, licence_of(name))
+        yield from in_paragraphs(text, place, most=6)
 
 
 def _licences() -> Iterator[Row]:
     """The beginning of each package's licence: many are the same but for a name and a year."""
-    for name, found in _distributions().items():
+    for name, found in distributions().items():
         papers = [
             file
-            for file, _ in _installed_files(name)
+            for file, _ in installed_files(name)
             if file.rpartition("/")[2].lower().startswith(("licen", "copying"))
             and not file.endswith((".py", ".pyc"))
         ]
         for file in papers[:1]:
-            text = _read(Path(str(found.locate_file(file)))) or ""
-            yield from _cut(text, _Place(file, file, name, _licence(name)), most=1)
+            text = text_of(Path(str(found.locate_file(file)))) or ""
+            yield from in_paragraphs(text, Place(file, file, name, licence_of(name)), most=1)
 
 
 def _pieces_of(endings: tuple[str, ...], *, from_start: bool = False) -> Iterator[Row]:
     """A piece of each installed file that has one of these endings."""
     turns = [
         [
-            _Place(file, file, name, _licence(name))
-            for file, size in _installed_files(name)
-            if file.endswith(endings) and _FEWEST_BYTES <= size <= _LARGEST_FILE_BYTES
+            Place(file, file, name, licence_of(name))
+            for file, size in installed_files(name)
+            if file.endswith(endings) and FEWEST_BYTES <= size <= LARGEST_FILE_BYTES
         ]
-        for name in _distributions()
+        for name in distributions()
     ]
     # A turn for each package, so that one with a thousand tables is not all there is.
     for place in itertools.chain.from_iterable(itertools.zip_longest(*turns)):
         if place is not None:
-            path = Path(str(_distributions()[place.package].locate_file(place.path)))
-            yield from _slice(_read(path) or "", place, from_start=from_start)
+            path = Path(str(distributions()[place.package].locate_file(place.path)))
+            yield from in_one_stretch(text_of(path) or "", place, from_start=from_start)
 
 
 def _character_tables() -> Iterator[Row]:
     """Character tables of the standard library, which a program wrote."""
-    for path, name in _library_files(half=None):
+    for path, name in library_files(half=None):
         if name.startswith("encodings/"):
-            yield from _slice(_read(path) or "", _Place(name, name))
+            yield from in_one_stretch(text_of(path) or "", Place(name, name))
 
 
 def _headers() -> Iterator[Row]:
@@ -215,121 +198,6 @@ _SOURCES: dict[str, Callable[[], Iterator[Row]]] = {
     "packages": _packages,
     "debris": _debris,
 }
-
-
-# -- where text is found --------------------------------------------------------------------------
-
-
-def _library_files(half: int | None) -> Iterator[tuple[Path, str]]:
-    """Yield files of the standard library by hash.
-
-    Docstrings come from one half and code from the other, so that the two do not repeat each other;
-    without a half, what a program wrote is meant.
-    """
-    root = Path(sysconfig.get_paths()["stdlib"])
-    names = (path.relative_to(root).as_posix() for path in root.rglob("*.py"))
-    for name in sorted(names, key=_luck):
-        parts = set(name.split("/"))
-        is_generated = bool(parts & _GENERATED)
-        if parts & _NOT_LIBRARY or is_generated != (half is None):
-            continue
-        if half is None or int(_luck(name)[-1], 16) % 2 == half:
-            yield root / name, name
-
-
-@functools.cache
-def _distributions() -> dict[str, importlib.metadata.Distribution]:
-    """Installed packages by name, in the order of a hash of it; not this one."""
-    found: dict[str, importlib.metadata.Distribution] = {}
-    for item in importlib.metadata.distributions():
-        name = str(item.metadata["Name"] or "").lower().replace("_", "-")
-        if name and name != _OWN_NAME:
-            found.setdefault(name, item)
-    return {name: found[name] for name in sorted(found, key=_luck)}
-
-
-@functools.cache
-def _installed_files(name: str) -> list[tuple[str, int]]:
-    """Path and size of each file of a package, from its own record, by hash of the path."""
-    record = _distributions()[name].read_text("RECORD") or ""
-    rows = [row for row in csv.reader(record.splitlines()) if len(row) == 3 and ".." not in row[0]]
-    return sorted(((row[0], int(row[2] or 0)) for row in rows), key=lambda place: _luck(place[0]))
-
-
-@functools.cache
-def _licence(name: str) -> str | None:
-    metadata = _distributions()[name].metadata.json
-    stated = str(metadata.get("license_expression") or metadata.get("license") or "").strip()
-    if stated and "\n" not in stated and len(stated) <= 60:
-        return stated
-    classifiers = [str(line) for line in metadata.get("classifier") or []]
-    names = [line.rpartition("::")[2].strip() for line in classifiers if "License ::" in line]
-    return names[0] if names else None
-
-
-def _parsed(path: Path) -> ast.Module | None:
-    text = _read(path)
-    try:
-        return None if text is None else ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-
-
-def _read(path: Path) -> str | None:
-    """Return a file's text; None where it is gone, large or no UTF-8."""
-    try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            return None
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-
-
-# -- cutting to the size of a document ------------------------------------------------------------
-
-
-def _luck(name: str) -> str:
-    return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
-def _in_turn(*streams: Iterator[Row]) -> Iterator[Row]:
-    """Yield one of each in turn, until all are at their end."""
-    for items in itertools.zip_longest(*streams):
-        yield from (item for item in items if item is not None)
-
-
-def _cut(text: str, place: _Place, *, most: int = 4) -> Iterator[Row]:
-    """Yield a text in whole paragraphs, as many together as fit a document; ``most`` documents."""
-    blocks = _shortened(text, len(text) * 4).strip("\n").split("\n\n")
-    yield from _joined(blocks, "\n\n", place, most=most)
-
-
-def _joined(blocks: list[str], between: str, place: _Place, *, most: int = 4) -> Iterator[Row]:
-    """Yield whole blocks, as many together as fit a document; only a larger one is cut short."""
-    parts: list[str] = [""]
-    for block in blocks:
-        joined = f"{parts[-1]}{between}{block}" if parts[-1] else block
-        if len(joined.encode()) <= _MOST_BYTES:
-            parts[-1] = joined
-        else:
-            parts.append(_shortened(block, _MOST_BYTES))
-    fitting = [part for part in parts if len(part.encode()) >= _FEWEST_BYTES]
-    for number, part in enumerate(fitting[:most]):
-        yield place.document(part, number)
-
-
-def _slice(text: str, place: _Place, *, from_start: bool = False) -> Iterator[Row]:
-    """Yield one stretch of a text, from its middle, of a length that its path decides."""
-    length = 1_000 + int(_luck(place.path), 16) % (_MOST_BYTES - 1_000)
-    start = 0 if from_start else max(0, (len(text) - length) // 2)
-    piece = _shortened(text[start : start + length], _MOST_BYTES).strip("\n")
-    if len(piece.encode()) >= _FEWEST_BYTES:
-        yield place.document(piece)
-
-
-def _shortened(text: str, most: int) -> str:
-    """Return the first bytes of a text, without a lone surrogate or half a character."""
-    return text.encode("utf-8", "ignore")[:most].decode("utf-8", "ignore")
 
 
 def demo_config(budget_tokens: int = 250_000) -> str:
