@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from samplemix_dagster.cli.start.init import Found, FoundSource, describe, write_config
+from samplemix_dagster.cli.start.init import Found, FoundSource, describe
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.errors import InputError, SampleMixError

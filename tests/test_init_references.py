@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from samplemix_dagster.cli.start import references
-from samplemix_dagster.cli.start.init import Found, FoundSource, describe, write_config
+from samplemix_dagster.cli.start.init import Found, FoundSource, describe
 from samplemix_dagster.cli.start.references import (
     AUTO,
     BOOTSTRAP,
@@ -25,6 +25,7 @@ from samplemix_dagster.cli.start.references import (
     named,
     seconds_to_score,
 )
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.errors import ConfigError
@@ -207,7 +208,7 @@ def test_a_long_document_costs_its_windows_and_a_short_one_its_tokens() -> None:
 
 
 def test_documents_are_counted_by_the_first_rows(tmp_path: Path) -> None:
-    from samplemix_dagster.cli.start.init import corpus_documents
+    from samplemix_dagster.cli.start.written import corpus_documents
 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.jsonl").write_text(ROW * 300)
@@ -227,6 +228,6 @@ def test_a_source_of_which_no_row_was_read_has_some_documents() -> None:
         num_files=1,
         num_bytes=9,
     )
-    from samplemix_dagster.cli.start.init import corpus_documents
+    from samplemix_dagster.cli.start.written import corpus_documents
 
     assert corpus_documents(Found(sources=(source,), unread=()).sources) == 9

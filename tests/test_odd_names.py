@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.cli.start.init import describe
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.ask.view_tables import check_tables

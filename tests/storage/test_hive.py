@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.cli.start.init import describe
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.engine.places.shard_places import digested_shards, shard_places
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.cli.session import dagster_home
-from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.cli.start.init import describe
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.engine.places.claims import claimed
 from samplemix_dagster.engine.places.lake_place import in_the_way, refuse_place
 from samplemix_dagster.engine.project import Project

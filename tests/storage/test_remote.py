@@ -10,7 +10,8 @@ import pytest
 import yaml
 from fsspec.implementations.memory import MemoryFileSystem
 
-from samplemix_dagster.cli.start.init import describe, write_config
+from samplemix_dagster.cli.start.init import describe
+from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards

