@@ -26,7 +26,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import PlacedShard, Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
-from samplemix_dagster.stages.mixture.mixture_manifest import feature_stages
+from samplemix_dagster.stages.mixture.traced import feature_stages
 from samplemix_dagster.stages.signals import identity_in
 from samplemix_dagster.storage.corpus.manifest import Shard
 from samplemix_dagster.storage.lake import keys

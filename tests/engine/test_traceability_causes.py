@@ -13,8 +13,8 @@ import pytest
 
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.trace.difference.causes import CAUSES
 from samplemix_dagster.trace.difference.difference import difference
-from samplemix_dagster.trace.difference.difference_words import CAUSES
 from samplemix_dagster.trace.difference.measures import COUNTS, MEANS
 from samplemix_dagster.trace.explain import explain_document
 from samplemix_dagster.trace.lineage import lineage

@@ -148,8 +148,8 @@ def mixture_diff(
 ) -> None:
     """Say what differs between two versions, and why, split by cause."""
     from samplemix_dagster.pages.difference import difference_page
+    from samplemix_dagster.trace.difference.causes import cause_name
     from samplemix_dagster.trace.difference.difference import difference
-    from samplemix_dagster.trace.difference.difference_words import cause_name
     from samplemix_dagster.trace.versions import resolve_version
 
     project = open_project(config)

@@ -64,10 +64,11 @@ from samplemix_dagster.stages.mixture.consumed import AfterTally, and_consumed, 
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
 from samplemix_dagster.stages.mixture.drawn_ledger import DrawnLedger, Scales
 from samplemix_dagster.stages.mixture.kept import KEPT, gate_columns, kept_parts
-from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed, traced
+from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.stages.mixture.promised import promised
 from samplemix_dagster.stages.mixture.publishing import refused
+from samplemix_dagster.stages.mixture.traced import traced
 from samplemix_dagster.stages.mixture.version_files import mend_manifest
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys

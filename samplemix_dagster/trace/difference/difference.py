@@ -27,8 +27,10 @@ from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.overlay import OverlayLake
+from samplemix_dagster.trace.difference.causes import CAUSES
 from samplemix_dagster.trace.difference.common_texts import CommonTexts
-from samplemix_dagster.trace.difference.difference_words import CAUSES, cause_words, headline
+from samplemix_dagster.trace.difference.difference_words import cause_words
+from samplemix_dagster.trace.difference.headline import headline
 from samplemix_dagster.trace.difference.measures import (
     KINDS,
     Measures,

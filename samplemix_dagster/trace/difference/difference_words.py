@@ -1,4 +1,4 @@
-"""The words of a difference: what changed in each input, and the biggest movements by cause."""
+"""The words of a cause: what changed in each input."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,38 +14,8 @@ from samplemix_dagster.trace.pinned import effective_diversity
 
 _MADE_ANEW = {"corpus", "beta", "exclusions"}
 """Fits that are made for every corpus: they are no refit."""
-_MOVERS = 5
 _PATHS = 3
 _NO_DIALS = {"budget_tokens", "after", "seed"}
-
-MEANING = {
-    "data": "data",
-    "reference": "the reference",
-    "tokenizer": "the tokenizer",
-    "encoder": "the encoder",
-    "refit": "the refit",
-    "settings": "the settings of scores",
-    "exclusions": "what is excluded",
-    "dials": "the dials",
-    "budget": "the budget",
-    "after": "what was consumed before",
-    "seed": "the seed",
-    "code": "the code",
-    "unexplained": "nothing that is known",
-}
-"""Each cause as a person says it."""
-
-
-CAUSES = tuple(cause for cause in MEANING if cause != "unexplained")
-"""Every cause, in the order of the pipeline."""
-
-
-def cause_name(causes: Sequence[str]) -> str:
-    """Return causes that stand together as a person says them."""
-    words = [MEANING[cause] for cause in causes]
-    if len(words) == 1:
-        return words[0]
-    return f"{', '.join(words[:-1])} and {words[-1]} together"
 
 
 def cause_words(
@@ -307,67 +277,3 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any], head: str = ""
 
 def _said(value: Any) -> str:
     return "absent" if value is None else str(value)
-
-
-# -- the headline --------------------------------------------------------------------------------
-
-
-def headline(found: Mapping[str, Any]) -> list[str]:
-    """Return a difference in sentences, the biggest movements first."""
-    a, b, change = found["a_totals"], found["b_totals"], found["change"]
-    if not found["causes"]:
-        return ["Nothing differs: the two versions have the same draws, for the same reasons."]
-    shared = found["documents"]
-    lines = [
-        f"B draws {b['tokens']:,} tokens in {b['draws']:,} draws of {b['documents_drawn']:,} "
-        f"documents; A draws {a['tokens']:,} in {a['draws']:,} of {a['documents_drawn']:,}.",
-        f"{shared['in_both']:,} documents are drawn by both, {shared['only_a']:,} by A alone, "
-        f"{shared['only_b']:,} by B alone; {shared['shared_tokens']:,} tokens are drawn by both.",
-        f"Mean quality {a['mean_quality']:.4f} -> {b['mean_quality']:.4f}, mean diversity "
-        f"{a['mean_diversity']:.4f} -> {b['mean_diversity']:.4f}.",
-    ]
-    if not any(change.values()):
-        lines.append("The totals are the same; what was drawn is in the parts below.")
-    for kind in ("source", "cluster"):
-        rows = found["groups"].get(kind, [])[:_MOVERS]
-        lines += [_mover(kind, row) for row in rows if row["tokens_change"] or row["draws_change"]]
-    lines += [_because(cause) for cause in found["causes"]]
-    if found["unchanged"]:
-        lines.append(
-            "Without effect: " + ", ".join(MEANING[cause] for cause in found["unchanged"]) + "."
-        )
-    if found["not_measured"]:
-        kinds = ", ".join(found["not_measured"])
-        lines.append(f"Not measured, since scores are gone from the lake: {kinds}.")
-    return lines
-
-
-def _mover(kind: str, row: Mapping[str, Any]) -> str:
-    change, place = row["draws_change"], f"{kind} {row['name']}"
-    plural = "" if abs(change) == 1 else "s"
-    moved = f"{abs(change):,} {'more' if change > 0 else 'fewer'} draw{plural}"
-    if change == 0:
-        moved = "as many draws, but others,"
-    parts = [
-        f"{part['tokens']:+,} by {cause_name(part['causes'])}"
-        for part in row["by_cause"]
-        if part["draws"] or part["tokens"]
-    ]
-    return (
-        f"B takes {moved} from {place} (share {row['share_a']:.1%} -> {row['share_b']:.1%}), "
-        f"{row['tokens_change']:+,} tokens: {', '.join(parts)}."
-    )
-
-
-def _because(cause: Mapping[str, Any]) -> str:
-    change = cause["change"]
-    name = cause_name(cause["causes"])
-    line = (
-        f"{name[0].upper()}{name[1:]}: {change['tokens']:+,} tokens, {change['draws']:+,} draws, "
-        f"quality {change['mean_quality']:+z.4f}, diversity {change['mean_diversity']:+z.4f}"
-    )
-    if cause["what"]:
-        line += f". {'; '.join(cause['what'])}"
-    if cause["joined_because"]:
-        line += f". They cannot be told apart: {cause['joined_because']}"
-    return f"{line}."
