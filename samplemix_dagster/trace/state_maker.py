@@ -18,7 +18,8 @@ from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.signals import OwnFit, OwnStage
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.pinned import NotComputableError, PinnedRecipes
+from samplemix_dagster.trace.pinned import PinnedRecipes
+from samplemix_dagster.trace.states import NotComputableError
 
 
 class StateMaker:

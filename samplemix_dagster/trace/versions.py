@@ -10,7 +10,7 @@ from samplemix_dagster.stages.steps import fit_asset
 from samplemix_dagster.storage.ask.listed import ListedVersion, mixture_versions
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.causes import CAUSES, MEANING
-from samplemix_dagster.trace.pinned import state_of
+from samplemix_dagster.trace.states import state_of
 
 _SHOWN = (
     "budget_tokens",

@@ -21,8 +21,9 @@ from samplemix_dagster.stages.mixture.version_files import (
     mend_manifest,
 )
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.pinned import NotComputableError, pinned, scratch_over, state_of
+from samplemix_dagster.trace.pinned import pinned, scratch_over
 from samplemix_dagster.trace.state_maker import StateMaker
+from samplemix_dagster.trace.states import NotComputableError, state_of
 
 _NOT_DRAWN = (NotComputableError, SampleMixError, ValueError, KeyError, TypeError, OSError)
 _COMPUTED = ("scales", "design_scales", "ledger", "report")

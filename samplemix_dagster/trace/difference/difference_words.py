@@ -10,7 +10,7 @@ from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.pinned import effective_diversity
+from samplemix_dagster.trace.states import effective_diversity
 
 _MADE_ANEW = {"corpus", "beta", "exclusions"}
 """Fits that are made for every corpus: they are no refit."""

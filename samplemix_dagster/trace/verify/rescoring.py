@@ -30,7 +30,8 @@ from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.trace.pinned import PinnedRecipes, pinned, state_of
+from samplemix_dagster.trace.pinned import PinnedRecipes, pinned
+from samplemix_dagster.trace.states import state_of
 
 TOLERANCE = {"float32": 1e-4}
 """Largest relative difference that is taken for the last digits of a number format."""
