@@ -104,12 +104,12 @@ def test_the_seed_alone_decides_luck_not_the_name_of_the_mixture(root: Path) -> 
 def test_what_is_kept_in_memory_does_not_matter(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samplemix_dagster.stages.mixture import mixing
+    from samplemix_dagster.stages.mixture import draw
 
     other = copy_project(root, tmp_path / "other")
     for project in (root, other):
         turn_a_dial(project)
     run(root)
-    monkeypatch.setattr(mixing, "_MOST_KEPT_DOCUMENTS", 30)
+    monkeypatch.setattr(draw, "_MOST_KEPT_DOCUMENTS", 30)
     run(other)
     assert ledgers(other) == ledgers(root)

@@ -85,7 +85,7 @@ def test_a_window_that_memory_forbids_is_named(monkeypatch: pytest.MonkeyPatch) 
         def unpack(self, _piece: bytes) -> bytes:
             raise zstandard.ZstdError("Allocation error : not enough memory")
 
-    monkeypatch.setattr(streams, "_Zstd", Small)
+    monkeypatch.setattr(streams, "ZstdFrame", Small)
     [found] = streams.stream_of(io.BytesIO(wide_frame(PAIR, 31)), "zstd")
     assert found == streams.Break(
         "there is too little memory for zstd's window of 2,048 MiB", "unreadable"

@@ -12,8 +12,9 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, UnreachableLakeError
+from samplemix_dagster.stages.mixture.draw import Draw
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
-from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
+from samplemix_dagster.stages.mixture.mixing import draw_ledger
 from samplemix_dagster.stages.mixture.mixture_manifest import sealed
 from samplemix_dagster.stages.mixture.version_files import (
     intact_manifest,

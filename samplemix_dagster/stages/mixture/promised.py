@@ -17,7 +17,7 @@ from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.mixture.kept import KEPT
 
 if TYPE_CHECKING:
-    from samplemix_dagster.stages.mixture.mixing import Draw
+    from samplemix_dagster.stages.mixture.draw import Draw
 
 
 def promised(draw: "Draw") -> dict[str, float]:

@@ -10,6 +10,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, DamagedError, LakeError
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.lake import keys, shapes
+from samplemix_dagster.storage.lake.json_forms import EXPORT
 from samplemix_dagster.storage.lake.lake import Lake
 
 
@@ -130,7 +131,7 @@ def require_export(lake: Lake, key: str, manifest: Any, place: str) -> dict[str,
         LakeError: Something is missing or was changed; nothing here makes it again by itself.
     """
     try:
-        shapes.checked(shapes.EXPORT, manifest)
+        shapes.checked(EXPORT, manifest)
         problem = shapes.export_problem(manifest)
     except ValueError as error:
         problem = str(error)

@@ -5,26 +5,22 @@ stream that breaks off, or that goes on with something else, ends with a :class:
 so; what came before it is handed out. Memory is a block, and the window that a zstd frame asks for.
 """
 
-import bz2
 import codecs
 import lzma
 import struct
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import zstandard
 
 from samplemix_dagster.storage.formats.base import BLOCK_BYTES
 from samplemix_dagster.storage.formats.names import Compression
+from samplemix_dagster.storage.formats.unpacking import INPUT_BYTES, Bounded, Source, ZstdFrame
 
-_INPUT_BYTES = 1 << 16
 _ZSTD_INPUT_BYTES = 1 << 10
 """A few packed bytes can stand for 128 kB, and zstd unpacks all that it is given."""
-_OUTPUT_BYTES = 1 << 16
-_WINDOW_BYTES = 1 << 31
-"""The largest window of a zstd frame that there is."""
 _FIRST_WINDOW_BYTES = 1 << 27
 _PADDED = ("gzip", "xz")
 """Compressions whose own tools skip zero bytes behind a member."""
@@ -157,51 +153,8 @@ def _recoded(blocks: Blocks, encoding: str) -> Blocks:
         yield Break(f"it ends in the middle of a character of {encoding}")
 
 
-class _Source:
-    """Packed bytes, of which an unpacker can give back what it did not need."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._buffer = b""
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        if self._at == len(self._buffer):
-            self._buffer, self._at = self._file.read(_INPUT_BYTES), 0
-        piece = self._buffer[self._at : self._at + size]
-        self._at += len(piece)
-        return piece
-
-    def give_back(self, size: int) -> None:
-        """Take back the end of the piece that was read last."""
-        self._at -= size
-
-    def peek(self, size: int) -> bytes:
-        while len(self._buffer) - self._at < size:
-            block = self._file.read(_INPUT_BYTES)
-            if not block:
-                break
-            self._buffer, self._at = self._buffer[self._at :] + block, 0
-        return self._buffer[self._at : self._at + size]
-
-    def skip_zeros(self) -> bool:
-        """Skip zero bytes; return whether anything stands behind them."""
-        while head := self.peek(_INPUT_BYTES):
-            kept = head.lstrip(b"\0")
-            self._at += len(head) - len(kept)
-            if kept:
-                return True
-        return False
-
-    def count_rest(self) -> int:
-        total = len(self._buffer) - self._at
-        while block := self._file.read(BLOCK_BYTES):
-            total += len(block)
-        return total
-
-
 def _members(file: IO[bytes], compression: Compression) -> Blocks:
-    source = _Source(file)
+    source = Source(file)
     is_first = True
     while source.peek(1):
         if not is_first:
@@ -217,10 +170,10 @@ def _members(file: IO[bytes], compression: Compression) -> Blocks:
             return
 
 
-def _member(source: _Source, compression: Compression) -> Generator[bytes, None, Break | None]:
+def _member(source: Source, compression: Compression) -> Generator[bytes, None, Break | None]:
     """Unpack one member, and return how it broke off, if it did."""
     window = _window(source) if compression == "zstd" else ""
-    unpacker = _Zstd() if compression == "zstd" else _Bounded(compression)
+    unpacker = ZstdFrame() if compression == "zstd" else Bounded(compression)
     size = _ZSTD_INPUT_BYTES
     while not unpacker.eof:
         piece = source.read(size) if unpacker.needs_input else b""
@@ -238,7 +191,7 @@ def _member(source: _Source, compression: Compression) -> Generator[bytes, None,
         if block:
             yield block
         if compression != "zstd":
-            size = min(2 * size, _INPUT_BYTES)
+            size = min(2 * size, INPUT_BYTES)
     source.give_back(len(unpacker.unused))
     return None
 
@@ -247,64 +200,10 @@ def _too_little_memory(needed: str) -> Break:
     return Break(f"there is too little memory for {needed}", "unreadable")
 
 
-def _window(source: _Source) -> str:
+def _window(source: Source) -> str:
     """Say in words which window the next frame needs."""
     try:
         size = zstandard.get_frame_parameters(source.peek(18)).window_size
     except zstandard.ZstdError:
         return ""
     return f"zstd's window of {size / 2**20:,.0f} MiB"
-
-
-class _Bounded:
-    """One member of gzip, bz2 or xz, unpacked a block at a time."""
-
-    def __init__(self, compression: Compression) -> None:
-        self._is_gzip = compression == "gzip"
-        makers: dict[str, Any] = {
-            "gzip": lambda: zlib.decompressobj(31),
-            "bz2": bz2.BZ2Decompressor,
-            "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
-        }
-        self._member = makers[compression]()
-        self._is_full = False
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._member.eof)
-
-    @property
-    def unused(self) -> bytes:
-        return bytes(self._member.unused_data)
-
-    @property
-    def needs_input(self) -> bool:
-        if self._is_gzip:
-            return not self._member.unconsumed_tail and not self._is_full
-        return bool(self._member.needs_input)
-
-    def unpack(self, piece: bytes) -> bytes:
-        given = piece or self._member.unconsumed_tail if self._is_gzip else piece
-        block = self._member.decompress(given, _OUTPUT_BYTES)
-        self._is_full = len(block) == _OUTPUT_BYTES
-        return bytes(block)
-
-
-class _Zstd:
-    """One frame of zstd; what a piece of it stands for comes at once."""
-
-    needs_input = True
-
-    def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._frame.eof)
-
-    @property
-    def unused(self) -> bytes:
-        return bytes(self._frame.unused_data)
-
-    def unpack(self, piece: bytes) -> bytes:
-        return bytes(self._frame.decompress(piece))

@@ -11,14 +11,28 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.json_forms import (
+    EXPORT,
+    CurrentFit,
+    CurrentMixture,
+    Digest,
+    Fit,
+    Machine,
+    Mark,
+    MixtureManifest,
+    Number,
+    Refused,
+    Report,
+    ShardList,
+    State,
+)
 
 SEAL = "digest"
 """The key under which a file has its own digest."""
@@ -26,120 +40,6 @@ CONTENT_SEAL = "seal"
 """The same, where ``digest`` is already taken."""
 _MANIFEST_FORM = 2
 _ANY = "*"
-
-_Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-_Mark = Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
-_Name = Annotated[str, Field(pattern=r"^[^/]+$")]
-_Number = Annotated[str, Field(pattern=r"^-?\d+$")]
-_Count = Annotated[int, Field(ge=0)]
-
-
-def _is_format(name: str) -> str:
-    if name not in FORMATS:
-        raise ValueError(f"{name!r} is no format of exports")
-    return name
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class _Open(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-
-class _Shard(_Closed):
-    path: Annotated[str, Field(min_length=1)]
-    digest: str
-    size: _Count
-    mtime_ns: int
-    etag: str = ""
-    previous: str | None = None
-    other_paths: list[str] = []
-    other_mtimes_ns: list[int] = []
-    other_etags: list[str] = []
-    values: dict[str, str] = {}
-    content: str = ""
-
-
-class _ShardList(_Closed):
-    partition: Annotated[str, Field(min_length=1)]
-    shards: list[_Shard]
-    skipped: list[str]
-
-
-class _State(_Closed):
-    recipe: dict[str, object]
-    folder: Annotated[str, Field(min_length=1)]
-    reading: dict[str, object] | None = None
-    former: dict[str, object] | None = None
-
-
-class _Refused(_Closed):
-    version: _Name
-    checks: dict[str, str]
-    sentence: str
-
-
-class _CurrentFit(_Closed):
-    version: _Name
-    recipe: dict[str, object] = {}
-    recipe_fingerprint: str | None = None
-    inputs: str | None = None
-    space: str | None = None
-    sample: list[_Digest] | None = None
-
-
-class _Fit(_Open):
-    version: _Name
-    recipe: dict[str, object]
-    facts: dict[str, object]
-    files: dict[str, str] = {}
-
-
-class _CurrentMixture(_Closed):
-    version: _Name
-
-
-class _MixtureManifest(_Open):
-    report: dict[str, object]
-
-
-class _ExportedFile(_Closed):
-    name: _Name
-    num_draws: _Count
-    num_tokens: _Count
-    num_bytes: _Count
-    digest: _Digest
-
-
-class _OtherFile(_Closed):
-    name: _Name
-    num_bytes: _Count
-    digest: _Digest
-
-
-class _Export(_Open):
-    name: str
-    version: str
-    format: Annotated[str, AfterValidator(_is_format)]
-    num_draws: _Count
-    num_tokens: _Count
-    files: list[_ExportedFile]
-    others: list[_OtherFile] = []
-    options: dict[str, str] = {}
-    digest: str
-
-
-class _Report(_Closed):
-    version: str
-    inputs: dict[str, str]
-    files: dict[str, _Digest] | None = None
-
-
-class _Machine(_Closed):
-    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
-    dtype: Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,42 +136,41 @@ def _seal_problem(value: dict[str, Any], seal: str) -> str:
     return "" if value[seal] == found else f"its {seal} is {value[seal]}, its content gives {found}"
 
 
-EXPORT = TypeAdapter(_Export)
 _KINDS = (
     Kind(
         key=keys.shards_in(_ANY),
-        shape=TypeAdapter(_ShardList),
+        shape=TypeAdapter(ShardList),
         is_sealed=True,
         problem=_list_problem,
     ),
-    Kind(key=keys.refused_note(_ANY), shape=TypeAdapter(_Refused), is_sealed=True),
+    Kind(key=keys.refused_note(_ANY), shape=TypeAdapter(Refused), is_sealed=True),
     Kind(
         key=keys.done_note(_ANY, _ANY),
-        shape=TypeAdapter(_State),
+        shape=TypeAdapter(State),
         is_sealed=True,
         problem=_state_problem,
     ),
     Kind(
         key=keys.current_fit(_ANY),
-        shape=TypeAdapter(_CurrentFit),
+        shape=TypeAdapter(CurrentFit),
         is_sealed=True,
         problem=_current_fit_problem,
     ),
     Kind(
         key=keys.fit_note(keys.fit_folder(_ANY, _ANY)),
-        shape=TypeAdapter(_Fit),
+        shape=TypeAdapter(Fit),
         problem=_fit_problem,
     ),
-    Kind(key=keys.names_in(keys.fit_folder(_ANY, _ANY)), shape=TypeAdapter(dict[_Number, str])),
-    Kind(key=keys.current_version(_ANY), shape=TypeAdapter(_CurrentMixture), is_sealed=True),
+    Kind(key=keys.names_in(keys.fit_folder(_ANY, _ANY)), shape=TypeAdapter(dict[Number, str])),
+    Kind(key=keys.current_version(_ANY), shape=TypeAdapter(CurrentMixture), is_sealed=True),
     Kind(
         key=keys.manifest(_ANY, _ANY),
-        shape=TypeAdapter(_MixtureManifest),
+        shape=TypeAdapter(MixtureManifest),
         problem=_mixture_problem,
     ),
     Kind(
         key=keys.manifest_copy_in(keys.version_folder(_ANY, _ANY)),
-        shape=TypeAdapter(_MixtureManifest),
+        shape=TypeAdapter(MixtureManifest),
         problem=_mixture_problem,
     ),
     Kind(
@@ -279,9 +178,9 @@ _KINDS = (
         shape=EXPORT,
         problem=_export_problem,
     ),
-    Kind(key=keys.CURRENT_REPORTS, shape=TypeAdapter(_Report), is_sealed=True),
-    Kind(key=keys.machine(_ANY), shape=TypeAdapter(_Machine), is_sealed=True),
-    Kind(key=keys.MODEL_DIGESTS, shape=TypeAdapter(dict[_Mark, _Digest]), is_sealed=True),
+    Kind(key=keys.CURRENT_REPORTS, shape=TypeAdapter(Report), is_sealed=True),
+    Kind(key=keys.machine(_ANY), shape=TypeAdapter(Machine), is_sealed=True),
+    Kind(key=keys.MODEL_DIGESTS, shape=TypeAdapter(dict[Mark, Digest]), is_sealed=True),
 )
 
 

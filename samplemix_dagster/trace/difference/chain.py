@@ -13,8 +13,9 @@ from samplemix_dagster.errors import (
     InfeasibleMixtureError,
     LakeError,
 )
+from samplemix_dagster.stages.mixture.draw import Draw
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
-from samplemix_dagster.stages.mixture.mixing import Draw, draw_ledger
+from samplemix_dagster.stages.mixture.mixing import draw_ledger
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.overlay import OverlayLake
