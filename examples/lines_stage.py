@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.stages import Stage
-from samplemix_dagster.tables import DOC_ID, Column, Table
+from samplemix_dagster.table_contract import Column, Table
+from samplemix_dagster.tables import DOC_ID
 
 
 @dataclass(frozen=True)

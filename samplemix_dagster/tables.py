@@ -5,9 +5,9 @@ per-shard table stand in row order, one for each document of the shard, so that 
 shard can be laid side by side without a join. Where a table's file lies is said by ``storage``.
 """
 
-from dataclasses import dataclass
-
 import pyarrow as pa
+
+from samplemix_dagster.table_contract import Column, Table
 
 EMBEDDING = "embedding"
 NOT_DRAWN, DUPLICATE = "not_drawn", "duplicate"
@@ -20,68 +20,6 @@ EXCLUSIONS = {
 """Why a version must not draw a document, each reason with its meaning: a closed list."""
 OUT = frozenset({DUPLICATE, *EXCLUSIONS})
 """Reasons of rows that were not to be drawn at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: name, type, meaning, and whether null is allowed."""
-
-    name: str
-    type: pa.DataType
-    meaning: str
-    nullable: bool = False
-    came_later: bool = False
-    """Tables that were written before it was there lack it, and are whole."""
-
-    @property
-    def field(self) -> pa.Field:
-        """The Arrow field of a table that may lack the column."""
-        return pa.field(self.name, self.type, nullable=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table's contract."""
-
-    name: str
-    grain: str
-    columns: tuple[Column, ...]
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema, without metadata."""
-        return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
-
-    def make(self, **arrays: object) -> pa.Table:
-        """Return a table of these columns.
-
-        Raises:
-            ValueError: A column is missing, unknown, of another length, or holds a forbidden null.
-        """
-        expected = [column.name for column in self.columns]
-        if set(arrays) != set(expected):
-            odd = sorted(set(arrays) ^ set(expected))
-            raise ValueError(f"table {self.name}: columns {odd} are missing or unknown")
-        columns = []
-        for column in self.columns:
-            values = arrays[column.name]
-            array = (
-                values
-                if isinstance(values, pa.Array | pa.ChunkedArray)
-                else pa.array(values, type=column.type)
-            )
-            columns.append(array.cast(column.type))
-        table = pa.Table.from_arrays(columns, schema=self.schema)
-        self.check(table)
-        return table
-
-    def check(self, table: pa.Table) -> None:
-        """Raise ValueError when a table breaks this contract."""
-        for column in self.columns:
-            if column.name not in table.column_names:
-                raise ValueError(f"table {self.name}: no column {column.name!r}")
-            if not column.nullable and table.column(column.name).null_count:
-                raise ValueError(f"table {self.name}: nulls in column {column.name!r}")
 
 
 DOC_ID = Column("doc_id", pa.string(), "128-bit BLAKE2b of the text, 32 hex digits")
@@ -344,27 +282,3 @@ def scores_table() -> Table:
     wide += DIVERSITY.columns[1:]
     head = (DOC_ID, _ROW, Column("language", pa.string(), "language code"))
     return Table("scores", "One row per document of a shard, with every score.", (*head, *wide))
-
-
-_OF_SHARDS = {
-    table.name: table
-    for table in (GRAMS, WORDS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS, DIVERSITY)
-} | {"embeddings": embeddings_table(1), "scores": scores_table()}
-_OF_SHARDS |= {"metric": METRIC, "signal": SIGNAL, "contamination": CONTAMINATION}
-_OF_FITS = {f"{table.name}.parquet": table for table in (SAMPLE, DUPLICATES, EXCLUDED)}
-
-
-def contract_of(key: str) -> Table | None:
-    """Return the contract of the table at a key of the lake; None where none is known."""
-    head, *parts = key.split("/")
-    if head == "documents" and len(parts) == 2:
-        return REJECTIONS if parts[1].endswith(".rejected.parquet") else DOCUMENTS
-    if head == "features" and len(parts) == 3:
-        return _OF_SHARDS.get(parts[0].partition("-")[0])
-    if head == "evaluations" and parts[0] == "losses":
-        return LOSSES
-    if head == "mixtures" and len(parts) == 4 and parts[2] == "ledger":
-        return LEDGER
-    if head == "fits" and len(parts) == 3:
-        return _OF_FITS.get(parts[2])
-    return None

@@ -14,7 +14,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, manifest_key
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 from tests.judged import found_of
 
 Row = dict[str, Any]

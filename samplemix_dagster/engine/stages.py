@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -25,7 +25,8 @@ from samplemix_dagster.stages.joined import (
     joined_file,
     joined_settings,
 )
-from samplemix_dagster.tables import DOC_ID, Column, Table
+from samplemix_dagster.table_contract import Column, Table
+from samplemix_dagster.tables import DOC_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

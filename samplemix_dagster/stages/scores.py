@@ -20,7 +20,7 @@ from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

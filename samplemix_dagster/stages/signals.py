@@ -35,7 +35,7 @@ from samplemix_dagster.engine.stages import (
 from samplemix_dagster.stages.columns import lazily
 from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS, embeddings_of_table
 from samplemix_dagster.stages.diversity.ngrams import NGRAM_INDEX
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

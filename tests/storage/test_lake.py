@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as npst
 
 from samplemix_dagster.errors import DamagedError, LakeError
 from samplemix_dagster.storage.lake.lake import Lake, digest_file
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = Table("numbers", "One row per number.", (Column("value", pa.int64(), "a number"),))

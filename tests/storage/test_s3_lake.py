@@ -13,7 +13,7 @@ from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.s3_lake import S3Lake, s3_lake
 from samplemix_dagster.storage.s3.bucket import Bucket
 from samplemix_dagster.storage.s3.errors import LAKE
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 from tests import s3_faults
 from tests.s3_faults import Fault, Proxy
 

@@ -14,7 +14,8 @@ from samplemix_dagster import __version__
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.tables import LEDGER, Table
+from samplemix_dagster.table_contract import Table
+from samplemix_dagster.tables import LEDGER
 from samplemix_dagster.trace.versions import load_manifest
 
 NEW_VERSION = "new_version"

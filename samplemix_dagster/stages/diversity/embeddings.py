@@ -15,7 +15,7 @@ from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.tasks import ModelTask
 from samplemix_dagster.engine.stages import Settings, Task
 from samplemix_dagster.stages.of_model import ModelStage
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes

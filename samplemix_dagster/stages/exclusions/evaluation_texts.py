@@ -17,7 +17,7 @@ from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.optional import OptionalFit
 from samplemix_dagster.storage.corpus.files import Seen
 from samplemix_dagster.storage.corpus.rows import Openable, ReadRules, Row, rows_of
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

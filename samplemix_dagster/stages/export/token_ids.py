@@ -15,7 +15,8 @@ from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
-from samplemix_dagster.tables import DOC_ID, Column, Table
+from samplemix_dagster.table_contract import Column, Table
+from samplemix_dagster.tables import DOC_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,7 +27,8 @@ from samplemix_dagster.stages.mixture.before import found_version
 from samplemix_dagster.stages.mixture.version_files import check_ledger
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.tables import NOT_DRAWN, Column, Table
+from samplemix_dagster.table_contract import Column, Table
+from samplemix_dagster.tables import NOT_DRAWN
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from samplemix_dagster.core.quality.spread_windows import NUM_WINDOWS
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.tasks import ModelTask
 from samplemix_dagster.engine.stages import Settings
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.stages.columns import floats, strings
 from samplemix_dagster.stages.quality.losses import SAMPLED, Losses, reference_losses
 from samplemix_dagster.storage.models.files import digest_tokenizer
-from samplemix_dagster.tables import Column, Table
+from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.core.quality.student import Taught

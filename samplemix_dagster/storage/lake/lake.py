@@ -31,7 +31,7 @@ from samplemix_dagster.storage.lake.whole_files import (
     remove_folder,
     written_aside,
 )
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError)
 """What reading a damaged table can raise."""

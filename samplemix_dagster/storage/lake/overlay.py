@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 
 
 class OverlayLake(Lake):

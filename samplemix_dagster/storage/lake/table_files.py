@@ -19,8 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
+from samplemix_dagster.storage.lake.contracts import contract_of
+from samplemix_dagster.table_contract import Column
+from samplemix_dagster.tables import EMBEDDING
 
 RECIPE = b"samplemix.recipe"
 KEY = b"samplemix.key"
@@ -157,7 +159,7 @@ def _identity_problem(key: str, stated: Mapping[bytes, bytes] | None) -> str:
 
 def _schema_problem(key: str, schema: pa.Schema, columns: Sequence[str] | None) -> str:
     """Say which column a table lacks or has otherwise than its contract; or nothing."""
-    contract = tables.contract_of(key)
+    contract = contract_of(key)
     there = {field.name: field.type for field in schema}
     owed = [] if contract is None else [c.name for c in contract.columns if not c.came_later]
     for name in owed if columns is None else columns:
@@ -170,8 +172,8 @@ def _schema_problem(key: str, schema: pa.Schema, columns: Sequence[str] | None) 
     return ""
 
 
-def _is_same(found: pa.DataType, column: tables.Column) -> bool:
-    if column.name == tables.EMBEDDING:  # its width is the encoder's
+def _is_same(found: pa.DataType, column: Column) -> bool:
+    if column.name == EMBEDDING:  # its width is the encoder's
         return bool(
             pa.types.is_fixed_size_list(found) and found.value_type == column.type.value_type
         )
@@ -180,7 +182,7 @@ def _is_same(found: pa.DataType, column: tables.Column) -> bool:
 
 def _null_problem(key: str, table: pa.Table) -> str:
     """Say which column of a table has nulls that its contract forbids; or nothing."""
-    contract = tables.contract_of(key)
+    contract = contract_of(key)
     for column in contract.columns if contract is not None else ():
         if column.nullable or column.name not in table.column_names:
             continue

@@ -21,7 +21,8 @@ from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.tables import CLUSTERS, DOC_ID, Table
+from samplemix_dagster.table_contract import Table
+from samplemix_dagster.tables import CLUSTERS, DOC_ID
 from samplemix_dagster.trace.pinned import scratch_over
 from samplemix_dagster.trace.takedown import exports_of
 

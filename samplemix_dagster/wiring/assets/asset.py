@@ -24,7 +24,7 @@ from samplemix_dagster.runs.upkeep.hooks import tell_new_version
 from samplemix_dagster.runs.upkeep.repair import repair
 from samplemix_dagster.stages.mixture.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.stages.steps import Call, Step
-from samplemix_dagster.tables import Table
+from samplemix_dagster.table_contract import Table
 from samplemix_dagster.wiring.assets.columns import Origins, column_lineage
 from samplemix_dagster.wiring.assets.inputs import inputs_dep
 from samplemix_dagster.wiring.assets.told import (
