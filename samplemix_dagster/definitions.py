@@ -27,8 +27,9 @@ from samplemix_dagster.wiring.assets import (
     shards,
     signals,
 )
-from samplemix_dagster.wiring.assets.asset import Look, plain_look, step_asset, with_automation
+from samplemix_dagster.wiring.assets.asset import Look, plain_look, step_asset
 from samplemix_dagster.wiring.assets.inputs import inputs_assets
+from samplemix_dagster.wiring.automation.conditions import with_automation
 from samplemix_dagster.wiring.automation.schedules import build_schedules
 from samplemix_dagster.wiring.automation.sensors import build_sensors
 from samplemix_dagster.wiring.automation.staleness import build_look, observe

@@ -24,6 +24,11 @@ from samplemix_dagster.core.group_histograms import (
     group_histograms,
     language_length_group,
 )
+from samplemix_dagster.core.histogram_spread import (
+    UNRESOLVED_BINS,
+    mean_absolute_deviation,
+    median_and_scale,
+)
 from samplemix_dagster.core.unit_scores import Band, Direction, logistic_asinh, score
 from samplemix_dagster.errors import DegenerateSampleError
 
@@ -46,12 +51,7 @@ __all__ = [
 
 POOLED = ""
 OTHER = "other"
-# A normal distribution's standard deviation is 1.4826 of its median absolute deviation, and
-# sqrt(pi / 2) of its mean absolute deviation.
-_MAD_TO_SIGMA = 1.4826
 _MEAN_TO_SIGMA = 1.2533141373155003
-# Half the weight inside one bin gives a MAD of up to a bin; a little more leaves room for rounding.
-_UNRESOLVED_BINS = 1.0 + 1e-9
 
 Parents = Mapping[str, str] | Callable[[str], str]
 
@@ -157,7 +157,7 @@ def neutral_calibration(histograms: GroupHistograms) -> Calibration:
     pool = _sum_by_name(histograms, {name: [POOLED] for name in histograms.groups})
     found = pool.get(POOLED, _nothing(histograms))
     edges = np.linspace(histograms.lower, histograms.upper, histograms.num_bins + 1)
-    median = _median_and_scale(found.weights, edges)[0] if found.weights.sum() else 0.0
+    median = median_and_scale(found.weights, edges)[0] if found.weights.sum() else 0.0
     group = GroupCalibration(median=median, scale=1.0, num_documents=found.num_documents)
     return Calibration(groups={POOLED: group}, parents={})
 
@@ -231,11 +231,11 @@ def _fit_pool(pool: Histogram, edges: npt.NDArray[np.float64]) -> GroupCalibrati
     if pool.weights.sum() == 0:
         msg = f"nothing to calibrate: {pool.num_documents} documents have no token between them"
         raise DegenerateSampleError(msg)
-    median, scale = _median_and_scale(pool.weights, edges)
+    median, scale = median_and_scale(pool.weights, edges)
     if scale is None:
         width = edges[1] - edges[0]
-        mean = _mean_absolute_deviation(pool.weights, edges, median)
-        if mean <= _UNRESOLVED_BINS * width:
+        mean = mean_absolute_deviation(pool.weights, edges, median)
+        if mean <= UNRESOLVED_BINS * width:
             msg = (
                 f"all {pool.num_documents} documents score the same, {median:.6g} to within a bin "
                 f"of {width:.3g}, so no calibration tells them apart: is the corpus one text, or "
@@ -252,48 +252,13 @@ def _fit_group(
     count = own.num_documents
     if own.weights.sum() == 0:
         return replace(parent, num_documents=count)
-    median, scale = _median_and_scale(own.weights, edges)
+    median, scale = median_and_scale(own.weights, edges)
     share = count / (count + shrink)
     return GroupCalibration(
         median=share * median + (1.0 - share) * parent.median,
         scale=parent.scale if scale is None else share * scale + (1.0 - share) * parent.scale,
         num_documents=count,
     )
-
-
-def _median_and_scale(
-    weights: npt.NDArray[np.int64], edges: npt.NDArray[np.float64]
-) -> tuple[float, float | None]:
-    """Return the median and 1.4826 MAD, linear inside bins; no scale where no bin resolves it."""
-    mass = np.concatenate([[0], np.cumsum(weights)]).astype(np.float64)
-    median = _middle(edges, mass)
-    # The mass within a distance of the median bends only where either end meets an edge.
-    distances = np.unique(np.concatenate([[0.0], np.abs(edges - median)]))
-    within = np.interp(median + distances, edges, mass)
-    within -= np.interp(median - distances, edges, mass)
-    mad = _middle(distances, np.maximum.accumulate(within))
-    is_resolved = mad > _UNRESOLVED_BINS * (edges[1] - edges[0])
-    return median, _MAD_TO_SIGMA * mad if is_resolved else None
-
-
-def _middle(knots: npt.NDArray[np.float64], mass: npt.NDArray[np.float64]) -> float:
-    """Return where a piecewise linear, non-decreasing mass passes its half; a flat's midpoint."""
-    crossings = []
-    # Rounding must not decide at which end of a flat stretch the half is passed.
-    for level in ((0.5 - 1e-12) * mass[-1], (0.5 + 1e-12) * mass[-1]):
-        after = int(np.searchsorted(mass, level))
-        share = (level - mass[after - 1]) / (mass[after] - mass[after - 1])
-        crossings.append(knots[after - 1] + share * (knots[after] - knots[after - 1]))
-    return float(0.5 * (crossings[0] + crossings[1]))
-
-
-def _mean_absolute_deviation(
-    weights: npt.NDArray[np.int64], edges: npt.NDArray[np.float64], centre: float
-) -> float:
-    left, right = edges[:-1] - centre, edges[1:] - centre
-    # The integral of |x| over a bin is a difference of x |x| / 2.
-    means = (right * np.abs(right) - left * np.abs(left)) / (2.0 * (right - left))
-    return float(np.average(means, weights=weights))
 
 
 def robust_z(

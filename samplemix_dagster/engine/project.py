@@ -33,10 +33,10 @@ from samplemix_dagster.storage.corpus.manifest import (
     Shard,
     partition_keys,
     read_manifest,
-    scan,
     source_of,
 )
 from samplemix_dagster.storage.corpus.rows import Openable, ReadRules
+from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.s3_lake import s3_lake
 from samplemix_dagster.storage.s3.bucket import (

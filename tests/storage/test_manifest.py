@@ -16,9 +16,9 @@ from samplemix_dagster.storage.corpus.manifest import (
     manifest_key,
     partition_keys,
     read_manifest,
-    scan,
     source_of,
 )
+from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.lake.lake import Lake, digest_file
 from samplemix_dagster.storage.s3.bucket import Connection
 

@@ -26,8 +26,8 @@ from samplemix_dagster.errors import (
     UnreachableInputError,
 )
 from samplemix_dagster.storage.corpus.files import Files, matches
-from samplemix_dagster.storage.corpus.manifest import scan
 from samplemix_dagster.storage.corpus.rows import ReadRules
+from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.s3.bucket import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3.errors import LAKE, MIB, SOURCE, pause

@@ -37,7 +37,7 @@ def init(
     from samplemix_dagster.cli.start.written import write_config
     from samplemix_dagster.show.presentation import size
     from samplemix_dagster.show.printed_table import print_table
-    from samplemix_dagster.storage.corpus.manifest import unread_words
+    from samplemix_dagster.storage.corpus.scan import unread_words
 
     if config.exists() and not force:
         raise ConfigError(f"{config} exists; --force replaces it, --config names another.")

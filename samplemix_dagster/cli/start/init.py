@@ -20,8 +20,8 @@ from samplemix_dagster.config.corpus import MAX_PARTITIONS
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import keys_of
-from samplemix_dagster.storage.corpus.manifest import unread_words
 from samplemix_dagster.storage.corpus.patterns import WILD
+from samplemix_dagster.storage.corpus.scan import unread_words
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.s3.bucket import Connection
 

@@ -19,7 +19,7 @@ from samplemix_dagster.runs.plan.first_guess import FirstGuess, scored_tokens
 from samplemix_dagster.storage.corpus.home import make_folder
 
 if TYPE_CHECKING:
-    from samplemix_dagster.runs.plan.plan import Plan, Task
+    from samplemix_dagster.runs.plan.planned import Plan, Task
 
 
 _FILE = "rates.json"

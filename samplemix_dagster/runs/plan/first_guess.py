@@ -24,7 +24,7 @@ from samplemix_dagster.stages.quality.other_references import OtherPerplexity
 from samplemix_dagster.storage.models.files import count_parameters
 
 if TYPE_CHECKING:
-    from samplemix_dagster.runs.plan.plan import Task
+    from samplemix_dagster.runs.plan.planned import Task
 
 
 _TRIAL_SECONDS = 1.0

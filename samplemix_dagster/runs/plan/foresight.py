@@ -24,7 +24,7 @@ from samplemix_dagster.errors import (
     ModelError,
     TransientError,
 )
-from samplemix_dagster.runs.plan.plan import Plan
+from samplemix_dagster.runs.plan.planned import Plan
 from samplemix_dagster.runs.upkeep.losses import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
 from samplemix_dagster.stages.quality.other_references import other_losses

@@ -5,23 +5,23 @@ know its address yet; it is then planned for every shard, which is what will hap
 comes out the same. Reasons are found by comparing recipes with those of the last run.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any
 
 from samplemix_dagster.config.diversity import Refit
-from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import PlacedShard, Project
-from samplemix_dagster.engine.shards.carrying import carried_keys, differs_in_reading
+from samplemix_dagster.engine.shards.carrying import differs_in_reading
 from samplemix_dagster.engine.shards.missing import missing_shards
-from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.runs.plan.document_counts import DocumentCounts
+from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
 from samplemix_dagster.stages.steps import Step, build_steps
@@ -29,68 +29,6 @@ from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 
 _FIRST = "first run"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One step that is to run: for one partition, or for the corpus (partition empty)."""
-
-    step: Step
-    partition: str
-    num_shards: int
-    num_documents: int
-    num_bytes: int
-    why: str
-
-
-class PlannedAsset(TypedDict):
-    """What is to run of an asset, all its partitions together, as a JSON value."""
-
-    stage: str
-    asset: str
-    num_shards: int
-    num_documents: int
-    num_bytes: int
-    partitions: list[str]
-    why: str
-    """Each reason once, with semicolons between."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that is to run, in order; ``problems`` name sources that cannot be read."""
-
-    tasks: tuple[Task, ...]
-    problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether everything is current."""
-        return not self.tasks and not self.problems
-
-    def by_asset(self) -> list[PlannedAsset]:
-        """Return the plan as JSON values: one for each asset, in order."""
-        found: dict[str, list[Task]] = {}
-        for task in self.tasks:
-            found.setdefault(task.step.asset, []).append(task)
-        return [_planned(tasks) for tasks in found.values()]
-
-
-def _planned(tasks: Sequence[Task]) -> PlannedAsset:
-    return {
-        "stage": tasks[0].step.group,
-        "asset": tasks[0].step.asset,
-        "num_shards": sum(task.num_shards for task in tasks),
-        "num_documents": sum(task.num_documents for task in tasks),
-        "num_bytes": sum(task.num_bytes for task in tasks),
-        "partitions": [task.partition for task in tasks if task.partition],
-        "why": "; ".join(dict.fromkeys(task.why for task in tasks)),
-    }
-
-
-_MOST_COUNTED = 1 << 18
-_counted: dict[str, int] = {}
-"""Documents of shards by the address of their table: what is read, and how, is in it."""
 
 
 class Planner:
@@ -110,7 +48,7 @@ class Planner:
         self.counts = counts
         self.recipes = Recipes(project)
         self.steps = steps if steps is not None else build_steps(project)
-        self._ids: dict[tuple[str, str], list[str]] = {}
+        self._documents = DocumentCounts(self.recipes)
 
     @cached_property
     def problems(self) -> dict[str, str]:
@@ -161,7 +99,7 @@ class Planner:
                 ids = [
                     identity
                     for s in self.project.all_shards()
-                    for identity in self._document_ids(s)
+                    for identity in self._documents.ids(s)
                 ]
                 self.recipes.expect_sample(ids)
 
@@ -203,7 +141,7 @@ class Planner:
         if not reasons:
             return None
         counted = pending.values() if self.counts else ()
-        num_documents = sum(self._num_documents(step.stages[0], shard) for shard in counted)
+        num_documents = sum(self._documents.to_compute(step.stages[0], shard) for shard in counted)
         return Task(
             step=step,
             partition=partition,
@@ -247,44 +185,6 @@ class Planner:
         file = f"{source_of(partition)}.json"
         is_noted = file in self.project.lake.names(keys.notes_folder(stage.name))
         return bool(self.project.shards(partition)) and not is_noted
-
-    def _num_documents(self, stage: Stage, shard: PlacedShard) -> int:
-        """Count the documents of a shard that the stage has to compute."""
-        try:
-            carried = carried_keys(self.recipes, stage, shard)
-        except NotFittedError:
-            carried = []
-        if not carried:
-            return self._count_documents(shard)
-        known: set[str] = set()
-        for key in carried:
-            known.update(self.project.lake.read_table(key, ["doc_id"]).column("doc_id").to_pylist())
-        return sum(identity not in known for identity in self._document_ids(shard))
-
-    def _count_documents(self, shard: PlacedShard) -> int:
-        """Count the documents of a shard: once in a process, since a new one's text is read."""
-        key = self.recipes.feature_key(DOCUMENTS, shard)
-        if key not in _counted:
-            if len(_counted) >= _MOST_COUNTED:
-                _counted.clear()
-            if self.project.lake.exists(key):
-                _counted[key] = self.project.lake.num_rows(key)
-            else:
-                _counted[key] = sum(1 for _ in read_documents(self.recipes, shard))
-        return _counted[key]
-
-    def _document_ids(self, shard: PlacedShard) -> list[str]:
-        mark = (shard.source, shard.digest)
-        if mark not in self._ids:
-            key = self.recipes.feature_key(DOCUMENTS, shard)
-            if self.project.lake.exists(key):
-                column = self.project.lake.read_table(key, ["doc_id"]).column("doc_id")
-                self._ids[mark] = column.to_pylist()
-            else:
-                self._ids[mark] = [
-                    doc_id(document.text) for document in read_documents(self.recipes, shard)
-                ]
-        return self._ids[mark]
 
     def _reason(self, stage: Stage, partition: str, missing: list[PlacedShard]) -> str:
         known = read_manifest(self.project.lake, partition)

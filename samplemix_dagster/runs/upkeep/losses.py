@@ -16,7 +16,7 @@ from samplemix_dagster.engine.shards.shard_rows import row_counts
 from samplemix_dagster.engine.watching.settling import FOLDER_MARKER, is_marker
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.storage.corpus.files import Unread
-from samplemix_dagster.storage.corpus.manifest import unread_words
+from samplemix_dagster.storage.corpus.scan import unread_words
 
 FEW_DOCUMENTS = 10
 """A source with fewer documents is told: its share, its scores and its law rest on next to none."""

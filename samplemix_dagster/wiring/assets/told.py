@@ -13,7 +13,7 @@ from samplemix_dagster.engine.executors.executor import lost_in_words
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.estimates import scoring_flops
-from samplemix_dagster.runs.plan.plan import Task
+from samplemix_dagster.runs.plan.planned import Task
 from samplemix_dagster.show.presentation import flops_in_words, many, took
 from samplemix_dagster.stages.steps import Step
 from samplemix_dagster.table_contract import Table

@@ -18,7 +18,8 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError
-from samplemix_dagster.runs.plan.plan import Plan, Planner, Task
+from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
 from samplemix_dagster.stages.steps import Step, build_steps
