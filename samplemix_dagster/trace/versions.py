@@ -5,8 +5,8 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
+from samplemix_dagster.stages.fit_assets import fit_asset
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
-from samplemix_dagster.stages.steps import fit_asset
 from samplemix_dagster.storage.ask.listed import ListedVersion, mixture_versions
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.causes import CAUSES, MEANING

@@ -17,7 +17,8 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.maps import data_version
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.steps import GROUPS, build_steps
+from samplemix_dagster.stages.step import GROUPS
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.names import PLAIN
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.run_tags import (

@@ -11,7 +11,7 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.steps import Step
+from samplemix_dagster.stages.step import Step
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.launch import Flow

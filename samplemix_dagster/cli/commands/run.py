@@ -171,7 +171,7 @@ def _look(
     """Return (whether there is nothing to do, what cannot be made): found without Dagster."""
     from samplemix_dagster.runs.plan.foresight import refusals
     from samplemix_dagster.runs.plan.plan import Planner
-    from samplemix_dagster.stages.steps import select_steps
+    from samplemix_dagster.stages.step import select_steps
     from samplemix_dagster.storage.report.published import report_reason
 
     planner = Planner(project)

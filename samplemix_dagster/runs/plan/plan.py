@@ -24,7 +24,8 @@ from samplemix_dagster.runs.plan.document_counts import DocumentCounts
 from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.stages.mixture.publishing import refused
 from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
-from samplemix_dagster.stages.steps import Step, build_steps
+from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 

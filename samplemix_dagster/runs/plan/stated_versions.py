@@ -3,7 +3,7 @@
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.shards.maps import data_version
 from samplemix_dagster.stages.mixture.version_files import export_key
-from samplemix_dagster.stages.steps import Step
+from samplemix_dagster.stages.step import Step
 from samplemix_dagster.storage.lake import keys
 
 

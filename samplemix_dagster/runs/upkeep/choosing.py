@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.stages.steps import GROUPS, build_steps
+from samplemix_dagster.stages.step import GROUPS
+from samplemix_dagster.stages.steps import build_steps
 
 
 def check_stages(names: Collection[str], said: str) -> None:

@@ -13,8 +13,10 @@ from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
+from samplemix_dagster.stages.doing import Call, run_step
 from samplemix_dagster.stages.mixture.publishing import publish_if_it_holds
-from samplemix_dagster.stages.steps import Call, Step, build_steps
+from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.steps import build_steps
 
 
 def run_project(
@@ -83,7 +85,7 @@ def _run(
                     run_id=None,
                     progress=progress,
                 )
-                outcome = step.run(call)
+                outcome = run_step(step, call)
                 if step.is_published:
                     publish_if_it_holds(project, step.name, outcome.data_version)
                 outcomes.append(outcome)

@@ -22,8 +22,9 @@ from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.planned import Task
 from samplemix_dagster.runs.upkeep.hooks import tell_new_version
 from samplemix_dagster.runs.upkeep.repair import repair
+from samplemix_dagster.stages.doing import Call, run_step
 from samplemix_dagster.stages.mixture.publishing import publish_mixture, refuse_mixture
-from samplemix_dagster.stages.steps import Call, Step
+from samplemix_dagster.stages.step import Step
 from samplemix_dagster.table_contract import Table
 from samplemix_dagster.wiring.assets.columns import Origins, column_lineage
 from samplemix_dagster.wiring.assets.inputs import inputs_dep
@@ -143,7 +144,7 @@ def step_asset(
             progress=_both(context, task, current_progress()),
         )
         with retries(context, opened, lambda: _not_yet_there(opened, step, names)):
-            outcome = step.run(call)
+            outcome = run_step(step, call)
         found = step_checks.results(step, key, opened, outcome)
         note_measurement(opened, outcome)
         metadata = {

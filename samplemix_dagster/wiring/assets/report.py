@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.steps import Step, build_steps
+from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.report.building import NodeResult, ReportError, build_report
 from samplemix_dagster.storage.report.dbt_run import dbt_digest, dbt_manifest, report_models
 from samplemix_dagster.storage.report.published import (

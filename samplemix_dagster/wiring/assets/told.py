@@ -15,7 +15,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.estimates import scoring_flops
 from samplemix_dagster.runs.plan.planned import Task
 from samplemix_dagster.show.presentation import flops_in_words, many, took
-from samplemix_dagster.stages.steps import Step
+from samplemix_dagster.stages.step import Step
 from samplemix_dagster.table_contract import Table
 from samplemix_dagster.wiring.metadata import Metadata
 

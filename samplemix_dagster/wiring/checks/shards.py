@@ -11,7 +11,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import row_counts
 from samplemix_dagster.stages.mixture.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
-from samplemix_dagster.stages.steps import Step
+from samplemix_dagster.stages.step import Step
 from samplemix_dagster.wiring.checks.check import Check
 
 REJECTED_CHECK = "few_rows_are_rejected"

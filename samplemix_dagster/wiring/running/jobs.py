@@ -21,7 +21,7 @@ from samplemix_dagster.errors import SampleMixError, TransientError
 from samplemix_dagster.runs.plan.last_run import note_failures
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake
 from samplemix_dagster.runs.upkeep.repair import check_lake
-from samplemix_dagster.stages.steps import Step, select_steps
+from samplemix_dagster.stages.step import Step, select_steps
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Names
 from samplemix_dagster.wiring.running.launch import Flow, console
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs

@@ -22,7 +22,8 @@ from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
-from samplemix_dagster.stages.steps import Step, build_steps
+from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.report.dbt_run import report_models
 from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.assets.told import LOST
