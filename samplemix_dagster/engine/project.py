@@ -7,7 +7,6 @@ what it has looked up (scans, digests) for as long as it lives; :meth:`Project.r
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.engine.addresses.metrics import metric_identity
 from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.claims import RUN, claimed, shared
 from samplemix_dagster.engine.places.lake_place import (
     GuardedFiles,
@@ -47,26 +47,7 @@ from samplemix_dagster.storage.s3.bucket import (
     split_url,
 )
 
-__all__ = ["HOME", "RUN", "PlacedShard", "Project"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedShard:
-    """A shard, the partition it belongs to and the rules by which it is read."""
-
-    partition: str
-    shard: Shard
-    rules: ReadRules
-
-    @property
-    def source(self) -> str:
-        """The source's name."""
-        return source_of(self.partition)
-
-    @property
-    def digest(self) -> str:
-        """The shard's name in the lake."""
-        return self.shard.digest
+__all__ = ["HOME", "RUN", "Project"]
 
 
 class Project:

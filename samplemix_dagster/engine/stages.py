@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
     from samplemix_dagster.engine.fitting.writer import FitWriter
     from samplemix_dagster.engine.outcome import Progress
-    from samplemix_dagster.engine.project import PlacedShard, Project
+    from samplemix_dagster.engine.placed_shard import PlacedShard
+    from samplemix_dagster.engine.project import Project
 
 Settings = Mapping[str, Any]
 """JSON values by name."""

@@ -12,7 +12,8 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.signals import External
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Line, Maker, Member, Settings, Stage, Task
 from samplemix_dagster.errors import InputError

@@ -7,7 +7,8 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import lazily

@@ -20,7 +20,8 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
 from samplemix_dagster.stages.mixture.traced import feature_stages
 from samplemix_dagster.storage.corpus.manifest import Shard

@@ -11,7 +11,7 @@ from typing import Any
 from samplemix_dagster.engine.addresses.metrics import metric_identity
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import no_progress
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import Fit, FitStage, Maker, Stage, Task
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.stages.mixture.drawn import MIXTURE

@@ -11,7 +11,7 @@ from samplemix_dagster.core.hashing import fingerprint, id_words
 from samplemix_dagster.core.judging.draws import Pool, groups_by, octaves
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError, LakeError

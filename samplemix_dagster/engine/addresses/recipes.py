@@ -17,7 +17,8 @@ from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
 from samplemix_dagster.engine.fitting.fit_files import check_fit, lost_fit
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import IDS_FILE, FitStage, NotFittedError, Settings, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.formats.names import COMPRESSIONS

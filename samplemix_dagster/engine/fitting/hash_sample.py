@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, uniforms
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 
 _LEAST_PENDING = 1 << 16
 

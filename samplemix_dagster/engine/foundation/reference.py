@@ -21,7 +21,8 @@ from samplemix_dagster.engine.foundation.bootstrap_reference import (
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.ngram_reference import count_reference
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import WHOLE_CORPUS, Facts, Fit, Settings
 from samplemix_dagster.errors import InputError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.manifest import source_of

@@ -15,7 +15,8 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import record_recipe
 from samplemix_dagster.engine.shards.maps import check_unchanged, data_version
 from samplemix_dagster.engine.shards.missing import missing_shards

@@ -18,7 +18,8 @@ from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.executors.executor import Executor
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import carried_rows, record_recipe
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import not_of_this_shard

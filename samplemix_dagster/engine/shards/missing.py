@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import Stage
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake.table_files import is_named

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.storage.corpus.rows import ReadRules
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 

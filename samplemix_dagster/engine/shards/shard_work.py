@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, ModelTask, work
 from samplemix_dagster.engine.stages import Task
 from samplemix_dagster.errors import InputError

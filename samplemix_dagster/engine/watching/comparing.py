@@ -6,8 +6,7 @@ from typing import Any
 
 from samplemix_dagster.engine.watching.findings import GONE, File, Finding, Sighting, Sightings
 from samplemix_dagster.engine.watching.settling import IsSettled
-from samplemix_dagster.storage.corpus.manifest import Shard
-from samplemix_dagster.storage.corpus.scan import stamp_of
+from samplemix_dagster.storage.corpus.manifest import Shard, stamp_of
 from samplemix_dagster.storage.lake.whole_files import digest_file
 
 _COMPARED_BYTES = 256_000_000

@@ -27,11 +27,12 @@ from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.home import make_folder
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
+    list_files,
+    part_of,
     read_manifest,
     recorded_files,
     source_of,
 )
-from samplemix_dagster.storage.corpus.scan import list_files, part_of
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project

@@ -3,7 +3,7 @@
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.carrying import carried_keys
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import NotFittedError, Stage

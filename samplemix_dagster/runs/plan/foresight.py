@@ -15,7 +15,7 @@ from samplemix_dagster.core.mixture.shares import held_shares
 from samplemix_dagster.core.mixture.strategies.table import strategy_of
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import (
     ConfigError,

@@ -15,7 +15,8 @@ from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_chang
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import differs_in_reading
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.lake_place import refuse_unmarked
-from samplemix_dagster.engine.project import RUN, PlacedShard, Project
+from samplemix_dagster.engine.project import RUN, Project
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.runs.upkeep.judged_files import named_by_results, of_one_at_work

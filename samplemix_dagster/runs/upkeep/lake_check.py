@@ -16,7 +16,8 @@ from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.fit_files import check_fit
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import compare_documents
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError

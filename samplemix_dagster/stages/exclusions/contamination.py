@@ -9,7 +9,8 @@ import pyarrow as pa
 from samplemix_dagster.core.contamination.search import Hit, Index, search
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import Maker, Settings, Task

@@ -11,7 +11,8 @@ from samplemix_dagster.core.contamination.search import Index, Wanted, wanted_of
 from samplemix_dagster.core.values import strings_in
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Facts, Settings
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.optional import OptionalFit

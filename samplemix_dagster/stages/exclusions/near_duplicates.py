@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.stages.diversity.near import NEAR

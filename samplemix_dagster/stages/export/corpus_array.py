@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.export_formats.arrays import little
 from samplemix_dagster.export_formats.format import Vocabulary
 from samplemix_dagster.export_formats.wanted import MANIFEST

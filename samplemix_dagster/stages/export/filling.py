@@ -14,8 +14,9 @@ from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.shard_places import is_of
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import rules_as_read
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.export.encoding import Encoded, Encoder

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from samplemix_dagster.core.hashing import tokens_digest
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.export_formats.arrays import little, mapped
 from samplemix_dagster.export_formats.format import FilePlan, Vocabulary

@@ -36,7 +36,7 @@ from samplemix_dagster.core.mixture.strategies.strategy import (
 )
 from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.stages.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.exclusions.excluded import LeftOut, left_out_of, read_excluded

@@ -28,7 +28,8 @@ from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import (
     Facts,

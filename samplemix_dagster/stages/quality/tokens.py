@@ -9,7 +9,8 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import read

@@ -6,15 +6,18 @@ Size and modification time (on S3 the ETag) only save reading a file again. Wher
 by ``files.py``, what a shard contains by ``shards.py``.
 """
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config.corpus import Source
-from samplemix_dagster.storage.corpus.files import Seen, Unread
+from samplemix_dagster.storage.corpus.files import Files, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import Values
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.lake.lake import Lake
+
+if TYPE_CHECKING:
+    from samplemix_dagster.storage.lake.lake import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,7 @@ def ledger_file(source: str, digest: str) -> str:
     return f"ledger/{source}-{digest}.parquet"
 
 
-def former_manifests(lake: Lake, source: str, partitions: Collection[str]) -> list[str]:
+def former_manifests(lake: "Lake", source: str, partitions: Collection[str]) -> list[str]:
     """Return the manifests of a source's partitions that it no longer has: ``parts`` changed."""
     current = {manifest_key(partition) for partition in partitions}
     found = []
@@ -136,7 +139,7 @@ def former_manifests(lake: Lake, source: str, partitions: Collection[str]) -> li
     return found
 
 
-def read_manifest(lake: Lake, partition: str) -> Manifest | None:
+def read_manifest(lake: "Lake", partition: str) -> Manifest | None:
     """Return the manifest of the last scan that was recorded, or None."""
     value = lake.read_json(manifest_key(partition))
     return None if value is None else Manifest.from_json(value)
@@ -156,3 +159,29 @@ def _files_of(shard: Shard) -> Iterator[Shard]:
     etags = shard.other_etags or ("",) * len(shard.other_paths)
     for path, mtime_ns, etag in zip(shard.other_paths, shard.other_mtimes_ns, etags, strict=False):
         yield replace(alone, path=path, mtime_ns=mtime_ns, etag=etag)
+
+
+def list_files(source: Source, files: Files) -> dict[str, Seen]:
+    """Return (size in bytes, stamp) of each file that a source matches, by path; nothing is read.
+
+    A stamp is the modification time in nanoseconds, or the ETag: the same size and stamp are the
+    same file.
+
+    Raises:
+        InputError: A pattern cannot be listed.
+    """
+    return files.listed(source.paths, reads_any=source.format != "auto")
+
+
+def stamp_of(shard: Shard) -> Seen:
+    """Return a recorded file's (size, stamp), to be compared with those of `list_files`."""
+    return shard.seen
+
+
+def part_of(path: str, partition: str, source: Source) -> bool:
+    """Whether a path of a source belongs to one of its partitions."""
+    return source.parts == 1 or _part(path, source.parts) == int(partition.split(":")[1])
+
+
+def _part(path: str, parts: int) -> int:
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest()) % parts

@@ -1,6 +1,5 @@
 """A scan of a partition: its files, compared with what was recorded and named by their bytes."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -8,30 +7,14 @@ from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
 from samplemix_dagster.storage.corpus.hive import Values, named_digest, values_of
-from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, recorded_files, source_of
+from samplemix_dagster.storage.corpus.manifest import (
+    Manifest,
+    Shard,
+    part_of,
+    recorded_files,
+    source_of,
+)
 from samplemix_dagster.storage.lake.whole_files import digest_file
-
-
-def list_files(source: Source, files: Files) -> dict[str, Seen]:
-    """Return (size in bytes, stamp) of each file that a source matches, by path; nothing is read.
-
-    A stamp is the modification time in nanoseconds, or the ETag: the same size and stamp are the
-    same file.
-
-    Raises:
-        InputError: A pattern cannot be listed.
-    """
-    return files.listed(source.paths, reads_any=source.format != "auto")
-
-
-def stamp_of(shard: Shard) -> Seen:
-    """Return a recorded file's (size, stamp), to be compared with those of `list_files`."""
-    return shard.seen
-
-
-def part_of(path: str, partition: str, source: Source) -> bool:
-    """Whether a path of a source belongs to one of its partitions."""
-    return source.parts == 1 or _part(path, source.parts) == int(partition.split(":")[1])
 
 
 def scan(
@@ -164,7 +147,3 @@ def _look(
         values=values,
         content=content if values else "",
     )
-
-
-def _part(path: str, parts: int) -> int:
-    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest()) % parts

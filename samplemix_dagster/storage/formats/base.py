@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from samplemix_dagster.config.corpus import Corpus, Source
+if TYPE_CHECKING:
+    from samplemix_dagster.config.corpus import Corpus, Source
+
 
 BLOCK_BYTES = 1 << 20
 EXCERPT_BYTES = 1000
@@ -51,7 +53,7 @@ class ReadRules:
     """What the shard's path gives to fields that a row does not have itself."""
 
     @classmethod
-    def of(cls, corpus: Corpus, source: Source) -> "ReadRules":
+    def of(cls, corpus: "Corpus", source: "Source") -> "ReadRules":
         """Return the rules that a configuration states for one source."""
         metadata = list(source.metadata)
         if corpus.language != "detect" and corpus.language not in metadata:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.engine.project import PlacedShard
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT

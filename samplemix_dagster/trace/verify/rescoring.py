@@ -17,8 +17,9 @@ from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
 from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
 from samplemix_dagster.engine.addresses.recipe_graph import OTHER
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.shard_places import shard_places
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import is_read_otherwise, rules_as_read
 from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage, Task
 from samplemix_dagster.errors import InputError, LakeError, ModelError
