@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from samplemix_dagster.config.exclude import Outside
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import PlacedShard, Project
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
