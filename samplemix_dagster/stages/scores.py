@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.project import Project
@@ -105,3 +106,9 @@ def _maker(recipes: "Recipes") -> Maker:
         return contract.make(**arrays)
 
     return make
+
+
+def feature_stages(config: Config) -> tuple[Stage, ...]:
+    """Return every per-shard stage that mixtures are made from."""
+    every = (*flow_stages(config), SCORES)
+    return tuple(stage for stage in every if stage.is_wide or stage.feeds)

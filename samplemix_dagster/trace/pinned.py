@@ -23,7 +23,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Stage
-from samplemix_dagster.stages.mixture.traced import feature_stages
+from samplemix_dagster.stages.scores import feature_stages
 from samplemix_dagster.storage.corpus.manifest import Shard
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake

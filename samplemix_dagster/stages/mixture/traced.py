@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.addresses.recipe_graph import OTHER, RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.stages import FitStage, Stage
+from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
-from samplemix_dagster.stages.scores import SCORES
+from samplemix_dagster.stages.scores import feature_stages
 
 _LEFT_OUT: dict[str, Any] = {
     **dict.fromkeys(
@@ -63,12 +62,6 @@ def traced(recipes: Recipes, name: str) -> dict[str, object]:
     needs = {node: list(graph.found_needs(node)) for node in graph.recipes}
     needs[MIXTURE.node()] += [fit.node(label) for fit, label in fits if fit.named_by_content]
     return {**found, "needs": needs}
-
-
-def feature_stages(config: Config) -> tuple[Stage, ...]:
-    """Return every per-shard stage that mixtures are made from."""
-    every = (*flow.flow_stages(config), SCORES)
-    return tuple(stage for stage in every if stage.is_wide or stage.feeds)
 
 
 def _features(recipes: Recipes, source: str) -> dict[str, object]:
