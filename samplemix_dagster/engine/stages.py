@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from samplemix_dagster.config.project import Config
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.table_contract import Table
 
 if TYPE_CHECKING:
+    from samplemix_dagster.config.project import Config
     from samplemix_dagster.engine.addresses.recipes import Recipes
     from samplemix_dagster.engine.fitting.writer import FitWriter
     from samplemix_dagster.engine.outcome import Progress
@@ -60,7 +60,7 @@ Member = tuple["Stage | FitStage", str]
 class Line(ABC):
     """A line of the flow: a stage, or a family of which a project has as many as it names."""
 
-    def stages(self, config: Config) -> "tuple[Stage, ...]":
+    def stages(self, config: "Config") -> "tuple[Stage, ...]":
         """Return its per-shard stages."""
         del config
         return ()
@@ -110,7 +110,7 @@ class Stage(Line):
     tolerance: float | None = None
     """Largest relative difference when it is computed again; None: that of the number format."""
 
-    def stages(self, config: Config) -> "tuple[Stage, ...]":
+    def stages(self, config: "Config") -> "tuple[Stage, ...]":
         """Return itself."""
         del config
         return (self,)
@@ -156,7 +156,7 @@ class Stage(Line):
         """Return the columns that it gives to the wide table, with the names they have there."""
         return {column.name: column.name for column in self.table.columns[1:]}
 
-    def contract(self, config: Config, made: pa.Table | None = None) -> Table:
+    def contract(self, config: "Config", made: pa.Table | None = None) -> Table:
         """Return the contract of its table, where the configuration or what was made decides it."""
         del config, made
         return self.table
@@ -206,7 +206,7 @@ class FitStage(Line):
         """Return each of it that a project has."""
         return ((self, name) for name in self.names(project))
 
-    def is_used(self, config: Config, name: str) -> bool:
+    def is_used(self, config: "Config", name: str) -> bool:
         """Whether a mixture is made from it."""
         del config, name
         return True
@@ -232,7 +232,7 @@ class FitStage(Line):
         """Return its node in a version's graph of recipes."""
         return f"fit/{self.folder(name)}"
 
-    def is_given(self, config: Config, name: str) -> bool:
+    def is_given(self, config: "Config", name: str) -> bool:
         """Whether it stands somewhere already, and is only looked at."""
         del config, name
         return False

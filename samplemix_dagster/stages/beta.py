@@ -21,7 +21,6 @@ from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.errors import DegenerateSampleError
@@ -30,6 +29,7 @@ from samplemix_dagster.stages.scores import SCORES
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FEWEST_DOCUMENTS = 50
 _MOST_PLANES = 32
@@ -64,7 +64,7 @@ class Beta(Fit):
     is_frozen = False
     can_be_neutral = True
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the scores, and the corpus, which knows duplicates."""
         del project, name
         return (SCORES.asset, CORPUS.asset)

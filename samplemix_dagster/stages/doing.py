@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.fitting.fits import run_fit
 from samplemix_dagster.engine.outcome import Outcome, Progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.first_reading import run_raw_shards
 from samplemix_dagster.engine.shards.maps import run_stage
 from samplemix_dagster.engine.stages import Fit, Stage
@@ -13,12 +13,15 @@ from samplemix_dagster.stages.export.exporting import run_export
 from samplemix_dagster.stages.mixture.mixing import run_mixture
 from samplemix_dagster.stages.step import Step
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What a step is told when it runs."""
 
-    project: Project
+    project: "Project"
     partition: str
     """Empty for a step that is not partitioned."""
     why: str

@@ -13,7 +13,6 @@ from samplemix_dagster.config.signals import External
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Line, Maker, Member, Settings, Stage, Task
 from samplemix_dagster.errors import InputError
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 EXTERNAL = Table(
     "external",
@@ -73,12 +73,12 @@ class ExternalSignal(Stage):
         self.where = f"{coordinate}.external.{name}"
         """Where a person finds it in the configuration."""
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents."""
         del project
         return (DOCUMENTS.asset,)
 
-    def reads_text(self, project: Project) -> bool:
+    def reads_text(self, project: "Project") -> bool:
         """It reads a file from outside, which is as little in the lake as texts are."""
         del project
         return True
@@ -177,7 +177,7 @@ class Externals(Line):
         """Return the stages of a project's external signals."""
         return (*external_signals(config).values(), *external_components(config).values())
 
-    def members(self, project: Project) -> "Iterable[Member]":
+    def members(self, project: "Project") -> "Iterable[Member]":
         """Return the same."""
         return tuple((stage, "") for stage in self.stages(project.config))
 

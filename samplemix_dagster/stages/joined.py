@@ -4,15 +4,18 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from samplemix_dagster.config.signals import Joined
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.storage.outside_tables import table_of
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 Key = tuple[str, str]
 """Source (empty where the file has none) and name of a document."""
@@ -21,7 +24,7 @@ COLUMNS = ("doc_id", "id", "metadata")
 """The columns of documents by which a file can be joined to them."""
 
 
-def joined_file(project: Project, joined: Joined, where: str) -> Path:
+def joined_file(project: "Project", joined: Joined, where: str) -> Path:
     """Return where a file lies.
 
     Args:

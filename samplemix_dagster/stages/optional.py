@@ -2,10 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Fit, FitStage, Member, Stage
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 
 class OptionalFit(Fit):
@@ -15,7 +18,7 @@ class OptionalFit(Fit):
     def is_asked(self, config: Config) -> bool:
         """Whether a project asks for it, and for what is made from it."""
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return the only one, or none where nobody asks for it."""
         return ("",) if self.is_asked(project.config) else ()
 
@@ -33,6 +36,6 @@ class OptionalStage(Stage):
         """Return its fit."""
         return (self.fit,)
 
-    def members(self, project: Project) -> Iterable[Member]:
+    def members(self, project: "Project") -> Iterable[Member]:
         """Return its fit and itself, where they are asked for."""
         return ((self.fit, ""), (self, "")) if self.fit.is_asked(project.config) else ()

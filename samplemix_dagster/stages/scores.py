@@ -9,7 +9,6 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import lazily
@@ -26,6 +25,7 @@ from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FIRST = (DOCUMENTS, PERPLEXITY, TOKENS, QUALITY, CLUSTERS, OWNERSHIP, TOPICS)
 """Whose columns stand first, in this order; those of diversity stand last."""
@@ -58,7 +58,7 @@ class Scores(Stage):
     words = "One row per document with every score, side by side."
     feeds = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return what is laid side by side, but for what the rest of it is made from."""
         wide = wide_stages(project.config)
         below = {asset for stage in wide for asset in stage.needs(project)}

@@ -6,9 +6,9 @@ these steps. Their order, and which of them can go into one run, is found from w
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Fit, FitStage, Stage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA
@@ -19,8 +19,11 @@ from samplemix_dagster.stages.order import in_order, phase_of
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.stages.step import Step
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
-def build_steps(project: Project) -> list[Step]:
+
+def build_steps(project: "Project") -> list[Step]:
     """Return every step of a project, in an order that respects the dependencies."""
     filled: dict[str, list[Stage]] = {}
     steps: dict[str, Step] = {}
@@ -46,7 +49,7 @@ def _in_phases(steps: list[Step]) -> list[Step]:
     return [replace(by_asset[asset], phase=phase) for asset, phase in phases.items()]
 
 
-def _of_stages(project: Project, filled: Sequence[Stage]) -> Step:
+def _of_stages(project: "Project", filled: Sequence[Stage]) -> Step:
     """The step of an asset: of its stage, or of all that join in the first reading of a shard."""
     first, *joining = sorted(filled, key=lambda stage: not stage.lists_documents)
     if joining and not first.lists_documents:
@@ -64,7 +67,7 @@ def _of_stages(project: Project, filled: Sequence[Stage]) -> Step:
     )
 
 
-def _of_fit(project: Project, fit: FitStage, name: str) -> Step:
+def _of_fit(project: "Project", fit: FitStage, name: str) -> Step:
     """The step of a fit to the whole corpus."""
     return Step(
         asset=fit.asset_of(name),
@@ -79,7 +82,7 @@ def _of_fit(project: Project, fit: FitStage, name: str) -> Step:
     )
 
 
-def _export(project: Project, name: str, export: str) -> Step:
+def _export(project: "Project", name: str, export: str) -> Step:
     asset = export_asset(name, export)
     has_ids = wanted_export(project, name, export).form.unit == "tokens"
     return Step(

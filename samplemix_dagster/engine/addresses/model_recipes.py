@@ -6,10 +6,10 @@ A model is known by the digest of its files, never by its path. What else a resu
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import machine_marks
 from samplemix_dagster.engine.stages import FitStage, NotFittedError
 from samplemix_dagster.storage.lake import keys
@@ -21,13 +21,16 @@ from samplemix_dagster.storage.models.files import (
     resolve_tokenizer,
 )
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
 _DEFAULT_CONTEXT = 1024
 
 
 class ModelRecipes:
     """The models of one project at one moment."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: "Project") -> None:
         self.project = project
         self.config = project.config
         self.lake = project.lake

@@ -1,13 +1,15 @@
 """Why something is stale, in words: what differs between two recipes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.storage.lake import keys
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
-def last_recipe(project: Project, stage: Stage, source: str) -> dict[str, object] | None:
+
+def last_recipe(project: "Project", stage: Stage, source: str) -> dict[str, object] | None:
     """Return the recipe by which a stage's tables for a source were last completed."""
     stated = project.lake.read_json(keys.done_note(stage.name, source))
     return None if stated is None else dict(stated["recipe"])

@@ -7,7 +7,7 @@ needs a fit which does not exist yet is unknown; asking for it raises :class:`No
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,11 +18,13 @@ from samplemix_dagster.engine.fitting.fit_files import check_fit, lost_fit
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import IDS_FILE, FitStage, NotFittedError, Settings, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.formats.names import COMPRESSIONS
 from samplemix_dagster.storage.lake import keys
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 _TEXT_PER_COMPRESSED_BYTE = 3
 _DRIFT_SAMPLE = 2048
@@ -31,7 +33,7 @@ _DRIFT_SAMPLE = 2048
 class Recipes(ModelRecipes):
     """The recipes of one project at one moment. Make a new one after a fit has changed."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: "Project") -> None:
         super().__init__(project)
         self._fits: dict[str, str] = {}
         self._recipes: dict[tuple[str, str], dict[str, object]] = {}

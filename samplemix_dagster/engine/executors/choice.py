@@ -1,12 +1,16 @@
 """Which executor a project's work is given to: the one function that callers ask."""
 
+from typing import TYPE_CHECKING
+
 from samplemix_dagster.engine.executors.executor import Executor
 from samplemix_dagster.engine.executors.here import Here
 from samplemix_dagster.engine.executors.processes import Processes
-from samplemix_dagster.engine.project import Project
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 
-def executor_of(project: Project, device: str = "cpu") -> Executor:
+def executor_of(project: "Project", device: str = "cpu") -> Executor:
     """Return the executor that ``compute`` asks for, for work on a device.
 
     Raises:

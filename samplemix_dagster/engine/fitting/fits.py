@@ -8,22 +8,24 @@ which one is in use. What is made is said by each fit's own file.
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.fit_files import sealed_fit
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Fit, FitStage
 from samplemix_dagster.storage.lake.whole_files import digest_file
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 _BASIS = 2048
 
 
 def run_fit(
-    project: Project,
+    project: "Project",
     fit: Fit,
     name: str,
     why: str,

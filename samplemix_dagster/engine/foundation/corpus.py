@@ -12,13 +12,13 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import num_rejected
 from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.errors import InputError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 class Corpus(Fit):
@@ -33,7 +33,7 @@ class Corpus(Fit):
     )
     is_frozen = False
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the first reading."""
         del project, name
         return (DOCUMENTS.asset,)

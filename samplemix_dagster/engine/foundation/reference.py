@@ -22,13 +22,13 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.ngram_reference import count_reference
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import WHOLE_CORPUS, Facts, Fit, Settings
 from samplemix_dagster.errors import InputError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _BYTES_PER_TOKEN = 6
 _SAMPLE_LIMIT = 2_000_000
@@ -44,7 +44,7 @@ class Reference(Fit):
     by_drift = False
     uses_model = True
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return the references that a project names."""
         return tuple(project.config.references)
 
@@ -57,7 +57,7 @@ class Reference(Fit):
         """Whether it is named, rather than made here."""
         return config.references[name].model is not None
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the corpus that it is made from; nothing where it is named."""
         if self.is_given(project.config, name):
             return ()

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.hive import named_digest
 from samplemix_dagster.storage.corpus.manifest import Shard, read_manifest, recorded_files
 from samplemix_dagster.storage.lake.whole_files import digest_file
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 ShardName = tuple[str, str]
 """Source and digest."""
 
 
-def shard_places(project: Project, manifest: Mapping[str, Any]) -> dict[ShardName, tuple[str, str]]:
+def shard_places(
+    project: "Project", manifest: Mapping[str, Any]
+) -> dict[ShardName, tuple[str, str]]:
     """Return (state, path) of each shard of a version; nothing is read.
 
     A state is ``there``, ``rewritten``, ``gone`` or ``unknown``. A file of the size and time that
@@ -33,7 +37,7 @@ def is_of(entry: Mapping[str, Any], digest: str) -> bool:
     return named_digest(digest, entry.get("values") or {}) == str(entry["digest"])
 
 
-def _state(project: Project, path: str, entry: Mapping[str, Any], noted: Shard | None) -> str:
+def _state(project: "Project", path: str, entry: Mapping[str, Any], noted: Shard | None) -> str:
     seen = project.files.look(path)
     if seen is None:
         return "gone"
@@ -54,7 +58,7 @@ class Digested:
     """Bytes that were read; a file that is several shards' place is read once."""
 
 
-def digested_shards(project: Project, manifest: Mapping[str, Any]) -> Digested:
+def digested_shards(project: "Project", manifest: Mapping[str, Any]) -> Digested:
     """Digest each shard file of a version once, wherever it lies today.
 
     A file whose size and time are those that the lake has noted, and whose bytes are not, is a
@@ -85,7 +89,7 @@ def digested_shards(project: Project, manifest: Mapping[str, Any]) -> Digested:
     return Digested(places=places, problems=problems, num_bytes=sum(sizes.values()))
 
 
-def _digest(project: Project, path: str) -> tuple[str | None, int]:
+def _digest(project: "Project", path: str) -> tuple[str | None, int]:
     """Return the digest of a file and its size in bytes; None and 0 where there is none."""
     seen = project.files.look(path)
     if seen is None:
@@ -93,7 +97,7 @@ def _digest(project: Project, path: str) -> tuple[str | None, int]:
     return digest_file(project.files.at(path)), seen[0]
 
 
-def _noted(project: Project, manifest: Mapping[str, Any]) -> dict[str, Shard]:
+def _noted(project: "Project", manifest: Mapping[str, Any]) -> dict[str, Shard]:
     """Return what the lake has noted of each file of a version's partitions."""
     noted: dict[str, Shard] = {}
     for partition in sorted({entry["partition"] for entry in manifest["shards"]}):

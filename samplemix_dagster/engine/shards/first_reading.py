@@ -7,6 +7,7 @@ once for all of them.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -16,7 +17,6 @@ from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import record_recipe
 from samplemix_dagster.engine.shards.maps import check_unchanged, data_version
 from samplemix_dagster.engine.shards.missing import missing_shards
@@ -40,9 +40,12 @@ from samplemix_dagster.storage.corpus.manifest import (
 )
 from samplemix_dagster.storage.corpus.rows import ReadRules
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
 
 def run_raw_shards(
-    project: Project,
+    project: "Project",
     partition: str,
     why: str,
     progress: Progress = no_progress,
@@ -100,7 +103,7 @@ def run_raw_shards(
     )
 
 
-def _write_manifest(project: Project, manifest: Manifest) -> None:
+def _write_manifest(project: "Project", manifest: Manifest) -> None:
     """Record a partition's shards; manifests of the source's former partitions go."""
     own = set(project.partitions)
     for former in former_manifests(project.lake, source_of(manifest.partition), own):

@@ -8,6 +8,7 @@ stage's own file.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,6 @@ from samplemix_dagster.engine.executors.executor import Executor
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no_progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import carried_rows, record_recipe
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import not_of_this_shard
@@ -37,6 +37,9 @@ from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.manifest import source_of
 from samplemix_dagster.storage.lake import keys
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
 
 def data_version(recipes: Recipes, asset_stages: Sequence[Stage], partition: str) -> str:
     """Return the digest of {shard digest: addresses}: the same content, the same version."""
@@ -49,7 +52,7 @@ def data_version(recipes: Recipes, asset_stages: Sequence[Stage], partition: str
     )
 
 
-def check_unchanged(project: Project, shard: PlacedShard) -> None:
+def check_unchanged(project: "Project", shard: PlacedShard) -> None:
     """Compare a shard's file with what the scan saw of it.
 
     Raises:
@@ -61,7 +64,7 @@ def check_unchanged(project: Project, shard: PlacedShard) -> None:
 
 
 def run_stage(
-    project: Project,
+    project: "Project",
     stage: Stage,
     partition: str,
     why: str,
@@ -79,7 +82,7 @@ def run_stage(
 
 
 def run_text_stage(
-    project: Project,
+    project: "Project",
     stage: Stage,
     task: Task,
     partition: str,
@@ -240,7 +243,7 @@ def finish(
 
 
 def run_table_stage(
-    project: Project,
+    project: "Project",
     stage: Stage,
     make: Maker,
     partition: str,

@@ -7,13 +7,13 @@ chunks which were read in one place and computed in others.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, ModelTask, work
 from samplemix_dagster.engine.stages import Task
 from samplemix_dagster.errors import InputError
@@ -28,6 +28,9 @@ from samplemix_dagster.storage.corpus.shards import (
     storable,
 )
 from samplemix_dagster.storage.s3.bucket import Connection
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 DETECT = "detect"
 """The language of each document is found from its text."""
@@ -84,7 +87,7 @@ class ShardPlace:
         return files.at(self.path, self.seen if self.is_listed else None)
 
 
-def place_of(project: Project, shard: PlacedShard) -> ShardPlace:
+def place_of(project: "Project", shard: PlacedShard) -> ShardPlace:
     """Return where a shard lies."""
     return ShardPlace(
         root=str(project.root),

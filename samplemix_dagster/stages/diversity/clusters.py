@@ -14,7 +14,6 @@ from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.errors import DegenerateSampleError
@@ -25,6 +24,7 @@ from samplemix_dagster.stages.diversity.words import WORDS
 if TYPE_CHECKING:
     from samplemix_dagster.core.diversity.clusters import ClusterModel
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "clusters.safetensors"
 _TELLING_DOCUMENTS = 5_000
@@ -46,7 +46,7 @@ class ClusterFit(Fit):
     least_likeness = LEAST_COSINE
     can_be_neutral = True
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the sample, its embeddings, and its words, which name clusters."""
         del project, name
         return (CORPUS.asset, EMBEDDINGS.asset, WORDS.asset)
@@ -86,7 +86,7 @@ class Clusters(Stage):
     is_wide = True
     group_column = "cluster"
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return embeddings and clusters."""
         del project
         return (EMBEDDINGS.asset, CLUSTER_FIT.asset)

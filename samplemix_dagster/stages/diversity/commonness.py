@@ -14,7 +14,6 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Maker, Settings, Task
 from samplemix_dagster.stages.columns import lazily
@@ -23,6 +22,7 @@ from samplemix_dagster.stages.optional import OptionalFit, OptionalStage
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "counts.safetensors"
 
@@ -38,7 +38,7 @@ class GramCountsFit(OptionalFit):
         """Whether commonness counts."""
         return config.diversity.is_used(NAME)
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the grams of all documents."""
         del project, name
         return (GRAMS.asset, CORPUS.asset)
@@ -104,7 +104,7 @@ class Commonness(OptionalStage):
         "the rest of the corpus."
     )
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the grams and their counts."""
         del project
         return (GRAMS.asset, GRAM_COUNTS.asset)

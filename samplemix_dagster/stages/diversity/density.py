@@ -15,7 +15,6 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Maker, Settings, Task
 from samplemix_dagster.stages.columns import lazily
@@ -25,6 +24,7 @@ from samplemix_dagster.stages.optional import OptionalFit, OptionalStage
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "density.safetensors"
 
@@ -43,7 +43,7 @@ class DensityFit(OptionalFit):
         """Whether density counts."""
         return config.diversity.is_used(NAME)
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the sample, its embeddings, and the clusters."""
         del project, name
         return (CORPUS.asset, EMBEDDINGS.asset, CLUSTER_FIT.asset)
@@ -101,7 +101,7 @@ class Density(OptionalStage):
         "the micro-centroids of the clusters."
     )
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return embeddings and the kernel."""
         del project
         return (EMBEDDINGS.asset, DENSITY_FIT.asset)

@@ -15,7 +15,6 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily, strings
@@ -35,6 +34,7 @@ from samplemix_dagster.stages.signals import OwnStage, signals_of_diversity
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _BUILT_IN: dict[str, tuple[Stage, str]] = {
     "cluster": (CLUSTERS, "cluster_score"),
@@ -99,7 +99,7 @@ class DiversityCalibration(Fit):
     )
     can_be_neutral = True
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the components."""
         del name
         return tuple(stage.asset for stage, _ in every_component(project.config).values())
@@ -145,7 +145,7 @@ class Diversity(Stage):
     words = "Diversity in (0, 1): geometric mean of the components, calibrated once more."
     is_wide = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the components and their calibration."""
         near = (NEAR.asset,) if NEAR.name in _gates(project.config) else ()
         return (*DIVERSITY_CALIBRATION.needs(project, ""), *near, DIVERSITY_CALIBRATION.asset)

@@ -10,7 +10,6 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.tasks import ModelTask
 from samplemix_dagster.engine.stages import Settings, Task
@@ -20,6 +19,7 @@ from samplemix_dagster.table_contract import Table
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _COARSE = 2e-2
 
@@ -52,7 +52,7 @@ class Embeddings(ModelStage):
     tolerance = _COARSE  # stored as float16, whose last digit is worth a thousandth
     feeds = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents."""
         del project
         return (DOCUMENTS.asset,)

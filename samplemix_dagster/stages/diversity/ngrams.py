@@ -14,13 +14,13 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import lazily
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _EXACT_BYTES = 256 * 10**6
 _INDEX = "index.safetensors"
@@ -68,7 +68,7 @@ class Grams(Stage):
     is_base = True
     feeds = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return nothing: it joins in the first reading."""
         del project
         return ()
@@ -99,7 +99,7 @@ class NgramIndex(Fit):
     group = "diversity"
     words = "Who owns each n-gram of the corpus: the document with the smallest hash."
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the grams of all documents."""
         del project, name
         return (GRAMS.asset, CORPUS.asset)
@@ -131,7 +131,7 @@ class Ownership(Stage):
     )
     is_wide = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the grams and their index."""
         del project
         return (GRAMS.asset, NGRAM_INDEX.asset)

@@ -14,7 +14,6 @@ from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.errors import DegenerateSampleError
@@ -30,6 +29,7 @@ from samplemix_dagster.stages.diversity.words import WORDS
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _NEAR_DUPLICATE_NOVELTY = 0.7
 _TOP_WORDS = 6
@@ -46,7 +46,7 @@ class TopicFit(Fit):
     least_likeness = LEAST_AFFINITY
     can_be_neutral = True
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the sample, its words, and the index, which tells near-duplicates."""
         del project, name
         return (CORPUS.asset, WORDS.asset, NGRAM_INDEX.asset)
@@ -80,7 +80,7 @@ class Topics(Stage):
     is_wide = True
     group_column = "topic"
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return words and topics."""
         del project
         return (WORDS.asset, TOPIC_FIT.asset)

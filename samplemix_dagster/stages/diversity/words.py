@@ -7,11 +7,11 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Words(Stage):
     is_base = True
     feeds = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return nothing: it joins in the first reading."""
         del project
         return ()

@@ -10,7 +10,6 @@ from samplemix_dagster.core.contamination.search import Hit, Index, search
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.engine.stages import Maker, Settings, Task
@@ -27,6 +26,7 @@ from samplemix_dagster.tables import CONTAMINATION
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _AT_ONCE = 512
 
@@ -45,7 +45,7 @@ class Contamination(OptionalStage):
         "stands there, how much of it, and where."
     )
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents, and what is looked for."""
         del project
         return (DOCUMENTS.asset, EVALUATION_TEXTS.asset)
@@ -107,11 +107,11 @@ class Contaminated(Exclusion):
 
     reason = "contaminated"
 
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether a set is named."""
         return bool(project.config.exclude.evaluation)
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return what was found."""
         del project
         return (STAGE.asset,)
@@ -121,7 +121,7 @@ class Contaminated(Exclusion):
         found = fingerprint(recipes.by_source(STAGE))
         return {"found": found, "share": recipes.config.exclude.share}
 
-    def sets(self, project: Project) -> tuple[str, ...]:
+    def sets(self, project: "Project") -> tuple[str, ...]:
         """Return the sets of evaluations."""
         return tuple(project.config.exclude.evaluation)
 

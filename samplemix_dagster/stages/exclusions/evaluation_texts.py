@@ -12,7 +12,6 @@ from samplemix_dagster.core.values import strings_in
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Facts, Settings
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.optional import OptionalFit
@@ -22,6 +21,7 @@ from samplemix_dagster.table_contract import Column, Table
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 INDEX_FILE = "index.safetensors"
 ITEMS_FILE = "items.parquet"
@@ -56,7 +56,7 @@ class EvaluationTexts(OptionalFit):
         del config, name
         return False
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return nothing: files of evaluations are all that it reads."""
         del project, name
         return ()
@@ -143,11 +143,11 @@ def _counts(sets: list[str], wanted: list[Wanted]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _rules(project: Project, name: str) -> ReadRules:
+def _rules(project: "Project", name: str) -> ReadRules:
     return ReadRules.of(project.config.corpus, project.config.exclude.source(name))
 
 
-def _files(project: Project, name: str) -> list[tuple[str, Openable, Seen | None]]:
+def _files(project: "Project", name: str) -> list[tuple[str, Openable, Seen | None]]:
     source = project.config.exclude.source(name)
     listing = project.files.matching(source.paths, reads_any=source.format != "auto")
     if not listing.files:
@@ -173,7 +173,7 @@ def _digest_of(place: tuple[str, Openable, Seen | None]) -> str:
     return _digests[name, seen]
 
 
-def _items(project: Project, name: str) -> Iterator[list[str]]:
+def _items(project: "Project", name: str) -> Iterator[list[str]]:
     """Yield the texts of each row of a set's files; none of a row that cannot be read."""
     field = project.config.exclude.field(name)
     for _, file, _ in _files(project, name):

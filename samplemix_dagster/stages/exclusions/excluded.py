@@ -20,7 +20,6 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.stages.exclusions import table
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion
@@ -28,6 +27,7 @@ from samplemix_dagster.storage.lake import keys
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = f"{tables.EXCLUDED.name}.parquet"
 _DIGEST = "digest"
@@ -46,20 +46,20 @@ class ExcludedDocuments(Fit):
     is_frozen = False
     named_by_content = True
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return the only one, where anything is asked for."""
         return ("",) if self.is_asked(project) else ()
 
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether documents may be excluded."""
         if project.pinned_fits is not None:
             return self.folder() in project.pinned_fits
         return bool(self._asked(project))
 
-    def _asked(self, project: Project) -> list[Exclusion]:
+    def _asked(self, project: "Project") -> list[Exclusion]:
         return [one for one in table.EVERY if one.is_asked(project)]
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return what each exclusion reads."""
         del name
         every = (asset for one in self._asked(project) for asset in one.needs(project))
@@ -97,7 +97,7 @@ EXCLUDED = ExcludedDocuments()
 
 
 def _by_set(
-    found: Mapping[str, tuple[str, str | None]], asked: Iterable[Exclusion], project: Project
+    found: Mapping[str, tuple[str, str | None]], asked: Iterable[Exclusion], project: "Project"
 ) -> dict[str, int]:
     """Count documents by the set that kept them out; one that kept none out counts 0."""
     counts = Counter(

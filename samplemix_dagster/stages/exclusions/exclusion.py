@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Settings
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 Found = tuple[str, str | None]
 """Id of a document, and what more there is to say of it."""
@@ -27,11 +27,11 @@ class Exclusion(ABC):
     """One of ``tables.EXCLUSIONS``."""
 
     @abstractmethod
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether a project asks for it; what is not asked for is in no recipe."""
 
     @abstractmethod
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the assets whose results it reads."""
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Exclusion(ABC):
             NotFittedError: It depends on a fit that has not been made.
         """
 
-    def sets(self, project: Project) -> tuple[str, ...]:
+    def sets(self, project: "Project") -> tuple[str, ...]:
         """Return the names of what it looks for, if it has such; a detail begins with one."""
         del project
         return ()

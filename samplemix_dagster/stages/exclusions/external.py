@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from samplemix_dagster.config.exclude import Outside
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
@@ -24,6 +23,7 @@ from samplemix_dagster.stages.joined import (
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 class KeptOut(Exclusion):
@@ -31,11 +31,11 @@ class KeptOut(Exclusion):
 
     reason = "external"
 
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether a file is named."""
         return bool(project.config.exclude.external)
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents."""
         del project
         return (DOCUMENTS.asset,)
@@ -55,7 +55,7 @@ class KeptOut(Exclusion):
             },
         }
 
-    def sets(self, project: Project) -> tuple[str, ...]:
+    def sets(self, project: "Project") -> tuple[str, ...]:
         """Return the files."""
         return tuple(project.config.exclude.external)
 
@@ -81,7 +81,7 @@ def _where(name: str) -> str:
     return f"exclude.external.{name}"
 
 
-def _file(project: Project, name: str) -> Path:
+def _file(project: "Project", name: str) -> Path:
     return joined_file(project, project.config.exclude.external[name], _where(name))
 
 

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.stages.diversity.near import NEAR
@@ -13,6 +12,7 @@ from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 class NearDuplicate(Exclusion):
@@ -20,12 +20,12 @@ class NearDuplicate(Exclusion):
 
     reason = "near_duplicate"
 
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether the first of each group alone is to be drawn."""
         duplicates = project.config.diversity.duplicates
         return duplicates is not None and duplicates.near == "first"
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the group of each document."""
         del project
         return (NEAR.asset,)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
@@ -14,9 +13,10 @@ from samplemix_dagster.storage.takedowns import TAKEDOWN_FILE, read_takedowns
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
-def takedown_file(project: Project) -> Path:
+def takedown_file(project: "Project") -> Path:
     """Return where a project's list of what was taken down lies, if it has one."""
     return project.root / TAKEDOWN_FILE
 
@@ -26,11 +26,11 @@ class Takedown(Exclusion):
 
     reason = "takedown"
 
-    def is_asked(self, project: Project) -> bool:
+    def is_asked(self, project: "Project") -> bool:
         """Whether there is a list."""
         return takedown_file(project).is_file()
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents."""
         del project
         return (DOCUMENTS.asset,)

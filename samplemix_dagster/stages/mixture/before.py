@@ -6,20 +6,22 @@ keeps the one keeps the other. What was consumed of each document is in ``consum
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config.mixtures import After
 from samplemix_dagster.config.reading import line_of
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 Version = tuple[str, str]
 """A mixture's name, and one of its versions."""
 
 
-def settings_of(project: Project, name: str) -> dict[str, object]:
+def settings_of(project: "Project", name: str) -> dict[str, object]:
     """Return what of a mixture's settings decides its draws, as a JSON value.
 
     Of ``after`` that is the whole hash of the version, however it was written.
@@ -35,7 +37,7 @@ def settings_of(project: Project, name: str) -> dict[str, object]:
     return found
 
 
-def _resolved(project: Project, name: str, after: After) -> Version:
+def _resolved(project: "Project", name: str, after: After) -> Version:
     lake = project.lake.stored
     mixture, _, prefix = after.version.rpartition("@")
     there = _versions(lake, mixture, prefix)

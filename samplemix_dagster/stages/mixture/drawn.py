@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.corpus import CORPUS
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import FitStage, Settings
 from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED, excluded_digest
@@ -14,6 +13,7 @@ from samplemix_dagster.storage.lake import keys
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 REALISED_SCALE = 1
 """The version of a draw whose ledger expects copies at the settled scale, luck and all."""
@@ -37,7 +37,7 @@ class Mixture(FitStage):
         """The oldest, since versions that were drawn by it stay current."""
         return str(min(self.older))
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return the mixtures that a project names."""
         return tuple(project.config.mixtures)
 
@@ -50,7 +50,7 @@ class Mixture(FitStage):
         del name
         return self.name
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return law and scores, the corpus, which knows duplicates, and what is excluded."""
         del name
         excluded = (EXCLUDED.asset,) if EXCLUDED.is_asked(project) else ()

@@ -6,7 +6,7 @@ from. A version that stands in the lake is not drawn again.
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,6 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.mixture.report import merge_tallies, report_of, tally_of
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
@@ -33,9 +32,12 @@ from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
+
 
 def run_mixture(
-    project: Project, name: str, why: str, run_id: str | None, progress: Progress = no_progress
+    project: "Project", name: str, why: str, run_id: str | None, progress: Progress = no_progress
 ) -> Outcome:
     """Draw a mixture unless its version is there; ``publishing.py`` makes it the current one.
 

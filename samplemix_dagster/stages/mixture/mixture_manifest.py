@@ -8,14 +8,16 @@ the same. How a mixture is drawn is in ``mixing.py``, what of a project goes int
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, LakeError
 from samplemix_dagster.storage.lake import keys
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 SCHEMA = 3
 """Version of the manifest's form that is written; raised when a key comes, changes or goes."""
@@ -168,7 +170,7 @@ def manifest_schema() -> dict[str, object]:
 
 
 def read_traced(
-    project: Project, name: str, version: str, *, as_is: bool = False
+    project: "Project", name: str, version: str, *, as_is: bool = False
 ) -> dict[str, Any]:
     """Return a version's manifest, when it can be traced.
 

@@ -7,14 +7,17 @@ not, the lake keeps why, and the last good version stays current.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from samplemix_dagster import tables
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, LakeError, UnreachableLakeError
 from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
 from samplemix_dagster.storage.lake import keys
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Publication:
     previous: str | None
 
 
-def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
+def ledger_verdict(project: "Project", name: str, version: str) -> Verdict:
     """Documents = drawn + not drawn + duplicates + excluded = corpus; sums are the manifest's.
 
     No document is drawn beyond its cap, with what was consumed before.
@@ -85,7 +88,7 @@ def ledger_verdict(project: Project, name: str, version: str) -> Verdict:
     )
 
 
-def budget_verdict(project: Project, name: str, version: str) -> Verdict:
+def budget_verdict(project: "Project", name: str, version: str) -> Verdict:
     """The budget is met to within one document, never over."""
     folder = keys.version_folder(name, version)
     manifest = project.lake.read_json(keys.manifest_in(folder))
@@ -120,7 +123,7 @@ MIXTURE_VERDICTS = {"ledger_adds_up": ledger_verdict, "budget_is_met": budget_ve
 """What must hold of a version before it is published, by the check's name."""
 
 
-def broken_verdicts(project: Project, name: str, version: str) -> dict[str, str]:
+def broken_verdicts(project: "Project", name: str, version: str) -> dict[str, str]:
     """Return what does not hold of a version, by check: a sentence with its numbers."""
     found = {}
     for check, look in MIXTURE_VERDICTS.items():
@@ -136,13 +139,13 @@ def broken_verdicts(project: Project, name: str, version: str) -> dict[str, str]
     return found
 
 
-def current_or_none(project: Project, name: str) -> str | None:
+def current_or_none(project: "Project", name: str) -> str | None:
     """Return a mixture's current version; None when none was ever published."""
     current = project.lake.read_json(keys.current_version(name))
     return None if current is None else str(current["version"])
 
 
-def publish_mixture(project: Project, name: str, version: str) -> Publication | None:
+def publish_mixture(project: "Project", name: str, version: str) -> Publication | None:
     """Make a version current; None when it is already."""
     key = keys.current_version(name)
     previous = current_or_none(project, name)
@@ -153,7 +156,7 @@ def publish_mixture(project: Project, name: str, version: str) -> Publication | 
     return Publication(mixture=name, version=version, previous=previous)
 
 
-def refuse_mixture(project: Project, name: str, version: str, broken: dict[str, str]) -> str:
+def refuse_mixture(project: "Project", name: str, version: str, broken: dict[str, str]) -> str:
     """Remember why a version is not published, and return it in a sentence.
 
     A version that is current already stays so: it is what the exports were made from.
@@ -164,7 +167,7 @@ def refuse_mixture(project: Project, name: str, version: str, broken: dict[str, 
     return sentence
 
 
-def refusal(project: Project, name: str, version: str, broken: dict[str, str]) -> str:
+def refusal(project: "Project", name: str, version: str, broken: dict[str, str]) -> str:
     """Return in words which checks did not hold, their numbers, and what stays current."""
     checks = "; ".join(f"{check} does not hold ({why})" for check, why in broken.items())
     current = current_or_none(project, name)
@@ -186,7 +189,7 @@ def refused_key(name: str) -> str:
     return keys.refused_note(name)
 
 
-def refused(project: Project, name: str, version: str) -> str | None:
+def refused(project: "Project", name: str, version: str) -> str | None:
     """Return why a version was refused the last time; None when it was not."""
     value = project.lake.read_json(refused_key(name))
     if value is None or value["version"] != version:
@@ -194,7 +197,7 @@ def refused(project: Project, name: str, version: str) -> str | None:
     return str(value["sentence"])
 
 
-def publish_if_it_holds(project: Project, name: str, version: str) -> Publication | None:
+def publish_if_it_holds(project: "Project", name: str, version: str) -> Publication | None:
     """Publish a version whose ledger adds up; None when it was current already.
 
     Raises:

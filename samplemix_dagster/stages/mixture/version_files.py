@@ -4,14 +4,16 @@ The ledger is known by the digests in the version's manifest, exported files by 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, DamagedError, LakeError
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.lake import keys, shapes
 from samplemix_dagster.storage.lake.json_forms import EXPORT
 from samplemix_dagster.storage.lake.lake import Lake
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.project import Project
 
 
 def mend_manifest(lake: Lake, folder: str) -> None:
@@ -65,12 +67,12 @@ def export_asset(mixture: str, export: str = "") -> str:
     return f"export/{mixture}/{export}" if export else f"export/{mixture}"
 
 
-def export_key(project: Project, name: str, version: str, export: str = "") -> str:
+def export_key(project: "Project", name: str, version: str, export: str = "") -> str:
     """Return the lake folder of one of a version's exports."""
     return f"{keys.exports_of(name, version)}/{wanted_export(project, name, export).folder}"
 
 
-def wanted_export(project: Project, name: str, export: str = "") -> Wanted:
+def wanted_export(project: "Project", name: str, export: str = "") -> Wanted:
     """Return what the configuration asks one of a mixture's exports to be.
 
     Args:
@@ -87,7 +89,7 @@ def wanted_export(project: Project, name: str, export: str = "") -> Wanted:
     return exports[export].wanted
 
 
-def is_exported(project: Project, name: str, version: str, export: str = "") -> bool:
+def is_exported(project: "Project", name: str, version: str, export: str = "") -> bool:
     """Whether a version stands in the lake as an export asks, every file with its size.
 
     Raises:

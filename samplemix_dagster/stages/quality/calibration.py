@@ -29,7 +29,6 @@ from samplemix_dagster.engine.fitting.writer import NEUTRAL, FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import (
     Facts,
@@ -53,6 +52,7 @@ from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "calibration.json"
 LOGITS = (-16.0, 16.0)
@@ -71,11 +71,11 @@ class CalibrationFit(Fit):
     )
     can_be_neutral = True
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return that of perplexity, which has no name, and of each other signal of references."""
         return ("", *(one.label for one in compared_signals(project.config)))
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the losses of all documents."""
         return tuple(stage.asset for stage in losses_under(project.config, name))
 
@@ -157,7 +157,7 @@ class ComparedSignal(Stage):
         what = f"{under}, less those under {compared.less!r}" if compared.less else under
         self.words = f"Signal of quality {compared.signal!r}, in (0, 1): calibrated {what}."
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return losses, documents and calibration."""
         label = self.compared.label
         losses = (stage.asset for stage in losses_under(project.config, label))
@@ -213,7 +213,7 @@ class ComparedSignals(Line):
         """Return a stage for each."""
         return tuple(ComparedSignal(one) for one in compared_signals(config))
 
-    def members(self, project: Project) -> Iterable[Member]:
+    def members(self, project: "Project") -> Iterable[Member]:
         """Return the same."""
         return ((stage, "") for stage in self.stages(project.config))
 

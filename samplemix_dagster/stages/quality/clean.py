@@ -17,7 +17,6 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
@@ -28,6 +27,7 @@ from samplemix_dagster.stages.optional import OptionalFit, OptionalStage
 if TYPE_CHECKING:
     from samplemix_dagster.core.quality.clean.measures import Company
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "company.safetensors"
 _MODEL = "clean.json"
@@ -48,7 +48,7 @@ class CleanFit(OptionalFit):
         """Whether the signal counts."""
         return NAME in config.quality.used
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the documents."""
         del project, name
         return (DOCUMENTS.asset, CORPUS.asset)
@@ -59,7 +59,7 @@ class CleanFit(OptionalFit):
         sources = recipes.config.corpus.sources
         return {"texts": {source: recipes.text(source) for source in sources}}
 
-    def reads_text(self, project: Project, name: str) -> bool:
+    def reads_text(self, project: "Project", name: str) -> bool:
         """It reads text."""
         del project, name
         return True
@@ -128,7 +128,7 @@ class Clean(OptionalStage):
         "and of whether its words meet as words do elsewhere; learned from junk of many kinds."
     )
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return documents and counts."""
         del project
         return (DOCUMENTS.asset, CLEAN_FIT.asset)
@@ -146,7 +146,7 @@ class Clean(OptionalStage):
         del partition
         return ScoreClean(fit=str(recipes.lake.path(f"{recipes.fit_key(CLEAN_FIT)}/{_FILE}")))
 
-    def reads_text(self, project: Project) -> bool:
+    def reads_text(self, project: "Project") -> bool:
         """It reads text."""
         del project
         return True

@@ -14,7 +14,6 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import CONTRAST, UNDER
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Line, Member, Settings, Stage, Task
 from samplemix_dagster.stages.of_model import ModelStage
 from samplemix_dagster.stages.quality.losses import (
@@ -26,6 +25,7 @@ from samplemix_dagster.stages.quality.losses import (
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 class OtherPerplexity(ModelStage):
@@ -45,7 +45,7 @@ class OtherPerplexity(ModelStage):
         self.scaled_by = {"bits_per_byte_error": "bits_per_byte"} if in_windows else {}
         self.words = f"Loss of each document under the reference {reference!r}."
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents and the reference."""
         del project
         return (DOCUMENTS.asset, REFERENCE.asset_of(self.reference))
@@ -74,7 +74,7 @@ class OtherReferences(Line):
         """Return a stage for each of them."""
         return tuple(other_losses(config).values())
 
-    def members(self, project: Project) -> Iterable[Member]:
+    def members(self, project: "Project") -> Iterable[Member]:
         """Return the same."""
         return ((stage, "") for stage in self.stages(project.config))
 

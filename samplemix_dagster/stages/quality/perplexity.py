@@ -9,7 +9,6 @@ from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Member, Settings, Stage, Task
 from samplemix_dagster.stages.of_model import ModelStage
 from samplemix_dagster.stages.quality.losses import (
@@ -23,6 +22,7 @@ from samplemix_dagster.stages.quality.student import BY_STUDENT, STUDENT, studen
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 class Perplexity(ModelStage):
@@ -47,11 +47,11 @@ class Perplexity(ModelStage):
             return (STUDENTS_PERPLEXITY,)
         return (PERPLEXITY if config.quality.tokens_per_document is None else SAMPLED_PERPLEXITY,)
 
-    def members(self, project: Project) -> Iterable[Member]:
+    def members(self, project: "Project") -> Iterable[Member]:
         """Return it, with the table that windows or a student give where a project has them."""
         return ((stage, "") for stage in self.stages(project.config))
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return the documents, the reference that scores, and its student where there is one."""
         reference = REFERENCE.asset_of(project.config.quality.reference)
         taught = (STUDENT.asset,) if project.config.quality.student is not None else ()

@@ -18,7 +18,6 @@ from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily
@@ -40,6 +39,7 @@ from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 def has_signals(config: Config) -> bool:
@@ -60,7 +60,7 @@ def _gates(config: Config) -> dict[str, float]:
     return {name: power for name, power in config.quality.gates.items() if power > 0}
 
 
-def _combined_needs(project: Project) -> tuple[str, ...]:
+def _combined_needs(project: "Project") -> tuple[str, ...]:
     signals = signal_stages(project.config)
     own = (signals[name].asset for name in project.config.quality.weights if name in signals)
     return (PERPLEXITY.asset, CALIBRATION.asset, *own)
@@ -95,11 +95,11 @@ class QualityCalibration(Fit):
         "several signals are calibrated once more. Frozen like the others."
     )
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return one, or none where quality has perplexity alone."""
         return ("",) if has_signals(project.config) else ()
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return losses, their calibration, and the other signals."""
         del name
         return _combined_needs(project)
@@ -153,7 +153,7 @@ class Quality(Stage):
     )
     is_wide = True
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return losses, signals and their calibrations."""
         again = (QUALITY_CALIBRATION.asset,) if has_signals(project.config) else ()
         signals = signal_stages(project.config)

@@ -25,7 +25,6 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import read_sample
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.stages import (
     Facts,
@@ -45,11 +44,12 @@ from samplemix_dagster.storage.lake.whole_files import digest_file
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 _FILE = "resemblance.safetensors"
 
 
-def example_files(project: Project, name: str) -> list[Path]:
+def example_files(project: "Project", name: str) -> list[Path]:
     """Return the files of a signal's examples.
 
     Raises:
@@ -65,7 +65,7 @@ def example_files(project: Project, name: str) -> list[Path]:
     return files
 
 
-def _examples(project: Project, name: str) -> Iterator[str]:
+def _examples(project: "Project", name: str) -> Iterator[str]:
     settings = project.config.quality.resembles[name]
     source = Source(path=list(settings.like), text=settings.text)
     rules = ReadRules.of(project.config.corpus, source)
@@ -86,11 +86,11 @@ class ResemblesFit(Fit):
         "and pairs, learned twice, so that no text is scored by a model that saw it."
     )
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return the signals of examples that count."""
         return tuple(resembling(project.config))
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the sample and its documents."""
         del project, name
         return (DOCUMENTS.asset, CORPUS.asset)
@@ -110,7 +110,7 @@ class ResemblesFit(Fit):
             **settings,
         }
 
-    def reads_text(self, project: Project, name: str) -> bool:
+    def reads_text(self, project: "Project", name: str) -> bool:
         """It reads text."""
         del project, name
         return True
@@ -208,7 +208,7 @@ class ResemblesStage(Stage):
             "is, rather than like the corpus."
         )
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return documents, and what was learned."""
         del project
         return (DOCUMENTS.asset, RESEMBLES_FIT.asset_of(self.signal))
@@ -224,7 +224,7 @@ class ResemblesStage(Stage):
         folder = recipes.fit_key(RESEMBLES_FIT, self.signal)
         return ScoreResemblance(fit=str(recipes.lake.path(f"{folder}/{_FILE}")))
 
-    def reads_text(self, project: Project) -> bool:
+    def reads_text(self, project: "Project") -> bool:
         """It reads text."""
         del project
         return True
@@ -245,7 +245,7 @@ class ResemblesLine(Line):
         """Return the kind of their fits."""
         return (RESEMBLES_FIT,)
 
-    def members(self, project: Project) -> Iterable[Member]:
+    def members(self, project: "Project") -> Iterable[Member]:
         """Return the stages of a project's signals of examples, each after its fit."""
         for name, stage in resembling(project.config).items():
             yield RESEMBLES_FIT, name

@@ -21,7 +21,6 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE, read_sample
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.shard_work import batches
 from samplemix_dagster.engine.shards.tasks import Chunk, work
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from samplemix_dagster.core.quality.student import Taught
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 BY_STUDENT = Table(
     SAMPLED.name,
@@ -72,11 +72,11 @@ class StudentFit(Fit):
     )
     uses_model = True
 
-    def names(self, project: Project) -> tuple[str, ...]:
+    def names(self, project: "Project") -> tuple[str, ...]:
         """Return one, or none where the reference scores every document."""
         return ("",) if project.config.quality.student is not None else ()
 
-    def needs(self, project: Project, name: str) -> tuple[str, ...]:
+    def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the sample, its documents, and the reference that teaches."""
         del name
         reference = REFERENCE.asset_of(project.config.quality.reference)

@@ -10,7 +10,6 @@ from samplemix_dagster import tables
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import read
@@ -21,6 +20,7 @@ from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Tokens(ModelStage):
     model = "tokenizer"
     tolerance = 0.0
 
-    def needs(self, project: Project) -> tuple[str, ...]:
+    def needs(self, project: "Project") -> tuple[str, ...]:
         """Return documents, losses (they may have counted already) and whose tokenizer counts."""
         counting = project.config.tokenizer.reference
         whose = (REFERENCE.asset_of(counting),) if counting else ()
