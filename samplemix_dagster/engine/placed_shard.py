@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from samplemix_dagster.storage.corpus.manifest import Shard, source_of
-from samplemix_dagster.storage.corpus.rows import ReadRules
+from samplemix_dagster.storage.formats.base import ReadRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

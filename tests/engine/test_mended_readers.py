@@ -9,7 +9,8 @@ import pytest
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.shard_rows import num_rejected, read_documents
+from samplemix_dagster.engine.shards.rejected import num_rejected
+from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.storage.corpus.rows import readers_by_look, readers_by_name, with_versions
 from samplemix_dagster.trace.verify.verifying import verify

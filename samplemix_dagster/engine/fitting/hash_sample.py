@@ -1,12 +1,16 @@
 """The hash sample: the documents of a corpus with the smallest hashes, a text once."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import id_words, uniforms
-from samplemix_dagster.engine.placed_shard import PlacedShard
+
+if TYPE_CHECKING:
+    from samplemix_dagster.engine.placed_shard import PlacedShard
 
 _LEAST_PENDING = 1 << 16
 
@@ -31,7 +35,7 @@ class HashSample:
         self._parts = [tables.SAMPLE.schema.empty_table()]
         self._num_pending = 0
 
-    def add(self, shard: PlacedShard, documents: pa.Table) -> None:
+    def add(self, shard: "PlacedShard", documents: pa.Table) -> None:
         """Take in a shard's documents: columns ``doc_id``, ``row`` and ``num_bytes``."""
         is_near = sample_luck(documents.column("doc_id"), self._purpose) <= self._bound
         near = documents.filter(pa.array(is_near))

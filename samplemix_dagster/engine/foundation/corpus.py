@@ -11,13 +11,13 @@ from samplemix_dagster.engine.fitting.hash_sample import HashSample
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.shards.shard_rows import num_rejected
+from samplemix_dagster.engine.shards.rejected import num_rejected
 from samplemix_dagster.engine.stages import Facts, Fit, Settings
 from samplemix_dagster.errors import InputError
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
+    from samplemix_dagster.engine.placed_shard import PlacedShard
     from samplemix_dagster.engine.project import Project
 
 
@@ -108,7 +108,7 @@ def _make(recipes: "Recipes", writer: FitWriter, recipe: Settings) -> Facts:
     }
 
 
-def find_duplicates(recipes: "Recipes", shards: list[PlacedShard]) -> pa.Table:
+def find_duplicates(recipes: "Recipes", shards: "list[PlacedShard]") -> pa.Table:
     """Return every occurrence that is not the first by (source, shard digest, row).
 
     DuckDB sorts it, since it spills to disk when a corpus outgrows memory.

@@ -20,7 +20,8 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.carrying import record_recipe
 from samplemix_dagster.engine.shards.maps import check_unchanged, data_version
 from samplemix_dagster.engine.shards.missing import missing_shards
-from samplemix_dagster.engine.shards.shard_rows import num_rejected, rules_as_read
+from samplemix_dagster.engine.shards.rejected import num_rejected
+from samplemix_dagster.engine.shards.shard_rows import rules_as_read
 from samplemix_dagster.engine.shards.shard_work import (
     DETECT,
     ShardReading,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.shards.shard_rows import row_counts
+from samplemix_dagster.engine.shards.rejected import row_counts
 from samplemix_dagster.engine.watching.settling import FOLDER_MARKER, is_marker
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.storage.corpus.files import Unread

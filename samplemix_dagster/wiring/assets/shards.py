@@ -7,7 +7,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.shard_rows import rejected_by_reason
+from samplemix_dagster.engine.shards.rejected import rejected_by_reason
 from samplemix_dagster.storage.corpus.scan import unread_words
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.told import table_value

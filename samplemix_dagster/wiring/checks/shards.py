@@ -8,7 +8,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.shard_rows import row_counts
+from samplemix_dagster.engine.shards.rejected import row_counts
 from samplemix_dagster.stages.mixture.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.stages.step import Step
