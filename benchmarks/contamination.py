@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from samplemix_dagster.core.contamination.search import Index, Wanted, search, wanted_of
-from samplemix_dagster.stages.exclusions.evaluation_texts import _strings
+from samplemix_dagster.core.values import strings_in
 
 ORDER, SHORTEST = 13, 5
 PLANTED = 400
@@ -46,7 +46,7 @@ def main() -> None:
         name = file.relative_to(evaluations).as_posix().removesuffix(".jsonl.gz")
         for number, row in enumerate(rows(file)):
             names.append((name, number))
-            wanted.append(wanted_of(_strings(row), ORDER, SHORTEST))
+            wanted.append(wanted_of(strings_in(row), ORDER, SHORTEST))
     index = Index.of(wanted, ORDER)
     list(search(["warm"], index))
     texts = [str(row["text"]) for file in sorted(corpus.rglob("*.jsonl.gz")) for row in rows(file)]

@@ -27,8 +27,9 @@ from samplemix_dagster.core.quality.bootstrap import (
 )
 from samplemix_dagster.core.quality.token_loss import text_losses
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.storage.models.checks import check_reference, is_panic
+from samplemix_dagster.storage.models.checks import check_reference
 from samplemix_dagster.storage.models.load import load_reference, save_reference
+from samplemix_dagster.storage.models.tokenizer import is_panic
 
 YAML = """\
 corpus:

@@ -16,7 +16,7 @@ from samplemix_dagster.errors import ConfigError, TransientError
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.wiring.assets import asset
 from samplemix_dagster.wiring.assets.asset import begin, retries
-from samplemix_dagster.wiring.automation import sensors
+from samplemix_dagster.wiring.automation import failures, sensors
 from samplemix_dagster.wiring.automation.schedules import what_is_stale
 from samplemix_dagster.wiring.automation.sensors import tick
 from samplemix_dagster.wiring.names import PUBLISH, READ_SHARDS
@@ -299,7 +299,7 @@ def test_tries_end_and_the_run_says_that_it_can_pass(
     assert tries == [0, 1, 2, 3]
     assert CAN_PASS_TAG in tags
     (event,) = result.get_step_failure_events()
-    assert "no network" in sensors.failure_sentence(event.step_failure_data.error)
+    assert "no network" in failures.failure_sentence(event.step_failure_data.error)
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong"), ValueError("unforeseen")])
