@@ -10,6 +10,8 @@ import pytest
 from samplemix_dagster.config.reading import parse_config
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.stages.exclusions.takedown import takedown_file
+from samplemix_dagster.storage.takedowns import Entry, add_takedowns
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import copies, manifest, rows, run, version
@@ -144,6 +146,26 @@ def test_a_group_whose_first_text_left_the_corpus_has_another_first(root: Path) 
     reasons = rows(root, LEDGER + f"'{version(root)}' and reason = 'near_duplicate'")
     assert len(reasons) == 4
     assert {row["detail"] for row in reasons} & gone == set()
+
+
+@needs_encoder
+def test_of_a_group_whose_first_text_was_taken_down_another_one_stays(root: Path) -> None:
+    write_shard(root, "news", 5, copies_in(5, range(4)))
+    with_duplicates(root, near="first")
+    group = sorted(doc_id(copy_of("ships", n)) for n in range(4))
+    entry = Entry("id", group[0], "asked for", "2026-01-31")
+    add_takedowns(takedown_file(open_project(root)), [entry])
+    run(root)
+    out = {
+        row["doc_id"]: (row["reason"], row["detail"])
+        for row in rows(root, "select * from exclusions")
+        if row["doc_id"] in group
+    }
+    assert out == {
+        group[0]: ("takedown", "asked for"),
+        group[2]: ("near_duplicate", group[1]),
+        group[3]: ("near_duplicate", group[1]),
+    }
 
 
 @needs_encoder

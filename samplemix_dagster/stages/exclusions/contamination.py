@@ -1,6 +1,6 @@
 """contamination: documents that hold text of an evaluation, and the exclusion for them."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from samplemix_dagster.stages.exclusions.evaluation_texts import (
     INDEX_FILE,
     ITEMS_FILE,
 )
-from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
 from samplemix_dagster.stages.optional import OptionalStage
 from samplemix_dagster.tables import CONTAMINATION
 
@@ -125,12 +125,17 @@ class Contaminated(Exclusion):
         """Return the sets of evaluations."""
         return tuple(project.config.exclude.evaluation)
 
-    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
-        """Yield the documents that hold something, each with the set's name."""
+    def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
+        """Return what yields the documents that hold something, each with the set's name."""
+        del out
         least = recipes.config.exclude.share
-        for row in read(recipes, STAGE, shard, "doc_id", "evaluation", "share").to_pylist():
-            if row["evaluation"] is not None and row["share"] >= least:
-                yield row["doc_id"], row["evaluation"]
+
+        def look(shard: PlacedShard) -> Iterator[Found]:
+            for row in read(recipes, STAGE, shard, "doc_id", "evaluation", "share").to_pylist():
+                if row["evaluation"] is not None and row["share"] >= least:
+                    yield row["doc_id"], row["evaluation"]
+
+        return look
 
 
 CONTAMINATED = Contaminated()

@@ -76,8 +76,9 @@ class ExcludedDocuments(Fit):
         found: dict[str, tuple[str, str | None]] = {}
         asked = self._asked(recipes.project)
         for place, exclusion in enumerate(asked):
+            look = exclusion.looks(recipes, frozenset(found))
             for number, shard in enumerate(shards):
-                for doc_id, detail in exclusion.found(recipes, shard):
+                for doc_id, detail in look(shard):
                     found.setdefault(doc_id, (exclusion.reason, detail))
                 progress(self.asset, "", place * len(shards) + number + 1, len(asked) * len(shards))
         ids = sorted(found)

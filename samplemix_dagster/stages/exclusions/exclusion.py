@@ -6,7 +6,7 @@ counted by it; everything else comes by itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.placed_shard import PlacedShard
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Found = tuple[str, str | None]
 """Id of a document, and what more there is to say of it."""
+Look = Callable[[PlacedShard], Iterator[Found]]
+"""What a shard has of it."""
 
 
 class Exclusion(ABC):
@@ -48,5 +50,10 @@ class Exclusion(ABC):
         return ()
 
     @abstractmethod
-    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
-        """Yield the documents of a shard for which it holds, in the shard's order."""
+    def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
+        """Return what yields the documents of a shard for which it holds, in the shard's order.
+
+        Args:
+            recipes: Of the project.
+            out: The documents, by id, for which an exclusion before this one holds.
+        """

@@ -1,7 +1,6 @@
 """external: documents that another tool's label or score keeps out."""
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
 from samplemix_dagster.stages.joined import (
     COLUMNS,
     Key,
@@ -59,19 +58,26 @@ class KeptOut(Exclusion):
         """Return the files."""
         return tuple(project.config.exclude.external)
 
-    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
-        """Yield the documents of a shard that a value keeps out, with the file's name and it."""
+    def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
+        """Return what yields the documents that a value keeps out, with the file's name and it."""
+        del out
         project = recipes.project
-        documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
-        ids = documents.column("doc_id").to_pylist()
-        for name, outside in project.config.exclude.external.items():
-            file = _file(project, name)
-            named = _named(file, file.stat().st_mtime_ns, outside.model_dump_json(), _where(name))
-            keys = document_keys(documents, shard.source, outside.by)
-            for doc_id, (own, any_source) in zip(ids, keys, strict=True):
-                value = named.get(own, named.get(any_source))
-                if value is not None:
-                    yield doc_id, f"{name}: {value}"
+        named = {
+            name: kept_out(_file(project, name), outside, _where(name))
+            for name, outside in project.config.exclude.external.items()
+        }
+
+        def look(shard: PlacedShard) -> Iterator[Found]:
+            documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
+            ids = documents.column("doc_id").to_pylist()
+            for name, outside in project.config.exclude.external.items():
+                keys = document_keys(documents, shard.source, outside.by)
+                for doc_id, (own, any_source) in zip(ids, keys, strict=True):
+                    value = named[name].get(own, named[name].get(any_source))
+                    if value is not None:
+                        yield doc_id, f"{name}: {value}"
+
+        return look
 
 
 KEPT_OUT = KeptOut()
@@ -83,13 +89,6 @@ def _where(name: str) -> str:
 
 def _file(project: "Project", name: str) -> Path:
     return joined_file(project, project.config.exclude.external[name], _where(name))
-
-
-@lru_cache(maxsize=8)
-def _named(file: Path, changed: int, outside: str, where: str) -> Mapping[Key, str]:
-    """Return what a file keeps out, read once for all shards, each with the value that does."""
-    del changed
-    return kept_out(file, Outside.model_validate_json(outside), where)
 
 
 def kept_out(file: Path, outside: Outside, where: str) -> Mapping[Key, str]:

@@ -1,14 +1,13 @@
 """near_duplicate: all texts of a group of near-duplicates but the first."""
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.stages.diversity.near import NEAR
-from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -34,27 +33,34 @@ class NearDuplicate(Exclusion):
         """Return the groups."""
         return {"near": recipes.by_source(NEAR)}
 
-    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
-        """Yield the documents of a shard that are not their group's first, with the one that is."""
-        firsts = _firsts(recipes)
-        for doc_id, group in _grouped(recipes, shard):
-            if firsts[group] != doc_id:
-                yield doc_id, firsts[group]
+    def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
+        """Return what yields the documents that are not their group's first, with the one that is.
+
+        What is out for another reason is no first, so that one text of a group stays.
+        """
+        firsts = _firsts(recipes, out)
+
+        def look(shard: PlacedShard) -> Iterator[Found]:
+            for doc_id, group in _grouped(recipes, shard):
+                if doc_id not in out and firsts[group] != doc_id:
+                    yield doc_id, firsts[group]
+
+        return look
 
 
 NEAR_DUPLICATE = NearDuplicate()
 
 
-@lru_cache(maxsize=1)
-def _firsts(recipes: "Recipes") -> Mapping[str, str]:
-    """Return the first document of each group, by id, of those that stand in the corpus today.
+def _firsts(recipes: "Recipes", out: Container[str]) -> Mapping[str, str]:
+    """Return the first document of each group, by id, of those that may be drawn today.
 
     A group is named by its first text, which may have left the corpus since groups were made.
     """
     firsts: dict[str, str] = {}
     for shard in recipes.project.all_shards():
         for doc_id, group in _grouped(recipes, shard):
-            firsts[group] = min(doc_id, firsts.get(group, doc_id))
+            if doc_id not in out:
+                firsts[group] = min(doc_id, firsts.get(group, doc_id))
     return firsts
 
 

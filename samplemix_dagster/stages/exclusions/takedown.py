@@ -1,6 +1,6 @@
 """takedown: documents that somebody asked to have taken out, by id, text, URL or domain."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
-from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found
+from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
 from samplemix_dagster.storage.takedowns import TAKEDOWN_FILE, read_takedowns
 
 if TYPE_CHECKING:
@@ -42,12 +42,17 @@ class Takedown(Exclusion):
             "list": read_takedowns(takedown_file(recipes.project)).digest,
         }
 
-    def found(self, recipes: "Recipes", shard: PlacedShard) -> Iterator[Found]:
-        """Yield the documents of a shard that the list names, each with the reason given there."""
+    def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
+        """Return what yields the documents that the list names, with the reason given there."""
+        del out
         named = read_takedowns(takedown_file(recipes.project))
-        documents = read(recipes, DOCUMENTS, shard, *named.columns)
-        for doc_id, [entry, *_] in named.among(documents, shard.source):
-            yield doc_id, entry.reason
+
+        def look(shard: PlacedShard) -> Iterator[Found]:
+            documents = read(recipes, DOCUMENTS, shard, *named.columns)
+            for doc_id, [entry, *_] in named.among(documents, shard.source):
+                yield doc_id, entry.reason
+
+        return look
 
 
 TAKEDOWN = Takedown()
