@@ -174,6 +174,24 @@ def test_files_that_are_no_data_are_told_and_not_written(tmp_path: Path) -> None
     assert files(tmp_path) == {"en": ["data/en/a.json"]}
 
 
+def test_a_file_of_labels_beside_folders_of_text_is_told_and_not_written(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    (folder / "web").mkdir(parents=True)
+    (folder / "web" / "a.jsonl").write_text(json.dumps({"text": "a text " * 9}) + "\n")
+    (folder / "labels.json").write_text(json.dumps({f"web-{n}": "near" for n in range(99)}))
+    found = describe(str(folder), tmp_path)
+    assert [source.name for source in found.sources] == ["web"]
+    [unread] = found.unread
+    assert unread.path.endswith("labels.json")
+    assert unread.why == "nothing in the first rows has the 20 characters of a document"
+
+
+def test_a_folder_of_labels_alone_has_no_text(tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text('{"id": "1", "label": "spam"}\n' * 3)
+    with pytest.raises(InputError, match=r"has no text.*nothing in the first rows.*labels\.jsonl"):
+        describe(str(tmp_path), tmp_path)
+
+
 def test_a_folder_of_nothing_that_is_read_says_what_lies_there(tmp_path: Path) -> None:
     write(tmp_path, "data/a.pdf", "data/b.pdf")
     with pytest.raises(InputError, match=r"Not read: 2 files of \d+ bytes, .pdf is a document"):

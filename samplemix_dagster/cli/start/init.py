@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from samplemix_dagster.cli.start.first_rows import fields_of
+from samplemix_dagster.cli.start.first_rows import SHORTEST, fields_of
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import MAX_PARTITIONS
 from samplemix_dagster.errors import InputError
@@ -26,6 +26,7 @@ from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.s3.bucket import Connection
 
 _TEXT_FILES = ".jsonl, .parquet, .csv, .txt, .arrow, .tar, .warc, also .gz, .zst, .bz2 and .xz"
+_TOO_SHORT = f"nothing in the first rows has the {SHORTEST} characters of a document"
 _HIVE = re.compile(r"[^=/]+=[^/]*")
 
 
@@ -45,6 +46,8 @@ class FoundSource:
     num_bytes: int
     bytes_per_document: float = 0.0
     """Of text, in the rows that were looked at."""
+    has_text: bool = True
+    """Whether a row that was looked at is as long as a document has to be."""
     files: frozenset[str] = frozenset()
     """What the patterns have to match."""
     keys: tuple[str, ...] = ()
@@ -127,7 +130,16 @@ def _found(
             f"`path: {place}`."
         )
     sources = [_source(key, group, root, sizes, files) for key, group in groups.items()]
-    return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
+    texts = [source for source in sources if source.has_text]
+    others = tuple(
+        Unread(path=path, why=_TOO_SHORT, num_bytes=sizes[path][0])
+        for source in sources
+        for path in sorted(source.files)
+        if not source.has_text
+    )
+    if not texts:
+        raise InputError(f"{place} has no text. Not read: {unread_words(others)}.")
+    return Found(sources=tuple(_with_names(texts)), unread=(*listing.unread, *others))
 
 
 def _shown(folder: Path, base: Path) -> str:
@@ -155,19 +167,18 @@ def _source(
     folder = root + (f"{key}/" if key and key != "*=*" else "")
     start = glob.escape(folder) + ("*=*/" if key == "*=*" else "") + ("**/" if is_deep else "")
     endings = sorted({_ending(own.rsplit("/", 1)[-1]) for own in group.values()})
-    text, identity, each = fields_of(
-        [files.at(path, _listed(path, sizes)) for path in sorted(group)]
-    )
+    fields = fields_of([files.at(path, _listed(path, sizes)) for path in sorted(group)])
     return FoundSource(
         name=key if key != "*=*" else "",
         folder=folder or "./",
         paths=tuple(f"{start}*{ending}" for ending in endings),
         format=", ".join(sorted({ending.lower().lstrip(".") for ending in endings})),
-        text=text,
-        id=identity,
+        text=fields.text,
+        id=fields.id,
         num_files=len(group),
         num_bytes=sum(sizes[path][0] for path in group),
-        bytes_per_document=each,
+        bytes_per_document=fields.mean_bytes,
+        has_text=fields.longest >= SHORTEST,
         files=frozenset(group),
         keys=tuple(sorted({key for path in group for key in _keys(path, folder)})),
     )
