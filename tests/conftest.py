@@ -1,5 +1,6 @@
 """Fixtures for every test: quiet libraries, one thread, one finished small project."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 
 REPOSITORY = Path(__file__).parents[1]
+LACKING_FORMATS = set() if importlib.util.find_spec("array_record") else {"arrayrecord"}
+"""Formats of exports whose package is not installed here."""
 
 
 @pytest.fixture(scope="session")
@@ -46,5 +49,18 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes minutes: one worker would be alone with it at the end."""
+    """Begin with the file that takes minutes: one worker would be alone with it at the end.
+
+    Formats whose package is not installed are left out.
+    """
     items.sort(key=lambda item: item.path.name != "test_kills.py")
+    for item in items:
+        if not _asked_of(item).isdisjoint(LACKING_FORMATS):
+            item.add_marker(pytest.mark.skip(reason="the format's package is not installed"))
+
+
+def _asked_of(item: pytest.Item) -> set[str]:
+    """The words among a test's parameters."""
+    parameters = getattr(item, "callspec", None)
+    values = () if parameters is None else parameters.params.values()
+    return {value for value in values if isinstance(value, str)}

@@ -292,7 +292,7 @@ def test_an_option_of_a_format_is_set_by_its_name(project: Path, tmp_path: Path)
     assert done["options"] == {"eos": "end", "materialise": "true"}
     refused = samplemix(project, *words, str(tmp_path / "y"), "--set", "shuffle=true")
     assert refused.returncode == 2
-    assert "--set shuffle: format megatron has eos, eos_inside, materialise" in refused.stderr
+    assert "--set shuffle: format megatron has eos, eos_inside, bos, materialise" in refused.stderr
 
 
 def test_a_place_of_an_export_is_traced_to_its_document_and_the_reason(project: Path) -> None:

@@ -32,6 +32,7 @@ class ExportKeys(Section):
         "materialise": None,
         "array": None,
         "sequence": None,
+        "bos": None,
     }
 
     files: int = Field(default=4, ge=1, le=100_000)
@@ -40,8 +41,12 @@ class ExportKeys(Section):
     """Where each document has the tokenizer's EOS; read by formats of ids. What the format's own
     trainer expects when absent: nearly always `end`."""
     eos_inside: Literal["refuse", "escape", "keep"] | None = None
-    """What becomes of a text that gives the id of EOS: an error, the words of EOS in pieces, or
-    nothing. When absent `refuse`, and `keep` for `tokens`, whose ends tell documents apart."""
+    """What becomes of a text that gives the id of EOS (or of BOS, where that is written): an error,
+    its words in pieces, or nothing. When absent `refuse`, and `keep` for `tokens`, whose ends tell
+    documents apart."""
+    bos: Literal["none", "start"] | None = None
+    """Whether each document begins with the tokenizer's BOS; read by formats of ids. When absent,
+    `none`."""
 
     sequence: int | None = Field(default=None, ge=1)
     """Ids of a training sequence, for `litdata` (whose blocks have one more) and `mds`. When

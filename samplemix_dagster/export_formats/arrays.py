@@ -1,10 +1,19 @@
 """Ids of documents, one behind the other in a file: what every format of flat arrays is made of."""
 
+import abc
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.export_formats.format import ReadDraw
+from samplemix_dagster.export_formats.format import (
+    FilePlan,
+    Format,
+    ReadDraw,
+    Vocabulary,
+    Writer,
+    options_of_ids,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,21 +67,22 @@ def write_ids(path: Path, draws: "pa.Table", dtype: str, head: bytes = b"") -> N
             file.write(batch.column(0).flatten().to_numpy().astype(little(dtype)).tobytes())
 
 
-def mapped(path: Path, dtype: str, head_bytes: int = 0) -> "Ids":
-    """Return the ids of a file, mapped into memory.
+def mapped(path: Path, dtype: str, head_bytes: int = 0, tail_bytes: int = 0) -> "Ids":
+    """Return the ids of a file between its head and its tail, mapped into memory.
 
     Raises:
-        ValueError: It is too short for its head, or ends inside an id.
+        ValueError: It is too short for both, or its ids end inside one.
     """
     import numpy as np
 
     width = little(dtype)
-    num_bytes = path.stat().st_size - head_bytes
+    num_bytes = path.stat().st_size - head_bytes - tail_bytes
     if num_bytes < 0 or num_bytes % width.itemsize:
         raise ValueError(f"{path.name} does not end where an id of {dtype} does")
+    shape = (num_bytes // width.itemsize,)
     if num_bytes == 0:  # which cannot be mapped
-        return np.empty(0, width)
-    return np.memmap(path, width, mode="r", offset=head_bytes)
+        return np.empty(shape, width)
+    return np.memmap(path, width, mode="r", offset=head_bytes, shape=shape)
 
 
 def draws_between(name: str, ids: "Ids", ends: "Integers") -> Iterator[ReadDraw]:
@@ -102,3 +112,113 @@ def draws_at(name: str, ids: "Ids", starts: "Integers", lengths: "Integers") -> 
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
         found = ids[start : start + length]
         yield ReadDraw(file=name, offset=start, num_tokens=length, digest=tokens_digest(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part that was written: what its bounds are made of."""
+
+    folder: Path
+    names: list[str]
+    """Of its files; the first has the ids."""
+    draws: "pa.Table"
+    ends: "Integers"
+    """Where each document ends, in ids."""
+    dtype: str
+    vocabulary: Vocabulary
+
+    @property
+    def num_ids(self) -> int:
+        """Ids of the part."""
+        return int(self.ends[-1]) if self.ends.size else 0
+
+    @property
+    def starts(self) -> "Integers":
+        """Where each document begins, in ids."""
+        import numpy as np
+
+        return self.ends - np.diff(self.ends, prepend=0)
+
+
+class Flat(Format):
+    """A format of arrays: what its head and its bounds are is each one's own."""
+
+    unit = "tokens"
+    options = options_of_ids()
+    needs_eos = True
+    head_bytes = 0
+    """Bytes before the ids."""
+
+    @abc.abstractmethod
+    def dtype(self, size: int) -> str:
+        """Return NumPy's name of the type of an id, for a vocabulary of some size."""
+
+    def head(self, part_name: str, num_ids: int, dtype: str) -> bytes:
+        """Return what stands before the ids of a part.
+
+        Raises:
+            InputError: The part has more ids than a head can say.
+        """
+        del part_name, num_ids, dtype
+        return b""
+
+    def map_ids(self, path: Path, dtype: str) -> "Ids":
+        """Return the ids of a part's first file, mapped into memory.
+
+        Raises:
+            ValueError: It ends inside an id.
+        """
+        return mapped(path, dtype, self.head_bytes)
+
+    @abc.abstractmethod
+    def write_bounds(self, part: Part) -> None:
+        """Write where the documents of a part lie, beside its ids or behind them."""
+
+    @abc.abstractmethod
+    def read_ends(self, folder: Path, number: int, num_ids: int) -> "Integers":
+        """Return where the documents of a part end.
+
+        Raises:
+            ValueError: The files are not of this form.
+        """
+
+    def open(self, folder: Path, plan: FilePlan) -> Writer:
+        """Return a writer of arrays."""
+        if plan.vocabulary is None:
+            raise ValueError("a format of ids needs a vocabulary")
+        return _Arrays(self, folder, plan.vocabulary)
+
+    def read_back(self, folder: Path, plan: FilePlan) -> Iterator[ReadDraw]:
+        """Yield the ids between two bounds, as a trainer maps them."""
+        if plan.vocabulary is None:
+            raise ValueError("a format of ids needs a vocabulary")
+        dtype = self.dtype(plan.vocabulary.size)
+        for number in range(plan.num_files):
+            name = self.file_names(number)[0]
+            ids = self.map_ids(folder / name, dtype)
+            yield from draws_between(name, ids, self.read_ends(folder, number, ids.size))
+
+
+class _Arrays(Writer):
+    def __init__(self, form: Flat, folder: Path, vocabulary: Vocabulary) -> None:
+        self.form = form
+        self.folder = folder
+        self.vocabulary = vocabulary
+        self.dtype = form.dtype(vocabulary.size)
+
+    def add(self, number: int, draws: "pa.Table") -> None:
+        import numpy as np
+
+        names = self.form.file_names(number)
+        ends = np.cumsum(lengths_of(draws), dtype=np.int64)
+        part = Part(
+            folder=self.folder,
+            names=names,
+            draws=draws,
+            ends=ends,
+            dtype=self.dtype,
+            vocabulary=self.vocabulary,
+        )
+        head = self.form.head(names[0], part.num_ids, self.dtype)
+        write_ids(self.folder / names[0], draws, self.dtype, head)
+        self.form.write_bounds(part)

@@ -1,144 +1,21 @@
 """The flat family: the ids of a part in one array, and its documents' bounds as a trainer wants.
 
 ``olmo`` is read by OLMo-core, ``nanotron`` by nanotron and datatrove, ``torchtitan`` by a source of
-memory-mapped arrays, ``nanogpt`` by llm.c, modded-nanogpt and what reads their shards. The arrays
-differ in their type and their head alone, the bounds in the file that has them.
+memory-mapped arrays. The arrays differ in their type alone, the bounds in the file that has them.
 """
 
-import abc
 import csv
 import gzip
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samplemix_dagster.errors import InputError
-from samplemix_dagster.export_formats.arrays import (
-    draws_between,
-    lengths_of,
-    little,
-    mapped,
-    smallest_unsigned,
-    write_ids,
-)
-from samplemix_dagster.export_formats.format import (
-    FilePlan,
-    Format,
-    ReadDraw,
-    Reading,
-    Vocabulary,
-    Writer,
-    options_of_ids,
-)
+from samplemix_dagster.export_formats.arrays import Flat, Part, little, smallest_unsigned
+from samplemix_dagster.export_formats.format import Reading
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from samplemix_dagster.export_formats.arrays import Integers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part that was written: what its bounds are made of."""
-
-    folder: Path
-    names: list[str]
-    """Of its files; the first has the ids."""
-    draws: "pa.Table"
-    ends: "Integers"
-    """Where each document ends, in ids."""
-    dtype: str
-    vocabulary: Vocabulary
-
-    @property
-    def num_ids(self) -> int:
-        """Ids of the part."""
-        return int(self.ends[-1]) if self.ends.size else 0
-
-    @property
-    def starts(self) -> "Integers":
-        """Where each document begins, in ids."""
-        import numpy as np
-
-        return self.ends - np.diff(self.ends, prepend=0)
-
-
-class Flat(Format):
-    """A format of arrays: what its head and its bounds are is each one's own."""
-
-    unit = "tokens"
-    options = options_of_ids()
-    needs_eos = True
-    head_bytes = 0
-    """Bytes before the ids."""
-
-    @abc.abstractmethod
-    def dtype(self, size: int) -> str:
-        """Return NumPy's name of the type of an id, for a vocabulary of some size."""
-
-    def head(self, part_name: str, num_ids: int) -> bytes:
-        """Return what stands before the ids of a part.
-
-        Raises:
-            InputError: The part has more ids than a head can say.
-        """
-        del part_name, num_ids
-        return b""
-
-    @abc.abstractmethod
-    def write_bounds(self, part: Part) -> None:
-        """Write the files of a part that stand beside its ids."""
-
-    @abc.abstractmethod
-    def read_ends(self, folder: Path, number: int, num_ids: int) -> "Integers":
-        """Return where the documents of a part end.
-
-        Raises:
-            ValueError: The files are not of this form.
-        """
-
-    def open(self, folder: Path, plan: FilePlan) -> Writer:
-        """Return a writer of arrays."""
-        if plan.vocabulary is None:
-            raise ValueError("a format of ids needs a vocabulary")
-        return _Arrays(self, folder, plan.vocabulary)
-
-    def read_back(self, folder: Path, plan: FilePlan) -> Iterator[ReadDraw]:
-        """Yield the ids between two bounds, as a trainer maps them."""
-        if plan.vocabulary is None:
-            raise ValueError("a format of ids needs a vocabulary")
-        dtype = self.dtype(plan.vocabulary.size)
-        for number in range(plan.num_files):
-            name = self.file_names(number)[0]
-            ids = mapped(folder / name, dtype, self.head_bytes)
-            yield from draws_between(name, ids, self.read_ends(folder, number, ids.size))
-
-
-class _Arrays(Writer):
-    def __init__(self, form: Flat, folder: Path, vocabulary: Vocabulary) -> None:
-        self.form = form
-        self.folder = folder
-        self.vocabulary = vocabulary
-        self.dtype = form.dtype(vocabulary.size)
-
-    def add(self, number: int, draws: "pa.Table") -> None:
-        import numpy as np
-
-        names = self.form.file_names(number)
-        ends = np.cumsum(lengths_of(draws), dtype=np.int64)
-        part = Part(
-            folder=self.folder,
-            names=names,
-            draws=draws,
-            ends=ends,
-            dtype=self.dtype,
-            vocabulary=self.vocabulary,
-        )
-        head = self.form.head(names[0], part.num_ids)
-        write_ids(self.folder / names[0], draws, self.dtype, head)
-        self.form.write_bounds(part)
 
 
 class Olmo(Flat):
@@ -151,6 +28,12 @@ class Olmo(Flat):
     name = "olmo"
     readings = (Reading(words="each file cut"),)
     endings = (".npy", ".csv.gz")
+
+    def conflict(self, options: Mapping[str, str]) -> str:
+        """Say that documents with BOS alone cannot be told apart."""
+        if options["bos"] == "start" and options["eos"] == "none":
+            return "OLMo-core takes BOS for a beginning only behind EOS; leave `eos: none` out"
+        return super().conflict(options)
 
     def dtype(self, size: int) -> str:
         """Return the narrowest type, as ``NumpyDatasetConfig.get_dtype`` chooses it."""
@@ -240,59 +123,3 @@ class Torchtitan(Flat):
         if offsets.size == 0 or offsets[0] != 0:
             raise ValueError(f"{name} does not begin at 0")
         return np.asarray(offsets[1:], dtype=np.int64)
-
-
-_NANOGPT_MAGIC, _NANOGPT_VERSION = 20240520, 1
-_NANOGPT_WORDS = 256
-_MOST_NANOGPT_IDS = (1 << 31) - 1
-
-
-class Nanogpt(Flat):
-    """``nanogpt``: ``.bin`` of uint16 behind 256 words of head; ``.bos.idx`` with document starts.
-
-    EOS stands before each document unless told otherwise, since these trainers begin a document
-    with it.
-    """
-
-    name = "nanogpt"
-    readings = (Reading(words="each file cut", more=1),)
-    endings = (".bin", ".bos.idx")
-    options = options_of_ids(eos="start")
-    most_ids = 1 << 16
-    head_bytes = 4 * _NANOGPT_WORDS
-    stem = "samplemix_train_"
-    digits = 6
-
-    def dtype(self, size: int) -> str:
-        """Return ``uint16``."""
-        del size
-        return "uint16"
-
-    def head(self, part_name: str, num_ids: int) -> bytes:
-        """Return magic number, version and number of ids, as int32."""
-        import numpy as np
-
-        if num_ids > _MOST_NANOGPT_IDS:
-            raise InputError(
-                f"{part_name} would have {num_ids:,} ids, and its head can say "
-                f"{_MOST_NANOGPT_IDS:,}; export more files."
-            )
-        words = np.zeros(_NANOGPT_WORDS, "<i4")
-        words[:3] = _NANOGPT_MAGIC, _NANOGPT_VERSION, num_ids
-        return words.tobytes()
-
-    def write_bounds(self, part: Part) -> None:
-        """Write where each document begins, as int32."""
-        (part.folder / part.names[1]).write_bytes(part.starts.astype("<i4").tobytes())
-
-    def read_ends(self, folder: Path, number: int, num_ids: int) -> "Integers":
-        """Return the starts but the first, and the end; after a look at the head."""
-        import numpy as np
-
-        ids_name, starts_name = self.file_names(number)
-        with (folder / ids_name).open("rb") as file:
-            words = np.frombuffer(file.read(self.head_bytes), "<i4")
-        if words[:3].tolist() != [_NANOGPT_MAGIC, _NANOGPT_VERSION, num_ids]:
-            raise ValueError(f"the head of {ids_name} is that of other ids")
-        starts = np.frombuffer((folder / starts_name).read_bytes(), "<i4").astype(np.int64)
-        return np.concatenate([starts[1:], [num_ids] if starts.size else []]).astype(np.int64)

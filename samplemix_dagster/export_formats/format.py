@@ -67,6 +67,7 @@ def options_of_ids(eos: str = "end", inside: str = "refuse") -> Mapping[str, Opt
             "eos_inside": Option(
                 default=inside, values=("refuse", "escape", "keep"), is_named=False
             ),
+            "bos": Option(default="none", values=("none", "start"), is_named=False),
         }
     )
 
@@ -84,13 +85,32 @@ class Vocabulary:
     eos_id: int | None
     """The tokenizer's end of a sequence; None where it has none, and then no document has it."""
     inside: str = "keep"
-    """What becomes of a text that gives the id of EOS: ``refuse``, ``escape`` or ``keep``."""
+    """What becomes of a text that gives one of :attr:`marks`: ``refuse``, ``escape``, ``keep``."""
+    bos: str = "none"
+    """Where each document has the id of :attr:`bos_id`: ``start`` or ``none``."""
+    bos_id: int | None = None
+    """The tokenizer's beginning of a sequence; None where it has none."""
+
+    @property
+    def front(self) -> list[int]:
+        """The ids before those of a document's text: none or one."""
+        marks = ((self.bos, self.bos_id), (self.eos, self.eos_id))
+        return [mark for place, mark in marks if place == "start" and mark is not None]
+
+    @property
+    def back(self) -> list[int]:
+        """The ids behind those of a document's text: none or one."""
+        return [self.eos_id] if self.eos == "end" and self.eos_id is not None else []
+
+    @property
+    def marks(self) -> Mapping[str, int]:
+        """The ids by which a reader may tell documents apart: of EOS, and of BOS if written."""
+        found = {"EOS": self.eos_id, "BOS": self.bos_id if self.bos == "start" else None}
+        return {name: mark for name, mark in found.items() if mark is not None}
 
     def laid(self, ids: list[int]) -> list[int]:
-        """Return the ids of a document as they lie in a file, with EOS where it was asked for."""
-        if self.eos_id is None or self.eos == "none":
-            return ids
-        return [*ids, self.eos_id] if self.eos == "end" else [self.eos_id, *ids]
+        """Return the ids of a document as they lie in a file, with EOS and BOS as asked for."""
+        return [*self.front, *ids, *self.back]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +224,8 @@ class Format(abc.ABC):
 
     def conflict(self, options: Mapping[str, str]) -> str:
         """Say which options cannot be had together; empty where all can."""
-        del options
+        if options.get("bos") == options.get("eos") == "start":
+            return "`bos: start` and `eos: start` both stand first; say `eos: end` or `eos: none`"
         return ""
 
     def points_into_corpus(self, options: Mapping[str, str]) -> bool:
@@ -222,6 +243,11 @@ class Format(abc.ABC):
             return (
                 "the tokenizer names no EOS (`eos_token` in its tokenizer_config.json), and "
                 "readers find documents by it; name it there, or export with `eos: none`"
+            )
+        if vocabulary.bos == "start" and vocabulary.bos_id is None:
+            return (
+                "the tokenizer names no BOS (`bos_token` in its tokenizer_config.json); name it "
+                "there, or leave `bos` out"
             )
         if self.most_ids is not None and vocabulary.size > self.most_ids:
             return (

@@ -64,8 +64,8 @@ class Megatron(Format):
 
     def conflict(self, options: Mapping[str, str]) -> str:
         """Say why an index into the corpus cannot be had with another option."""
-        if options["array"] == "own":
-            return ""
+        if (found := super().conflict(options)) or options["array"] == "own":
+            return found
         if options["materialise"] == "true":
             return "`materialise: true` writes ids out, and `array: corpus` points to those there"
         if options["eos_inside"] == "escape":

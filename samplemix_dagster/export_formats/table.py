@@ -1,8 +1,10 @@
 """Every format of exports, a line each. Whatever else must know of one asks here."""
 
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.export_formats.flat import Nanogpt, Nanotron, Olmo, Torchtitan
+from samplemix_dagster.export_formats.array_record import ArrayRecord
+from samplemix_dagster.export_formats.flat import Nanotron, Olmo, Torchtitan
 from samplemix_dagster.export_formats.format import Format
+from samplemix_dagster.export_formats.headed import Modalities, Nanogpt
 from samplemix_dagster.export_formats.lines import IndexedLines, JsonLines
 from samplemix_dagster.export_formats.litdata import LitData
 from samplemix_dagster.export_formats.mds import Mds
@@ -22,12 +24,14 @@ FORMATS: dict[str, Format] = {
         HuggingFace(),
         Nanochat(),
         WebDataset(),
+        ArrayRecord(),
         Tokens(),
         Megatron(),
         Olmo(),
         Nanotron(),
         Torchtitan(),
         Nanogpt(),
+        Modalities(),
         LitData(),
         Mds(),
     )

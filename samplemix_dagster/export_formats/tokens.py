@@ -94,7 +94,7 @@ class _Arrays(Writer):
         )
 
     def close(self) -> None:
-        contents = {
+        contents: dict[str, object] = {
             "schema": 1,
             "dtype": self.dtype,
             "byte_order": "little",
@@ -102,7 +102,9 @@ class _Arrays(Writer):
             "tokenizer": self.vocabulary.tokenizer,
             "eos": self.vocabulary.eos,
             "eos_id": self.vocabulary.eos_id,
-            "files": self.files,
         }
+        if self.vocabulary.bos != "none":
+            contents |= {"bos": self.vocabulary.bos, "bos_id": self.vocabulary.bos_id}
+        contents["files"] = self.files
         text = json.dumps(contents, indent=1) + "\n"
         (self.folder / _CONTENTS).write_text(text, encoding="utf-8")

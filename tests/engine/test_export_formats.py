@@ -23,6 +23,7 @@ from samplemix_dagster.stages.export import filling
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.storage.lake.keys import is_folder_of_ours, is_ours
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
+from samplemix_dagster.trace.exported import as_seen, open_export
 from tests.engine.changes import rewrite_one_document, settings_changed
 from tests.engine.runs import manifest, rows, run, version
 from tests.projects import copy_project, needs_encoder, open_project, prose, write_shard
@@ -226,12 +227,14 @@ def test_documents_whose_text_gives_the_id_of_eos_are_counted(root: Path, tmp_pa
 
 
 def plain_eos(root: Path, folder: Path) -> Path:
-    """Write a tokenizer whose EOS is an ordinary token, ``<|odd|>``."""
+    """Write a tokenizer whose EOS and BOS are ordinary tokens, ``<|odd|>`` and ``<|first|>``."""
     folder.mkdir()
     tokenizer = load_tokenizer(Recipes(open_project(root)).tokenizer_folder)
-    tokenizer.add_tokens(["<|odd|>"])
+    tokenizer.add_tokens(["<|odd|>", "<|first|>"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text('{"eos_token": "<|odd|>"}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"eos_token": "<|odd|>", "bos_token": "<|first|>"}'
+    )
     return folder
 
 
@@ -246,23 +249,26 @@ def test_another_place_of_eos_is_another_export(eos: str, finished: Path, tmp_pa
 
 @pytest.fixture(scope="module")
 def odd(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose tokenizer's EOS is an ordinary word, and a text that has it twice."""
+    """A project whose tokenizer's EOS and BOS are ordinary words, and texts that have them."""
     folder = tmp_path_factory.mktemp("odd")
     root = copy_project(finished, folder / "project")
     settings_changed("tokenizer", to={"model": str(plain_eos(root, folder / "bare"))})(root)
-    write_shard(root, "news", 7, [{"id": "odd", "text": f"<|odd|>{prose('odd')} <|odd|>"}])
+    odd = {"id": "odd", "text": f"<|odd|>{prose('odd')} <|odd|>"}
+    write_shard(root, "news", 7, [odd, {"id": "first", "text": f"{prose('first')} <|first|>"}])
     settings_changed("mixtures", "default", "budget_tokens", to=40_000)(root)
     run(root)
     return root
 
 
-def export_odd(root: Path, folder: Path, inside: str) -> tuple[dict[str, Any], list[list[int]]]:
-    """Export as ids; return the manifest, and the ids of the draws of the odd text."""
-    wanted = Wanted.of("tokens", 2, {"eos_inside": inside})
+def export_odd(
+    root: Path, folder: Path, inside: str, text: str = "odd", bos: str = "none"
+) -> tuple[dict[str, Any], list[list[int]]]:
+    """Export as ids; return the manifest, and the ids of the draws of the text."""
+    wanted = Wanted.of("tokens", 2, {"eos_inside": inside, "bos": bos})
     done = export_version(open_project(root), "default", version(root), wanted, folder=folder)
     places = pq.read_table(folder / "draws.parquet").column("id").to_pylist()
     found = zip(places, documents(folder), strict=True)
-    return done, [ids for one, ids in found if one == "odd"]
+    return done, [ids for one, ids in found if one == text]
 
 
 def test_a_text_that_gives_the_id_of_eos_can_be_refused(odd: Path, tmp_path: Path) -> None:
@@ -285,6 +291,35 @@ def test_a_text_that_gives_the_id_of_eos_can_be_written_in_pieces(
 def test_a_text_that_gives_the_id_of_eos_can_be_kept(odd: Path, tmp_path: Path) -> None:
     done, [first, *_] = export_odd(odd, tmp_path / "x", "keep")
     assert first.count(done["eos_id"]) == 3
+
+
+def test_bos_stands_before_each_text_and_is_counted_apart(odd: Path, tmp_path: Path) -> None:
+    done, _ = export_odd(odd, tmp_path / "x", "keep", bos="start")
+    plain, _ = export_odd(odd, tmp_path / "plain", "keep")
+    bos, found = done["bos_id"], documents(tmp_path / "x")
+    assert bos != done["eos_id"]
+    assert found == [[bos, *ids] for ids in documents(tmp_path / "plain")]
+    assert done["num_bos_tokens"] == done["num_draws"] == len(found)
+    assert done["num_added_tokens"] == 2 * len(found)
+    assert done["num_tokens"] == plain["num_tokens"]
+    assert done["options"]["bos"] == "start"
+    assert not {"bos_id", "num_bos_tokens", "num_documents_holding_bos"} & plain.keys()
+    [seen] = as_seen(open_export(open_project(odd), str(tmp_path / "x")), 64)
+    assert seen["ids"] == done["num_tokens"] + done["num_added_tokens"]
+
+
+def test_a_text_that_gives_the_id_of_bos_is_one_only_where_bos_is_written(
+    odd: Path, tmp_path: Path
+) -> None:
+    done, [kept, *_] = export_odd(odd, tmp_path / "kept", "keep", "first", "start")
+    assert kept.count(done["bos_id"]) == 2
+    assert (done["num_documents_holding_bos"], done["num_documents_holding_eos"]) == (1, 1)
+    escaped, [pieces, *_] = export_odd(odd, tmp_path / "pieces", "escape", "first", "start")
+    assert pieces.count(done["bos_id"]) == 1
+    assert load_tokenizer(odd.parent / "bare").decode(pieces[1:-1]).endswith(" <|first|>")
+    _, [unmarked, *_] = export_odd(odd, tmp_path / "none", "escape", "first")
+    assert unmarked.count(done["bos_id"]) == 1
+    assert escaped["num_tokens"] == done["num_tokens"]
 
 
 def test_each_export_of_a_list_is_an_asset_in_a_folder_of_its_own(root: Path) -> None:

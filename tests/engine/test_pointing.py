@@ -17,6 +17,7 @@ from tests.engine.runs import run, run_changed, version
 from tests.projects import copy_project, needs_encoder, open_project
 
 pytestmark = needs_encoder
+SIZES = ("num_ids", "num_tokens")
 SHARED = Wanted.of("megatron", 2, {"array": "corpus"})
 
 
@@ -53,6 +54,18 @@ def test_the_draws_are_those_of_an_array_of_its_own(shared: Path, tmp_path: Path
     same = ["doc_id", "source", "copy", "num_tokens", "id", "file", "num_ids", "digest"]
     one, two = (table.select(same) for table in places)
     assert one.equals(two)
+
+
+def test_bos_stands_in_an_array_of_its_own(shared: Path, tmp_path: Path) -> None:
+    for folder, options in (("own", {}), ("corpus", {"array": "corpus"})):
+        export(shared, tmp_path / folder, bos="start", **options)
+    own, corpus = (
+        draws_of(open_export(open_project(shared), str(tmp_path / folder)))
+        for folder in ("own", "corpus")
+    )
+    assert own.column("digest").equals(corpus.column("digest"))
+    added = [a - b for a, b in zip(*(own.column(n).to_pylist() for n in SIZES), strict=True)]
+    assert set(added) == {2}
 
 
 def test_mixtures_of_one_corpus_share_one_array(shared: Path) -> None:

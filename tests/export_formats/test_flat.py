@@ -2,6 +2,9 @@
 
 import gzip
 import itertools
+import json
+import pickletools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import tokens_digest
-from samplemix_dagster.errors import InputError
-from samplemix_dagster.export_formats.flat import Nanogpt
+from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.export_formats.format import Vocabulary
+from samplemix_dagster.export_formats.headed import Nanogpt
 from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.wanted import Wanted
 from tests.export_formats.written import EOS, THREE, plan_of, read, write
 
 OF_IDS = [name for name, form in FORMATS.items() if form.unit == "tokens"]
+BOS = 7
 documents = st.lists(st.lists(st.integers(0, 299), max_size=20), max_size=12)
 
 
@@ -57,37 +62,40 @@ def test_ids_that_are_cut_off_are_not_read(name: str, tmp_path: Path) -> None:
         read(form, tmp_path, plan)
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "dtype"),
-    [
-        ("tokens", 65_536, "uint16"),
-        ("tokens", 65_537, "uint32"),
-        ("megatron", 65_499, "uint16"),
-        ("megatron", 65_500, "int32"),
-        ("megatron", 65_536, "int32"),
-        ("olmo", 255, "uint8"),
-        ("olmo", 256, "uint8"),
-        ("olmo", 257, "uint16"),
-        ("olmo", 65_536, "uint16"),
-        ("olmo", 65_537, "uint32"),
-        ("nanotron", 65_536, "uint16"),
-        ("nanotron", 65_537, "uint32"),
-        ("torchtitan", 257, "uint32"),
-        ("nanogpt", 65_536, "uint16"),
-        ("litdata", 65_536, "uint16"),
-        ("litdata", 65_537, "int32"),
-    ],
-)
+U8, U16, U32, I32 = "uint8", "uint16", "uint32", "int32"
+TYPES = {
+    "tokens": [(0, U16), (65_537, U32)],
+    "megatron": [(0, U16), (65_500, I32)],
+    "olmo": [(0, U8), (257, U16), (65_537, U32)],
+    "nanotron": [(0, U16), (65_537, U32)],
+    "torchtitan": [(0, U32)],
+    "nanogpt": [(0, U16)],
+    "modalities": [(0, U8), (257, U16), (65_537, U32)],
+    "litdata": [(0, U16), (65_537, I32)],
+    "mds": [(0, I32)],
+}
+"""From which size of a vocabulary on each trainer takes which type."""
+BEHIND = {"modalities": 27}
+"""Bytes behind the ids of one document."""
+SIZES = (255, 256, 257, 65_499, 65_500, 65_535, 65_536, 65_537)
+HELD = [(name, size) for name in OF_IDS for size in SIZES if (name, size) != ("nanogpt", 65_537)]
+
+
+@pytest.mark.parametrize(("name", "size"), HELD)
 def test_the_highest_id_is_written_in_the_type_that_its_trainer_takes(
-    name: str, size: int, dtype: str, tmp_path: Path
+    name: str, size: int, tmp_path: Path
 ) -> None:
     form = FORMATS[name]
-    plan = plan_of(form, size=size)
+    dtype = [one for least, one in TYPES[name] if least <= size][-1]
+    plan = plan_of(form, size=size, sequence="2")
     write(form, tmp_path, plan, [[size - 1, EOS]])
     content = (tmp_path / form.file_names(0)[0]).read_bytes()
-    ids = np.frombuffer(content[-2 * np.dtype(dtype).itemsize :], dtype)
+    end = len(content) - BEHIND.get(name, 0)
+    ids = np.frombuffer(content[end - 2 * np.dtype(dtype).itemsize : end], dtype)
     assert form.dtype(size) == dtype
     assert ids.tolist() == [size - 1, EOS]
+    [found] = read(form, tmp_path, plan)
+    assert found.digest == tokens_digest(np.array([size - 1, EOS]))
 
 
 def vocabulary(size: int, eos: str = "end", eos_id: int | None = EOS) -> Vocabulary:
@@ -105,6 +113,67 @@ def test_a_vocabulary_beyond_the_type_is_refused() -> None:
 def test_a_tokenizer_without_eos_is_refused_unless_none_is_asked_for(name: str) -> None:
     assert "names no EOS" in FORMATS[name].refusal(vocabulary(300, eos_id=None))
     assert FORMATS[name].refusal(vocabulary(300, "none", None)) == ""
+
+
+# -- EOS and BOS -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bos", "eos", "laid"),
+    [
+        ("none", "none", [1, 2]),
+        ("none", "end", [1, 2, EOS]),
+        ("none", "start", [EOS, 1, 2]),
+        ("start", "none", [BOS, 1, 2]),
+        ("start", "end", [BOS, 1, 2, EOS]),
+    ],
+)
+def test_bos_stands_first_and_eos_where_it_is_asked_for(
+    bos: str, eos: str, laid: list[int]
+) -> None:
+    found = replace(vocabulary(300, eos), bos=bos, bos_id=BOS)
+    assert found.laid([1, 2]) == laid
+    assert found.laid([]) == [one for one in laid if one in {BOS, EOS}]
+    assert ("BOS" in found.marks) == (bos == "start")
+
+
+@pytest.mark.parametrize("name", OF_IDS)
+def test_two_marks_cannot_both_stand_first(name: str) -> None:
+    with pytest.raises(ConfigError, match="both stand first; say `eos: end` or `eos: none`"):
+        Wanted.of(name, 2, {"bos": "start", "eos": "start"})
+
+
+@pytest.mark.parametrize("name", OF_IDS)
+def test_a_tokenizer_without_bos_is_refused_where_it_is_asked_for(name: str) -> None:
+    asked = replace(vocabulary(300), bos="start")
+    assert "names no BOS" in FORMATS[name].refusal(asked)
+    assert FORMATS[name].refusal(replace(asked, bos_id=BOS)) == ""
+
+
+@pytest.mark.parametrize("name", OF_IDS)
+def test_without_bos_a_folder_is_called_as_it_was(name: str) -> None:
+    said = {"eos": "end", "sequence": "8"}
+    asked = Wanted.of(name, 2, {**said, "bos": "start"})
+    assert asked.folder == Wanted.of(name, 2, said).folder.replace("-end", "-end-start")
+    assert Wanted.of_folder(asked.folder) == asked
+
+
+def test_olmo_does_not_take_bos_alone_for_a_beginning() -> None:
+    with pytest.raises(ConfigError, match="only behind EOS; leave `eos: none` out"):
+        Wanted.of("olmo", 1, {"bos": "start", "eos": "none"})
+
+
+def test_contents_of_arrays_say_where_bos_stands_only_if_it_does(tmp_path: Path) -> None:
+    form = FORMATS["tokens"]
+    for folder, bos in (("a", "none"), ("b", "start")):
+        plan = plan_of(form)
+        assert plan.vocabulary is not None
+        own = replace(plan.vocabulary, bos=bos, bos_id=BOS)
+        write(form, tmp_path / folder, replace(plan, vocabulary=own), THREE)
+    without, with_bos = (
+        json.loads((tmp_path / folder / "contents.json").read_text()) for folder in ("a", "b")
+    )
+    assert with_bos == {**without, "bos": "start", "bos_id": BOS}
 
 
 # -- byte for byte ---------------------------------------------------------------------------------
@@ -147,10 +216,43 @@ def test_nanogpt_has_a_head_of_1024_bytes_and_eos_in_front(tmp_path: Path) -> No
     assert form.options["eos"].default == "start"
 
 
+def test_modalities_has_a_head_of_12_bytes_ids_and_a_list_of_pairs(tmp_path: Path) -> None:
+    form = FORMATS["modalities"]
+    write(form, tmp_path, plan_of(form), [[1, 2, EOS], [3, EOS]])
+    content = (tmp_path / "part-00000.pbin").read_bytes()
+    assert content[:12].hex() == "0a00000000000000" + "02000000"
+    assert content[12:22].hex() == "01000200090003000900"
+    # A trainer loads this list; it is a list of pairs of whole numbers and of nothing else.
+    names = [op.name for op, *_ in pickletools.genops(content[22:])]
+    pair = ["LONG1", "LONG1", "TUPLE2"]
+    assert names == ["PROTO", "EMPTY_LIST", "MARK", *pair, *pair, "APPENDS", "STOP"]
+    numbers = [value for op, value, _ in pickletools.genops(content[22:]) if op.name == "LONG1"]
+    assert numbers == [0, 6, 6, 4]
+
+
+@pytest.mark.parametrize("at", [0, 8, 12, 22, 26, 30, -1])
+def test_a_file_of_modalities_with_a_flipped_bit_is_never_the_same_draws(
+    at: int, tmp_path: Path
+) -> None:
+    form = FORMATS["modalities"]
+    plan = plan_of(form)
+    write(form, tmp_path, plan, [[1, 2, EOS], [3, EOS]])
+    before = read(form, tmp_path, plan)
+    path = tmp_path / "part-00000.pbin"
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    try:
+        found = read(form, tmp_path, plan)
+    except ValueError:
+        return
+    assert [one.digest for one in found] != [one.digest for one in before]
+
+
 def test_a_head_of_nanogpt_that_cannot_say_its_ids_asks_for_more_files() -> None:
-    assert len(Nanogpt().head("part", (1 << 31) - 1)) == 1024
+    assert len(Nanogpt().head("part", (1 << 31) - 1, "uint16")) == 1024
     with pytest.raises(InputError, match=r"part would have 2,147,483,648 ids.*more files"):
-        Nanogpt().head("part", 1 << 31)
+        Nanogpt().head("part", 1 << 31, "uint16")
 
 
 # -- what is no such file --------------------------------------------------------------------------

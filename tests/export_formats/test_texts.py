@@ -1,6 +1,7 @@
 """Formats of texts: the layouts, row groups for ranks, and what is no such file."""
 
 import json
+import sys
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.export_formats import array_record
 from samplemix_dagster.export_formats.format import FilePlan, Format
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
@@ -111,6 +113,61 @@ def test_a_member_of_webdataset_has_neither_time_nor_owner(tmp_path: Path) -> No
         text, known = archive.getmembers()
     assert (text.name, known.name) == ("000000001.txt", "000000001.json")
     assert (text.mtime, text.uid, text.uname) == (0, 0, "")
+
+
+@pytest.mark.parametrize("name", ["arrayrecord"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"no record " * 9, "part-00000.array_record is no ArrayRecord"),
+        ([b"\xff\xff"], "a record is no example"),
+        ([b""], "a record has no text"),
+    ],
+)
+def test_records_of_something_else_are_not_read(
+    name: str, content: bytes | list[bytes], says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "part-00000.array_record"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        writer = array_record._module().ArrayRecordWriter(str(path), "group_size:1")
+        for record in content:
+            writer.write(record)
+        writer.close()
+    with pytest.raises(ValueError, match=says):
+        list(FORMATS[name].read_back(tmp_path, FilePlan(num_files=1)))
+
+
+@pytest.mark.parametrize("name", ["arrayrecord"])
+def test_a_record_is_an_example_with_features_in_the_order_of_their_names(name: str) -> None:
+    row = {"text": "a", "doc_id": "b", "source": "c", "id": None, "copy": 1, "num_tokens": 300}
+    said = [(b"copy", 3, 1), (b"doc_id", 1, b"b"), (b"num_tokens", 3, 300)]
+    said += [(b"source", 1, b"c"), (b"text", 1, b"a")]
+    features = b"".join(_field(1, _entry(*one)) for one in said)
+    assert array_record._record(row) == _field(1, features)
+    assert array_record._row(array_record._record(row)) == row
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes as Protocol Buffers have it."""
+    return bytes([8 * number + 2, len(content)]) + content
+
+
+def _entry(key: bytes, kind: int, value: bytes | int) -> bytes:
+    """An entry of the map of features: its key, and a list of one value of a kind."""
+    if isinstance(value, int):
+        low, high = value & 127, value >> 7
+        value = bytes([low | 128, high] if high else [low])
+    return _field(1, key) + _field(2, _field(kind, _field(1, value)))
+
+
+def test_a_format_whose_package_is_missing_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "array_record.python", None)
+    with pytest.raises(InputError, match=r"pip install 'samplemix-dagster\[arrayrecord\]'"):
+        FORMATS["arrayrecord"].open(tmp_path, FilePlan(num_files=1))
 
 
 def test_members_of_different_draws_are_not_read(tmp_path: Path) -> None:

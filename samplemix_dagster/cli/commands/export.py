@@ -76,13 +76,16 @@ def _format_options(form: str, eos: str | None, words: list[str]) -> Mapping[str
 
 
 def _eos_words(manifest: Mapping[str, Any]) -> str:
-    """Say what EOS adds to an export of ids; nothing of one of texts."""
+    """Say what EOS and BOS add to an export of ids; nothing of one of texts."""
     if "eos_id" not in manifest:
         return ""
+    num_bos = manifest.get("num_bos_tokens", 0)
+    words = f" BOS ({manifest['bos_id']}) adds {num_bos:,} ids." if num_bos else ""
     if manifest["eos_id"] is None:
-        return " The tokenizer names no EOS, so nothing stands between documents."
-    added, inside = manifest["num_added_tokens"], manifest["num_documents_holding_eos"]
-    words = f" EOS ({manifest['eos_id']}) adds {added:,} ids." if added else " EOS is not written."
+        return f"{words} The tokenizer names no EOS, so none stands between documents."
+    added, inside = manifest["num_added_tokens"] - num_bos, manifest["num_documents_holding_eos"]
+    eos = manifest["eos_id"]
+    words += f" EOS ({eos}) adds {added:,} ids." if added else " EOS is not written."
     if inside:
         words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
     return words

@@ -28,9 +28,10 @@ Integers = npt.NDArray[np.int64]
 def pool_name(
     recipes: Recipes, placed: list[PlacedShard], vocabulary: Vocabulary, dtype: str
 ) -> str:
-    """Return a hash of all that an array depends on: shards in their order, EOS, width."""
+    """Return a hash of all that an array depends on: shards in their order, EOS, BOS, width."""
     shards = [recipes.feature_key(TOKEN_IDS, one) for one in placed]
-    return fingerprint([shards, vocabulary.eos, vocabulary.eos_id, dtype])
+    bos = [] if vocabulary.bos == "none" else [vocabulary.bos, vocabulary.bos_id]
+    return fingerprint([shards, vocabulary.eos, vocabulary.eos_id, dtype, *bos])
 
 
 def linked(lake: Lake, pool: str, path: Path) -> str | None:
@@ -75,7 +76,7 @@ def write_array(
     lengths: Integers,
     path: Path,
 ) -> None:
-    """Write the ids of every document, each with EOS.
+    """Write the ids of every document, each with EOS and BOS as asked for.
 
     Raises:
         DamagedError: The stored ids are not those that were counted.

@@ -1,10 +1,12 @@
-"""What makes of a document what its draws are written as: its text, or ids with EOS.
+"""What makes of a document what its draws are written as: its text, or ids with EOS and BOS.
 
 Encoded as the stage of token counts does it, so that the counts are those of the ledger.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.format import Vocabulary
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.corpus.shards import Document
-from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
+from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer, start_token_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,9 @@ class Encoder:
     tokenizer: Any
     vocabulary: Vocabulary | None
     """None where draws are written as text."""
-    num_holding_eos: int = 0
-    """Documents so far whose own text gave the id of EOS, so that a reader would end them early."""
+    num_holding: Counter[str] = field(default_factory=Counter)
+    """Documents so far whose own text gave the id of EOS, or of BOS, by that name: a reader that
+    goes by the id would cut them in two."""
 
     @classmethod
     def of(cls, recipes: Recipes, wanted: Wanted) -> "Encoder":
@@ -54,6 +57,8 @@ class Encoder:
             eos=wanted.options.get("eos", "none"),
             eos_id=end_token_id(recipes.tokenizer_folder, tokenizer),
             inside=wanted.options.get("eos_inside", "keep"),
+            bos=wanted.options.get("bos", "none"),
+            bos_id=start_token_id(recipes.tokenizer_folder, tokenizer),
         )
         if refusal := wanted.form.refusal(vocabulary):
             raise InputError(f"{wanted.name}: {refusal}.")
@@ -71,42 +76,43 @@ class Encoder:
         if self.vocabulary is None:
             return {"text": found.document.text}
         ids = found.ids
-        if self.vocabulary.eos_id in ids:
-            self.num_holding_eos += 1
-            ids = self._as_configured(found.document, ids)
+        if held := [name for name, mark in self.vocabulary.marks.items() if mark in ids]:
+            self.num_holding.update(held)
+            ids = self._as_configured(found.document, ids, self.vocabulary, held)
         tokens = np.array(self.vocabulary.laid(ids), dtype=np.uint32)
         return {"tokens": tokens, "num_ids": tokens.size, "digest": tokens_digest(tokens)}
 
-    def _as_configured(self, document: Document, ids: list[int]) -> list[int]:
-        """Return the ids of a text that gives the id of EOS.
+    def _as_configured(
+        self, document: Document, ids: list[int], vocabulary: Vocabulary, held: list[str]
+    ) -> list[int]:
+        """Return the ids of a text that gives the ids of some marks, by their names.
 
         Raises:
             InputError: Such a text is refused, or there is no other way to write it.
         """
-        vocabulary = self.vocabulary
-        if vocabulary is None or vocabulary.inside == "keep":
+        if vocabulary.inside == "keep":
             return ids
         where = f"row {document.row} (id {document.id!r})"
+        gives = f"the text of {where} gives the id of {held[0]} ({vocabulary.marks[held[0]]})"
         if vocabulary.inside == "refuse":
             raise InputError(
-                f"the text of {where} gives the id of EOS ({vocabulary.eos_id}), at which trainers "
-                "would cut it in two. `eos_inside: escape` writes those words in pieces, "
-                "`eos_inside: keep` leaves them as they are."
+                f"{gives}, at which trainers would cut it in two. `eos_inside: escape` writes "
+                "those words in pieces, `eos_inside: keep` leaves them as they are."
             )
-        escaped = self._escaped(document.text)
-        if vocabulary.eos_id in escaped:
+        marks = vocabulary.marks.values()
+        escaped = self._escaped(document.text, [self.tokenizer.id_to_token(one) for one in marks])
+        if not set(escaped).isdisjoint(marks):
             raise InputError(
-                f"the text of {where} gives the id of EOS ({vocabulary.eos_id}) also in pieces; "
-                "leave the document out, or export with `eos_inside: keep`."
+                f"{gives} also in pieces; leave the document out, or export with "
+                "`eos_inside: keep`."
             )
         return escaped
 
-    def _escaped(self, text: str) -> list[int]:
-        """Return a text's ids with the words of EOS cut behind their first character."""
-        word = str(self.tokenizer.id_to_token(self.vocabulary.eos_id)) if self.vocabulary else ""
-        first, *others = text.split(word) if word else [text]
+    def _escaped(self, text: str, words: list[str]) -> list[int]:
+        """Return a text's ids with some words cut behind their first character."""
+        first, *others = re.split(f"({'|'.join(map(re.escape, words))})", text)
         pieces = [first]
-        for other in others:
+        for word, other in zip(others[::2], others[1::2], strict=True):
             pieces[-1] += word[0]
             pieces.append(word[1:] + other)
         encoded = self.tokenizer.encode_batch_fast(pieces, add_special_tokens=False)

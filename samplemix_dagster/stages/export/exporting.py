@@ -187,7 +187,7 @@ def _write(
     if wanted.form.points_into_corpus(wanted.options) and encoder.vocabulary is not None:
         done = write_pointers(recipes, mixture, wanted, encoder.vocabulary, aside, links=is_in_lake)
         compare_with_ledger(project, mixture, done.found, done.found.num_tokens)
-        encoder.num_holding_eos = done.num_holding_eos
+        encoder.num_holding = done.num_holding
         manifest = _manifest(mixture, wanted, done.files, aside)
         return {**manifest, POOL: done.pool, **_of_ids(encoder, wanted, done.found)}
     plan = FilePlan(
@@ -237,13 +237,21 @@ def _manifest(
 
 def _of_ids(encoder: Encoder, wanted: Wanted, found: Found) -> Mapping[str, Any]:
     """Return what the manifest of an export of ids says beside; nothing for one of texts."""
-    if encoder.vocabulary is None:
+    vocabulary = encoder.vocabulary
+    if vocabulary is None:
         return {}
-    return {
+    said = {
         "num_added_tokens": found.num_ids - found.num_tokens,
-        "num_documents_holding_eos": encoder.num_holding_eos,
-        "eos_id": encoder.vocabulary.eos_id,
-        "vocabulary_size": encoder.vocabulary.size,
-        "dtype": wanted.form.dtype(encoder.vocabulary.size),
-        "tokenizer": encoder.vocabulary.tokenizer,
+        "num_documents_holding_eos": encoder.num_holding["EOS"],
+        "eos_id": vocabulary.eos_id,
+        "vocabulary_size": vocabulary.size,
+        "dtype": wanted.form.dtype(vocabulary.size),
+        "tokenizer": vocabulary.tokenizer,
     }
+    if vocabulary.bos != "none":
+        said |= {
+            "bos_id": vocabulary.bos_id,
+            "num_bos_tokens": found.draws.num_draws,
+            "num_documents_holding_bos": encoder.num_holding["BOS"],
+        }
+    return said

@@ -8,6 +8,7 @@ written again, after a look at each of its bytes.
 D = draws, in the order of the export.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,8 @@ class Pointed:
     found: Found
     pool: str
     """Of which shards the array is, and how they lie in it."""
-    num_holding_eos: int
-    """Drawn documents whose own text gives the id of EOS."""
+    num_holding: Counter[str]
+    """Drawn documents whose own text gives the id of EOS, or of BOS, by that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def write_pointers(
         links: Whether the array may be a link to one that stands in the lake.
 
     Raises:
-        InputError: The ids of a shard are not stored, or a drawn text gives the id of EOS.
+        InputError: The ids of a shard are not stored, or a drawn text gives the id of a mark.
         CheckFailedError: What was read back is not what was written.
     """
     placed = _placed(recipes, mixture)
@@ -108,7 +109,7 @@ def write_pointers(
         digest = digest_file(array)
     with Ranges(folder / _SCRATCH, "pointers", _POINTER, wanted.num_files) as aside:
         drawn = _set_aside(recipes, mixture, documents, aside)
-        digests, num_holding_eos = _digests(
+        digests, num_holding = _digests(
             mapped(array, dtype), starts, lengths, drawn, documents, vocabulary
         )
         written = []
@@ -141,7 +142,7 @@ def write_pointers(
         files=written,
         found=_read_back(folder, wanted, vocabulary),
         pool=pool,
-        num_holding_eos=num_holding_eos,
+        num_holding=num_holding,
     )
 
 
@@ -228,25 +229,25 @@ def _digests(
     of: Integers,
     documents: _Documents,
     vocabulary: Vocabulary,
-) -> tuple[dict[int, str], int]:
-    """Return the digest of each drawn document's ids, and how many give the id of EOS inside.
+) -> tuple[dict[int, str], Counter[str]]:
+    """Return the digest of each drawn document's ids, and how many texts give the id of each mark.
 
     Raises:
-        InputError: One gives the id of EOS inside, and that is refused.
+        InputError: One gives such an id, and that is refused.
     """
-    found, num_holding = {}, 0
-    inner = slice(1, None) if vocabulary.eos == "start" else slice(0, -1)
+    found, num_holding = {}, Counter[str]()
+    front, marks = len(vocabulary.front), vocabulary.marks
     for one in np.unique(of).tolist():
         own = ids[starts[one] : starts[one] + lengths[one]]
-        text = own if vocabulary.eos == "none" else own[inner]
-        is_holding = bool((text == vocabulary.eos_id).any())
-        if is_holding and vocabulary.inside == "refuse":
+        text = own[front : own.size - len(vocabulary.back)]
+        held = [name for name, mark in marks.items() if bool((text == mark).any())]
+        if held and vocabulary.inside == "refuse":
             raise InputError(
-                f"the text of document {documents.doc_id[one]} gives the id of EOS "
-                f"({vocabulary.eos_id}), at which trainers would cut it in two. `eos_inside: keep` "
+                f"the text of document {documents.doc_id[one]} gives the id of {held[0]} "
+                f"({marks[held[0]]}), at which trainers would cut it in two. `eos_inside: keep` "
                 "leaves it as it is; `escape` needs an array of the export's own."
             )
-        num_holding += is_holding
+        num_holding.update(held)
         found[one] = tokens_digest(own)
     return found, num_holding
 

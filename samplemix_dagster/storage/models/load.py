@@ -187,8 +187,21 @@ def end_token_id(path: Path, tokenizer: "Tokenizer") -> int | None:
     Raises:
         ModelError: The settings are no settings.
     """
+    return _named_id(path, tokenizer, "eos_token")
+
+
+def start_token_id(path: Path, tokenizer: "Tokenizer") -> int | None:
+    """Return the id of a tokenizer's BOS; None where its settings name none that it has.
+
+    Raises:
+        ModelError: The settings are no settings.
+    """
+    return _named_id(path, tokenizer, "bos_token")
+
+
+def _named_id(path: Path, tokenizer: "Tokenizer", kind: str) -> int | None:
     place = first_fold(path)
-    token = start_token_names(place.parent if place.is_file() else place)["eos_token"]
+    token = start_token_names(place.parent if place.is_file() else place)[kind]
     found = None if token is None else tokenizer.token_to_id(token)
     return None if found is None else int(found)
 

@@ -1,5 +1,8 @@
 """export: a mixture's draws -> files for trainers, in training order."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.export_formats.wanted import Wanted
@@ -10,8 +13,9 @@ from samplemix_dagster.wiring.metadata import Metadata
 
 _COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")
 _OF_IDS = {
-    "num_added_tokens": "eos_tokens",
     "num_documents_holding_eos": "documents_holding_eos",
+    "num_bos_tokens": "bos_tokens",
+    "num_documents_holding_bos": "documents_holding_bos",
 }
 
 
@@ -30,8 +34,17 @@ def _present(project: Project, outcome: Outcome) -> Metadata:
         "mixture_version": facts["version"],
         "draws": facts["num_draws"],
         "tokens": facts["num_tokens"],
-        **{shown: facts[name] for name, shown in _OF_IDS.items() if name in facts},
+        **_of_ids(facts),
     }
+
+
+def _of_ids(facts: Mapping[str, Any]) -> Metadata:
+    """Return what is shown of EOS and BOS; nothing of an export of texts."""
+    if "num_added_tokens" not in facts:
+        return {}
+    eos_tokens = facts["num_added_tokens"] - facts.get("num_bos_tokens", 0)
+    shown = {told: facts[name] for name, told in _OF_IDS.items() if name in facts}
+    return {"eos_tokens": eos_tokens, **shown}
 
 
 def look(name: str, export: str = "") -> Look:
