@@ -136,10 +136,11 @@ class Modalities(Flat):
         pairs = found[len(head) : len(found) - len(tail)]
         if len(pairs) % np.dtype(list(_ENTRY)).itemsize:
             raise ValueError(f"{name} does not end in a list of places")
-        ends = np.cumsum(np.frombuffer(pairs, list(_ENTRY))["length"]) // width
+        lengths = np.frombuffer(pairs, list(_ENTRY))["length"]
+        ends: Integers = np.cumsum(lengths, dtype=np.int64) // width
         if found != _places(ends, width):
             raise ValueError(f"the places of {name} are not those of its documents")
-        return ends.astype(np.int64)
+        return ends
 
 
 def _places(ends: "Integers", width: int) -> bytes:
