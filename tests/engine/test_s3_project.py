@@ -147,6 +147,31 @@ def test_the_export_of_a_run_stands_in_the_lake(root: Path, bucket: Bucket) -> N
     assert sent == local
 
 
+def test_an_array_of_the_corpus_travels_once_for_all_exports_of_a_lake(
+    bucket: Bucket, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, copied = list[str](), list[str]()
+    upload, copy = Bucket.upload, Bucket.copy
+    monkeypatch.setattr(
+        Bucket, "upload", lambda self, path, key: (sent.append(key), upload(self, path, key))
+    )
+    monkeypatch.setattr(
+        Bucket, "copy", lambda self, source, key: (copied.append(key), copy(self, source, key))
+    )
+    root = on_s3(tmp_path / "project", bucket, proxy.url, lake="pointing")
+    settings = read_settings(root)
+    settings["export"] = {"format": "megatron", "files": 2, "array": "corpus"}
+    write_settings(root, settings)
+    run_project(open_project(root))
+    arrays = [key for key in sent if key.endswith(".bin")]
+    assert len(arrays) == 1
+    mixtures = len(settings["mixtures"])
+    assert sum(key.endswith(".bin") for key in copied) == 2 * mixtures - 1
+    found = {bucket.read(key) for key in [*arrays, *copied]}
+    assert len(found) == 1
+    assert not Planner(open_project(root)).plan().tasks
+
+
 def test_the_report_is_published_to_s3(root: Path, bucket: Bucket) -> None:
     project = open_project(root)
     build_report(project.lake, project.home)

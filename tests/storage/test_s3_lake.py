@@ -85,6 +85,64 @@ def test_names_are_those_of_a_lake_on_disk(machine: MakeLake, tmp_path: Path, fo
     assert lakes[0].names(folder) == lakes[1].names(folder)
 
 
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the buckets were told to do: upload or copy, and the name of the object."""
+    found: list[tuple[str, str]] = []
+    for how in ("upload", "copy"):
+        real = getattr(Bucket, how)
+
+        def told(self: Bucket, one: Any, key: str, how: str = how, real: Any = real) -> None:
+            found.append((how, key.rsplit("/", 1)[-1]))
+            real(self, one, key)
+
+        monkeypatch.setattr(Bucket, how, told)
+    return found
+
+
+def fill_with_links(lake: Lake, key: str, content: bytes, expected: str = "") -> None:
+    """Fill a folder with a file and a link to it."""
+    with lake.fill_folder(key, "done") as aside:
+        (aside / "a").write_bytes(content)
+        (aside / "b").hardlink_to(aside / "a")
+        (aside / "done").write_bytes(b"done")
+        if expected:
+            lake.expect(aside / "a", expected)
+
+
+def test_links_to_one_file_travel_once(machine: MakeLake, sent: list[tuple[str, str]]) -> None:
+    here = machine("here")
+    fill_with_links(here, "exports/x/1", b"ids")
+    assert sent == [("upload", "a"), ("copy", "b"), ("upload", "done")]
+    assert [here.bucket.read(f"some/lake/exports/x/1/{name}") for name in "ab"] == [b"ids"] * 2
+
+
+@pytest.mark.parametrize("size", [9, 70 << 20])
+def test_bytes_that_stand_elsewhere_do_not_travel(
+    size: int, machine: MakeLake, sent: list[tuple[str, str]]
+) -> None:
+    here = machine("here")
+    for version in ("1", "2"):
+        expected = "exports/x/1/a" if version == "2" else ""
+        fill_with_links(here, f"exports/x/{version}", bytes(range(1, 10)) * (size // 9), expected)
+    assert sent[3:] == [("copy", "a"), ("copy", "b"), ("upload", "done")]
+    entries = {one.key: one for one in here.bucket.below("some/lake/exports/x/")}
+    assert len({one.etag for key, one in entries.items() if not key.endswith("done")}) == 1
+    assert ("-" in entries["some/lake/exports/x/2/a"].etag) == (size > 64 << 20)
+
+
+@pytest.mark.parametrize("expected", [b"idz", b"id", None])
+def test_other_bytes_than_were_expected_are_sent(
+    expected: bytes | None, machine: MakeLake, sent: list[tuple[str, str]]
+) -> None:
+    here = machine("here")
+    if expected is not None:
+        here.bucket.put("some/lake/exports/x/1/a", expected)
+    fill_with_links(here, "exports/x/2", b"ids", "exports/x/1/a")
+    assert sent[0] == ("upload", "a")
+    assert here.bucket.read("some/lake/exports/x/2/a") == b"ids"
+
+
 def test_a_file_is_fetched_once(machine: MakeLake, proxy: Proxy) -> None:
     write(machine("here"))
     there = machine("there")

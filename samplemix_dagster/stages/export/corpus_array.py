@@ -37,20 +37,29 @@ def pool_name(
 def linked(lake: Lake, pool: str, path: Path) -> str | None:
     """Link to the array that an export in the lake has; return its digest, or None where none has.
 
-    One whose bytes are not those of its manifest is not taken.
+    One whose bytes are not those of its manifest is not taken. On S3 there are no links, and the
+    lake is told where the bytes of the array stand that is to be made: it copies them from there.
     """
-    if lake.place("").startswith(SCHEME):
-        return None
+    is_on_s3 = lake.place("").startswith(SCHEME)
+    for key, digest in _arrays(lake, pool):
+        if is_on_s3:
+            lake.expect(path, key)
+            return None
+        array = lake.path(key)
+        if array.is_file() and digest_file(array) == digest:
+            with contextlib.suppress(OSError):
+                os.link(array, path)
+                return digest
+    return None
+
+
+def _arrays(lake: Lake, pool: str) -> Iterator[tuple[str, str]]:
+    """Yield key and digest of the array of each export in the lake that is of a pool."""
     for folder in _folders(lake):
         manifest = lake.read_json_as_is(f"{folder}/{MANIFEST}") or {}
         if manifest.get(POOL) == pool:
             first = manifest["files"][0]
-            array = lake.path(f"{folder}/{first['name']}")
-            if array.is_file() and digest_file(array) == first["digest"]:
-                with contextlib.suppress(OSError):
-                    os.link(array, path)
-                    return str(first["digest"])
-    return None
+            yield f"{folder}/{first['name']}", str(first["digest"])
 
 
 def _folders(lake: Lake) -> Iterator[str]:

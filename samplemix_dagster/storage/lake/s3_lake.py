@@ -61,6 +61,7 @@ class S3Lake(Lake):
         self._seen: set[str] = set()
         self._looks = threading.local()
         self._compared: set[str] | None = None
+        self._expected: dict[Path, str] = {}
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -302,7 +303,10 @@ class S3Lake(Lake):
 
     @contextlib.contextmanager
     def fill_folder(self, key: str, marker: str) -> Iterator[Path]:
-        """Fill a folder aside; it is sent file by file, the marker last, and is there with it."""
+        """Fill a folder aside; it is sent file by file, the marker last, and is there with it.
+
+        Files that are links to one file travel once.
+        """
         copy = self.root / key
         with filled(copy, marker, keeps=not self._is_replaced(f"{key}/{marker}")) as aside:
             yield aside
@@ -310,12 +314,34 @@ class S3Lake(Lake):
                 raise LakeError(f"{self.place(key)}: nothing wrote {marker}")
             files = sorted(path for path in aside.rglob("*") if path.is_file())
             inner = [path.relative_to(aside).as_posix() for path in files]
+            sent: dict[int, str] = {}
             for name in sorted(inner, key=lambda name: (name == marker, name)):
-                self.bucket.upload(aside / name, f"{self.prefix}{key}/{name}")
+                self._send(aside / name, f"{self.prefix}{key}/{name}", sent)
             (aside / _WHOLE).touch()
             remove_folder(copy)
         for name in inner:
             self._forget(f"{key}/{name}")
+
+    def expect(self, file: Path, key: str) -> None:
+        """Note where the bytes of a file that is aside stand already, so that none need travel."""
+        self._expected[file] = self.prefix + key
+
+    def _send(self, file: Path, key: str, sent: dict[int, str]) -> None:
+        """Send a file that is aside; one that has the bytes of an object is copied from there.
+
+        Args:
+            file: The file.
+            key: The object, with the lake's prefix.
+            sent: Objects of this folder so far, by the files that they were sent from.
+        """
+        inode, expected = file.stat().st_ino, self._expected.pop(file, "")
+        if inode in sent:
+            self.bucket.copy(sent[inode], key)
+        elif expected and self.bucket.holds(file, expected):
+            self.bucket.copy(expected, key)
+        else:
+            self.bucket.upload(file, key)
+        sent[inode] = key
 
 
 def _etag_mark(copy: Path) -> Path:
