@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup reference demo test test-all test-formats lint format ui bench clean
+.PHONY: help setup reference demo test test-all test-formats formats-table examples lint format ui bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,10 +46,28 @@ $(READERS)/.installed: constraints.txt tests/readers/requirements.txt tests/read
 	grep '^torch==' constraints.txt > $(READERS)/torch.txt
 	$(READERS)/bin/python -m pip install --quiet --constraint $(READERS)/torch.txt -r tests/readers/requirements.txt
 	$(READERS)/bin/python -m pip install --quiet --no-deps -r tests/readers/without-dependencies.txt
+	@# litdata asks for a package of pictures, whose usual build does not go with the CPU build of torch.
+	@$(READERS)/bin/python -c 'import torchvision' 2>/dev/null || $(READERS)/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
+
+$(READERS)/.installed-examples: $(READERS)/.installed examples/trainers/requirements.txt examples/trainers/without-dependencies.txt
+	$(READERS)/bin/python -m pip install --quiet --constraint $(READERS)/torch.txt -r examples/trainers/requirements.txt
+	$(READERS)/bin/python -m pip install --quiet --no-deps -r examples/trainers/without-dependencies.txt
+	@touch $@
+
+# The demo, unless another project's file is named: make examples PROJECT=mine/samplemix.yaml
+PROJECT ?= demo/samplemix.yaml
+demo/samplemix.yaml:
+	$(MAKE) demo
+
+examples: $(STAMP) $(READERS)/.installed-examples $(PROJECT) ## train 50 steps with each family of trainers on our exports
+	$(BIN)/python examples/trainers/run_all.py --config $(PROJECT) --python $(READERS)/bin/python
 
 test-formats: $(STAMP) $(READERS)/.installed ## read exports with the readers of their trainers
 	SAMPLEMIX_READERS=$(READERS)/bin/python $(BIN)/python -m pytest tests/readers
+
+formats-table: export SAMPLEMIX_FORMATS_PAGE = docs/formats.md
+formats-table: test-formats ## the same, and write what was read back into docs/formats.md
 
 lint: $(STAMP) ## check style, types, layers, SQL and dependencies
 	$(BIN)/ruff format --check .

@@ -1,14 +1,15 @@
 """Read an export with its trainer's own reader, and write down what was found as JSON.
 
 Run by the environment of readers, which has nothing of this project: ``read.py FORMAT FOLDER
-WORK``. ``found.json`` in the folder of work then has ``reader``, and ``documents`` (ids of each),
-``parts`` (ids of each file, as far as the reader hands them out) or ``texts``.
+WORK``. ``found.json`` in the folder of work then has ``reader``, ``seconds`` of a second reading,
+and ``documents`` (ids of each), ``parts`` (ids of each file, as far as the reader hands them out)
+or ``texts``.
 """
 
 import importlib.metadata
 import json
 import sys
-import types
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,19 @@ def olmo(folder: Path, work: Path) -> dict[str, Any]:
     return {"documents": documents, "parts": parts}
 
 
+def modalities(folder: Path, work: Path) -> dict[str, Any]:
+    from modalities.dataloader.dataset import PackedMemMapDatasetBase, PackedMemMapDatasetContinuous
+
+    documents, parts = [], []
+    for path in sorted(folder.glob("*.pbin")):
+        whole = PackedMemMapDatasetBase(path, "ids")
+        documents += [whole[number]["ids"].tolist() for number in range(len(whole))]
+        blocks = PackedMemMapDatasetContinuous(path, "ids", SEQUENCE + 1, reuse_last_target=True)
+        found = [blocks[number]["ids"].tolist() for number in range(len(blocks))]
+        parts.append([*found[0][:1], *(one for block in found for one in block[1:])])
+    return {"documents": documents, "parts": parts}
+
+
 def litdata(folder: Path, work: Path) -> dict[str, Any]:
     from litdata import StreamingDataset
     from litdata.streaming.item_loader import TokensLoader
@@ -109,7 +123,10 @@ def litdata(folder: Path, work: Path) -> dict[str, Any]:
 def mds(folder: Path, work: Path) -> dict[str, Any]:
     import transformers  # before what it would look for is covered
 
-    _cover_torchvision()
+    sys.path.append(str(Path(__file__).parents[2] / "examples" / "trainers"))
+    from without_pictures import cover_torchvision
+
+    cover_torchvision()
     from streaming import StreamingDataset
 
     del transformers
@@ -121,17 +138,6 @@ def mds(folder: Path, work: Path) -> dict[str, Any]:
     }
 
 
-def _cover_torchvision() -> None:
-    """Stand in for a package of pictures, which the part of Streaming for pictures imports."""
-    names = {"torchvision": [], "torchvision.transforms": []}
-    names["torchvision.datasets"] = ["VisionDataset", "CIFAR10"]
-    names["torchvision.transforms.functional"] = ["to_tensor"]
-    for name, members in names.items():
-        sys.modules[name] = types.ModuleType(name)
-        for member in members:
-            setattr(sys.modules[name], member, type(member, (), {}))
-
-
 def huggingface(folder: Path, work: Path) -> dict[str, Any]:
     from datasets import load_dataset
 
@@ -140,6 +146,30 @@ def huggingface(folder: Path, work: Path) -> dict[str, Any]:
     texts = [row["text"] for row in streamed]
     assert whole["text"][:] == texts
     return {"texts": texts}
+
+
+def files(kind: str) -> Callable[[Path, Path], dict[str, Any]]:
+    """Return what reads plain files of texts with ``datasets``."""
+
+    def read(folder: Path, work: Path) -> dict[str, Any]:
+        from datasets import load_dataset
+
+        named = [str(path) for path in sorted(folder.glob("part-*"))]
+        rows = load_dataset(kind, data_files=named, split="train", cache_dir=str(work))
+        return {"texts": rows["text"][:]}
+
+    return read
+
+
+def arrayrecord(folder: Path, work: Path) -> dict[str, Any]:
+    import grain
+    from tfrecord import example_pb2
+
+    paths = [str(path) for path in sorted(folder.glob("*.array_record"))]
+    records = grain.MapDataset.source(grain.sources.ArrayRecordDataSource(paths))
+    examples = (example_pb2.Example.FromString(record) for record in records)
+    texts = (one.features.feature["text"].bytes_list.value[0] for one in examples)
+    return {"texts": [text.decode() for text in texts]}
 
 
 def nanochat(folder: Path, work: Path) -> dict[str, Any]:
@@ -172,9 +202,15 @@ READERS: dict[str, tuple[str, Callable[[Path, Path], dict[str, Any]]]] = {
     "megatron": ("megatron-core", megatron),
     "nanotron": ("datatrove", nanotron),
     "olmo": ("ai2-olmo-core", olmo),
+    "modalities": ("modalities", modalities),
     "litdata": ("litdata", litdata),
     "mds": ("mosaicml-streaming", mds),
+    "jsonl": ("datasets", files("json")),
+    "jsonl.gz": ("datasets", files("json")),
+    "jsonl.zst": ("datasets", files("json")),
+    "parquet": ("datasets", files("parquet")),
     "huggingface": ("datasets", huggingface),
+    "arrayrecord": ("grain", arrayrecord),
     "nanochat": ("pyarrow", nanochat),
     "webdataset": ("webdataset", webdataset),
     "croissant": ("mlcroissant", croissant),
@@ -184,6 +220,11 @@ READERS: dict[str, tuple[str, Callable[[Path, Path], dict[str, Any]]]] = {
 if __name__ == "__main__":
     form, folder, work = sys.argv[1:]
     package, read = READERS[form]
+    Path(work, "first").mkdir()
+    read(Path(folder), Path(work, "first"))  # what is imported is not what is measured
+    began = time.perf_counter()
     answer = read(Path(folder), Path(work))
+    seconds = time.perf_counter() - began
     reader = f"{package} {importlib.metadata.version(package)}"
-    Path(work, "found.json").write_text(json.dumps({"reader": reader, **answer}))
+    found = {"reader": reader, "seconds": seconds, **answer}
+    Path(work, "found.json").write_text(json.dumps(found))
