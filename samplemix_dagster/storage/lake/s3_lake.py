@@ -9,7 +9,6 @@ they are asked for each time. Who checks a lake compares each copy with its obje
 """
 
 import contextlib
-import hashlib
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from samplemix_dagster.storage.lake.whole_files import (
 )
 from samplemix_dagster.storage.s3.bucket import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3.errors import LAKE
+from samplemix_dagster.storage.s3.etags import etag_of
 
 _REPLACED = tuple(f"{head}/" for head in ("shards", "state", "reports", "models", "exports"))
 _WHOLE = ".whole"
@@ -172,7 +172,7 @@ class S3Lake(Lake):
         An object's ETag is the MD5 of its bytes, or, if it was sent in parts or encrypted with a
         key, something else: then it travels.
         """
-        known = _md5(copy)
+        known = etag_of(copy, None) if copy.is_file() else ""
         aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
         make_folder(copy.parent)
         try:
@@ -346,15 +346,6 @@ class S3Lake(Lake):
 
 def _etag_mark(copy: Path) -> Path:
     return copy.with_name(f".{copy.name}.etag")
-
-
-def _md5(path: Path) -> str:
-    """Return the MD5 of a file's bytes, which S3 may have as their ETag; empty without a file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest()
 
 
 class _Snapshot:

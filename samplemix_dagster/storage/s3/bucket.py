@@ -6,7 +6,6 @@ for again from where it broke off (``s3_file.py``). What the objects mean is the
 """
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from samplemix_dagster.storage.s3.errors import (
     is_absent,
     is_unchanged,
 )
+from samplemix_dagster.storage.s3.etags import etag_of
 
 SCHEME = "s3://"
 _MULTIPART_BYTES = 64 * MIB
@@ -272,35 +272,17 @@ class Bucket:
         )
 
     def holds(self, path: Path, key: str) -> bool:
-        """Whether an object has the bytes of a file, by its ETag.
-
-        The ETag of what was sent in one request is the MD5 of its bytes, and of what was sent in
-        parts the MD5 of theirs. Where the server encrypts with a key of one's own it is neither,
-        and the answer is no.
-        """
+        """Whether an object has the bytes of a file; no where its ETag does not tell."""
         found = self.head(key)
         if found is None or found.size != path.stat().st_size:
             return False
         is_in_parts = found.size >= self._multipart_bytes
-        return found.etag == _etag_of(path, self._part_bytes if is_in_parts else None)
+        return found.etag == etag_of(path, self._part_bytes if is_in_parts else None)
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
         with self.explained(key) as client:
             client.delete_object(Bucket=self.name, Key=key)
-
-
-def _etag_of(path: Path, part_bytes: int | None) -> str:
-    """Return the ETag that a file has on S3, sent in parts of some size or in one request."""
-    with path.open("rb") as file:
-        if part_bytes is None:
-            return hashlib.file_digest(file, _md5).hexdigest()
-        parts = [_md5(part).digest() for part in iter(lambda: file.read(part_bytes), b"")]
-    return f"{_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
-
-
-def _md5(content: bytes = b"") -> Any:
-    return hashlib.md5(content, usedforsecurity=False)
 
 
 def _entry(found: dict[str, Any]) -> Entry:
