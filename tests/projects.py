@@ -165,7 +165,8 @@ def base_settings(reference: Path) -> dict[str, Any]:
         "encoder": {"model": ENCODER, "max_tokens": 32},
         "quality": {"overlap_tokens": 16},
         "diversity": {
-            "clusters": {"sample": 200, "micro": 40},
+            # So few are clustered without UMAP, which compiles for half a minute in each process.
+            "clusters": {"sample": 200, "micro": 12},
             "topics": {"sample": 200, "count": 4},
             "refit": {"drift": 0.3},
         },

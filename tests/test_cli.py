@@ -1,4 +1,4 @@
-"""The commands, run as a person runs them: in a process of their own."""
+"""The commands: runs in a process of their own, as a person starts them; questions in this one."""
 
 import json
 import signal
@@ -13,6 +13,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from samplemix_dagster.wiring.running.run_tags import PID_TAG
+from tests.commands import answer, answer_of_started, samplemix, started
 from tests.projects import make_project, make_reference, needs_encoder
 
 pytestmark = needs_encoder
@@ -38,24 +39,13 @@ SCORES = {
 }
 
 
-def samplemix(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "samplemix_dagster.cli", *words]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-
-
-def answer(root: Path, *words: str) -> Any:
-    done = samplemix(root, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that the command line has planned and run; the answers lie beside it."""
     root = tmp_path_factory.mktemp("cli")
     make_reference(root / "reference")
     make_project(root, root / "reference")
-    answers = {"plan": answer(root, "plan"), "run": answer(root, "run")}
+    answers = {command: answer_of_started(root, command) for command in ("plan", "run")}
     (root / "answers.json").write_text(json.dumps(answers))
     return root
 
@@ -84,7 +74,7 @@ def test_a_plan_and_a_run_of_a_clean_corpus_warn_of_nothing(project: Path) -> No
 
 
 def test_a_second_run_does_nothing(project: Path) -> None:
-    assert answer(project, "run")["stages"] == []
+    assert answer_of_started(project, "run")["stages"] == []
     assert answer(project, "plan")["stages"] == []
 
 
@@ -97,7 +87,7 @@ def test_a_run_killed_after_its_last_table_is_shown_as_failed_by_the_next(projec
         died = {**last.tags, PID_TAG: str(gone.pid)}
         dead = create_run_for_test(instance, tags=died, status=dg.DagsterRunStatus.STARTED).run_id
         (home / "unfinished" / str(gone.pid)).touch()
-        assert answer(project, "run")["stages"] == []
+        assert answer_of_started(project, "run")["stages"] == []
         run = instance.get_run_by_id(dead)
         assert run is not None
         assert run.status == dg.DagsterRunStatus.FAILURE
@@ -245,7 +235,7 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(
 def test_a_mixture_that_cannot_be_made_says_which_can(project: Path, tmp_path: Path) -> None:
     text = (project / "samplemix.yaml").read_text().replace("8000", "900000000")
     (project / "greedy.yaml").write_text(text)
-    done = samplemix(project, "run", "--config", "greedy.yaml", "--select", "mixture")
+    done = started(project, "run", "--config", "greedy.yaml", "--select", "mixture")
     assert done.returncode == 1
     assert "the nearest feasible budget" in done.stderr
     assert "Traceback" not in done.stderr
@@ -282,7 +272,7 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(
     assert running.returncode == 130
     assert "stopped" in rest
     assert "Traceback" not in rest
-    stages = answer(tmp_path, "run", "--select", "quality")["stages"]
+    stages = answer_of_started(tmp_path, "run", "--select", "quality")["stages"]
     assert "raw_shards" not in {stage["asset"] for stage in stages}
 
 

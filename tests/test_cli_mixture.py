@@ -1,4 +1,4 @@
-"""The commands of ``samplemix mixture``, run as a person runs them."""
+"""The commands of ``samplemix mixture``."""
 
 import json
 import re
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.commands import answer, samplemix
 from tests.engine.changes import rewrite_one_document, turn_a_dial
 from tests.engine.runs import manifest, run, version
 from tests.projects import copy_project, finished_project, needs_encoder
-from tests.test_cli import answer, samplemix
 
 pytestmark = needs_encoder
 COMMANDS = ["list", "show", "lineage", "diff", "verify", "schema"]
