@@ -22,6 +22,7 @@ from samplemix_dagster.engine.outcome import Outcome, Progress, ShardOutcome, no
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.carrying import carried_rows, record_recipe
 from samplemix_dagster.engine.shards.missing import missing_shards
+from samplemix_dagster.engine.shards.moves import Moves
 from samplemix_dagster.engine.shards.reading import not_of_this_shard
 from samplemix_dagster.engine.shards.shard_rows import read_documents, rules_as_read
 from samplemix_dagster.engine.shards.shard_work import (
@@ -34,8 +35,6 @@ from samplemix_dagster.engine.shards.shard_work import (
 from samplemix_dagster.engine.shards.tasks import Chunk, ChunkResult, ModelTask, work
 from samplemix_dagster.engine.stages import Maker, Stage, Task
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.manifest import source_of
-from samplemix_dagster.storage.lake import keys
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
@@ -255,7 +254,7 @@ def run_table_stage(
     recipes = Recipes(project)
     pending = missing_shards(recipes, stage, partition)
     computed: dict[str, int] = {}
-    moves = _Moves(recipes, stage, partition)
+    moves = Moves(recipes, stage, partition)
     for number, shard in enumerate(pending):
         table = make(shard)
         moves.count(shard, table)
@@ -265,40 +264,3 @@ def run_table_stage(
         computed[shard.digest] = _num_new(recipes, stage, shard, table)
         progress(stage.asset, partition, number + 1, len(pending))
     return replace(finish(recipes, stage, partition, why, computed, began), facts=moves.facts)
-
-
-class _Moves:
-    """Counts documents whose group has another id than by the recipe before: a refit moved them."""
-
-    def __init__(self, recipes: Recipes, stage: Stage, partition: str) -> None:
-        self.lake = recipes.lake
-        self.column = stage.group_column
-        source = source_of(partition)
-        state = self.lake.read_json(keys.done_note(stage.name, source), {}) if self.column else {}
-        self.folder = str(state.get("folder", ""))
-        self.num_before, self.num_moved = 0, 0
-
-    def count(self, shard: PlacedShard, table: pa.Table) -> None:
-        """Compare a shard's new table with the one before, where there is one."""
-        key = f"{self.folder}/{shard.digest}.parquet"
-        if self.folder and self.lake.exists(key):
-            former = self.lake.read_table(key, ["doc_id", self.column])
-            before = dict(zip(*(column.to_pylist() for column in former.columns), strict=True))
-            for identity, group in zip(
-                table.column("doc_id").to_pylist(),
-                table.column(self.column).to_pylist(),
-                strict=True,
-            ):
-                if identity in before:
-                    self.num_before += 1
-                    self.num_moved += before[identity] != group
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """What was found; nothing where there was nothing to compare with."""
-        if not self.num_before:
-            return {}
-        return {
-            f"documents_changed_{self.column}": self.num_moved,
-            "documents_compared": self.num_before,
-        }

@@ -7,7 +7,6 @@ comes out the same. Reasons are found by comparing recipes with those of the las
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 from samplemix_dagster.config.diversity import Refit
 from samplemix_dagster.core.hashing import fingerprint
@@ -19,18 +18,15 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.carrying import differs_in_reading
 from samplemix_dagster.engine.shards.missing import missing_shards
-from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.plan.document_counts import DocumentCounts
 from samplemix_dagster.runs.plan.planned import Plan, Task
-from samplemix_dagster.stages.mixture.publishing import refused
-from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
+from samplemix_dagster.runs.plan.whole_reasons import FIRST_RUN, WholeReasons
 from samplemix_dagster.stages.step import Step
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
-
-_FIRST = "first run"
 
 
 class Planner:
@@ -51,6 +47,7 @@ class Planner:
         self.recipes = Recipes(project)
         self.steps = steps if steps is not None else build_steps(project)
         self._documents = DocumentCounts(self.recipes)
+        self._reasons = WholeReasons(self.recipes)
 
     @cached_property
     def problems(self) -> dict[str, str]:
@@ -122,7 +119,7 @@ class Planner:
             return [task for task in found if task is not None]
         if self.problems and not step.is_given(self.project.config):
             return []  # nothing is fitted to a corpus that cannot be listed whole
-        why = self._fit_reason(step, stale)
+        why = self._reasons.of(step, stale)
         if why is None:
             return []
         return [_corpus_task(step, why)]
@@ -132,7 +129,7 @@ class Planner:
         found = None
         if step.is_partitioned:
             found = self._partition_task(step, partition)
-        elif why := self._fit_reason(step, set()):
+        elif why := self._reasons.of(step, set()):
             found = _corpus_task(step, why)
         return found or _corpus_task(step, "on request: everything was current", partition)
 
@@ -192,7 +189,7 @@ class Planner:
         known = read_manifest(self.project.lake, partition)
         last = last_recipe(self.project, stage, missing[0].source)
         if known is None or last is None:
-            return _FIRST
+            return FIRST_RUN
         recipe = self.recipes.recipe(stage, missing[0].source)
         if fingerprint(recipe) != fingerprint(last):
             return self._mended_words(last, recipe, missing[0].source) or recipe_change(
@@ -217,81 +214,6 @@ class Planner:
         if not differs_in_reading(last, recipe) or last["text"] != text:
             return ""
         return f"read anew by mended readers: {', '.join(self.project.readers(source))}"
-
-    # -- fits -------------------------------------------------------------------------------------
-
-    def _fit_reason(self, step: Step, stale: set[str]) -> str | None:
-        """Return why a step over the whole corpus is to run; None when it is current."""
-        if step.fit is None:
-            return self._export_reason(step, stale)
-        if step.is_given(self.project.config):
-            return self._given_reason(step, step.fit)
-        try:
-            version = self.recipes.wanted_fit(step.fit, step.name)
-        except NotFittedError as error:
-            return f"after {error.asset}"
-        folder = step.fit.versions_folder(step.name)
-        current = self.project.lake.read_json(f"{folder}/current.json", {})
-        # It is read, not only looked for: a damaged one is found here, and made again.
-        is_there = self.project.lake.read_json(f"{folder}/{version}/{step.fit.marker}") is not None
-        if step.is_published and (why := refused(self.project, step.name, version)):
-            return f"again: {why}"
-        if is_there and current.get("version") == version:
-            return None
-        if not current:
-            return "which version is in use is no longer noted" if is_there else _FIRST
-        return self._changed_fit_reason(step, step.fit, current)
-
-    def _changed_fit_reason(self, step: Step, fit: FitStage, current: dict[str, Any]) -> str:
-        recipe = self.recipes.fit_recipe(fit, step.name)
-        before = current.get("recipe")
-        if fit.is_published:
-            key = keys.manifest(step.name, current["version"])
-            before = (self.project.lake.read_json(key) or {}).get("recipe")
-        if before and fingerprint(before) != fingerprint(recipe):
-            return recipe_change(before, recipe)
-        if fit.asset_of(step.name) in self.project.refits:
-            return "refit: asked for"
-        drift = self.recipes.drift(current) if fit.is_frozen else None
-        if drift is not None and self.config_refits_by_drift:
-            return f"refit: {drift:.1%} of the corpus changed since it was fitted"
-        return "the set of shards changed"
-
-    @property
-    def config_refits_by_drift(self) -> bool:
-        """Whether fits are made again when the corpus has drifted."""
-        return not isinstance(self.project.config.diversity.refit, str)
-
-    def _given_reason(self, step: Step, fit: FitStage) -> str | None:
-        """Return why what stands somewhere already is to be looked at; None when it was."""
-        digest = str(fit.settings(self.recipes, step.name)["model"])
-        current = self.recipes.current_fit(fit, step.name)
-        before = (current.get("recipe") or {}).get("model")
-        if before == digest:
-            return None if self._is_there(fit, step.name) else "what was noted of it is gone"
-        return _FIRST if before is None else f"{step.group} changed: {before[:8]} -> {digest[:8]}"
-
-    def _is_there(self, fit: FitStage, name: str) -> bool:
-        """Whether the version of a fit is in the lake, and noted to be in use."""
-        version = self.recipes.wanted_fit(fit, name)
-        folder = fit.versions_folder(name)
-        files = (f"{folder}/current.json", f"{folder}/{version}/fit.json")
-        return all(self.project.lake.read_json(file) is not None for file in files)
-
-    def _export_reason(self, step: Step, stale: set[str]) -> str | None:
-        mixture = f"mixture/{step.name}"
-        if mixture in stale:
-            return f"after {mixture}"
-        current = self.project.lake.read_json(keys.current_version(step.name))
-        if not current:
-            return f"after {mixture}"
-        version = str(current["version"])
-        if is_exported(self.project, step.name, version, step.export):
-            return None
-        if not self.project.lake.names(keys.exports_folder(step.name)):
-            return _FIRST
-        form = wanted_export(self.project, step.name, step.export).words
-        return f"version {version[:8]} has not been exported as {form} yet"
 
 
 def _corpus_task(step: Step, why: str, partition: str = "") -> Task:
