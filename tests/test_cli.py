@@ -14,7 +14,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from samplemix_dagster.wiring.running.run_tags import PID_TAG
 from tests.commands import answer, answer_of_started, samplemix, started
-from tests.projects import make_project, make_reference, needs_encoder
+from tests.projects import make_project, needs_encoder, reference_folder
 
 pytestmark = needs_encoder
 
@@ -43,8 +43,7 @@ SCORES = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that the command line has planned and run; the answers lie beside it."""
     root = tmp_path_factory.mktemp("cli")
-    make_reference(root / "reference")
-    make_project(root, root / "reference")
+    make_project(root, reference_folder())
     answers = {command: answer_of_started(root, command) for command in ("plan", "run")}
     (root / "answers.json").write_text(json.dumps(answers))
     return root
@@ -257,7 +256,7 @@ def test_init_writes_a_configuration_that_plans(project: Path) -> None:
 def test_a_run_that_is_stopped_says_so_and_goes_on_later(
     project: Path, tmp_path: Path, stop: signal.Signals, request: pytest.FixtureRequest
 ) -> None:
-    make_project(tmp_path, project / "reference")
+    make_project(tmp_path, reference_folder())
     # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))

@@ -31,10 +31,10 @@ from samplemix_dagster.wiring.running.run_tags import (
 from tests.engine.runs import run_stale
 from tests.projects import (
     make_project,
-    make_reference,
     needs_encoder,
     open_project,
     read_settings,
+    reference_folder,
     shard_rows,
     write_settings,
     write_shard,
@@ -47,8 +47,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("defs")
-    make_reference(folder / "reference")
-    return make_project(folder / "project", folder / "reference")
+    return make_project(folder / "project", reference_folder())
 
 
 @pytest.fixture(scope="module")

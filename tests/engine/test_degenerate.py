@@ -16,7 +16,7 @@ from samplemix_dagster.core.mixture.dials import Dials
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import current_manifest
-from tests.projects import base_settings, make_reference, needs_encoder, open_project, prose
+from tests.projects import base_settings, needs_encoder, open_project, prose, reference_folder
 
 TEMPLATE = [
     f"Order {number} was shipped from the harbour and came to its owner after {number * 37 % 101} "
@@ -32,10 +32,8 @@ CORPORA = {
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reference") / "m"
-    make_reference(folder)
-    return folder
+def reference() -> Path:
+    return reference_folder()
 
 
 def make(root: Path, reference: Path, texts: list[str], budget: int) -> None:

@@ -17,7 +17,7 @@ from samplemix_dagster.runs.plan.estimates import estimated, note_measurement
 from samplemix_dagster.runs.plan.first_guess import FirstGuess, Machine, bootstrap_parameters
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.show.presentation import about, in_all
-from tests.projects import make_project, make_reference, needs_encoder, open_project, prose
+from tests.projects import make_project, needs_encoder, open_project, prose, reference_folder
 
 MACHINE = Machine(text_bytes_per_second=1e6, operations_per_second=1e10, num_workers=2)
 
@@ -37,8 +37,7 @@ def test_what_was_never_measured_has_a_guess_and_what_was_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_guess, "try_machine", lambda _: MACHINE)
-    make_reference(tmp_path / "reference")
-    make_project(tmp_path, tmp_path / "reference")
+    make_project(tmp_path, reference_folder())
     project = open_project(tmp_path)
     note_measurement(
         project,
@@ -57,8 +56,7 @@ def test_what_was_never_measured_has_a_guess_and_what_was_has_none(
 def test_a_guess_grows_with_the_corpus_and_shrinks_with_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_reference(tmp_path / "reference")
-    make_project(tmp_path, tmp_path / "reference")
+    make_project(tmp_path, reference_folder())
     project = open_project(tmp_path)
     tasks = [task for task in Planner(project).plan().tasks if task.step.asset == "perplexity"]
     found = []

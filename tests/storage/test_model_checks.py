@@ -24,19 +24,12 @@ from samplemix_dagster.storage.models.checks import (
 )
 from samplemix_dagster.storage.models.files import digest_tokenizer, resolve_model
 from samplemix_dagster.storage.models.load import load_reference
-from tests.projects import ENCODER, make_project, make_reference, needs_encoder, open_project
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "m"
-    make_reference(folder)
-    return folder
+from tests.projects import ENCODER, make_project, needs_encoder, open_project, reference_folder
 
 
 @pytest.fixture
-def folder(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "m"))
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(reference_folder(), tmp_path / "m"))
 
 
 def edit(file: Path, change: Callable[[Any], Any]) -> None:
@@ -210,11 +203,9 @@ def test_an_encoder_whose_modules_are_broken_is_named(
 
 
 @needs_encoder
-def test_a_plan_names_broken_models_and_a_limit_that_is_passed(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_a_plan_names_broken_models_and_a_limit_that_is_passed(tmp_path: Path) -> None:
     (tmp_path / "reference").mkdir()
-    shutil.copytree(trained, tmp_path / "reference", dirs_exist_ok=True)
+    shutil.copytree(reference_folder(), tmp_path / "reference", dirs_exist_ok=True)
     shutil.copytree(resolve_model(ENCODER, None, tmp_path), tmp_path / "encoder")
     make_project(tmp_path, tmp_path / "reference")
     config = (tmp_path / "samplemix.yaml").read_text()
