@@ -1,6 +1,6 @@
 """A run that is killed loses nothing: the next one goes on to the same bytes.
 
-The long form, 100 kills of the whole command, is ``benchmarks/kill_campaign.py``.
+Five kills here, twenty among the slow tests, a hundred in ``benchmarks/kill_campaign.py``.
 """
 
 from pathlib import Path
@@ -14,7 +14,15 @@ from tests.projects import make_project, needs_encoder, reference_folder
 pytestmark = needs_encoder
 
 
-@pytest.mark.parametrize(("through", "count"), [("plain", 8), ("cli", 2)])
+@pytest.mark.parametrize(
+    ("through", "count"),
+    [
+        ("plain", 3),
+        ("cli", 2),
+        pytest.param("plain", 12, marks=pytest.mark.slow),
+        pytest.param("cli", 8, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_goes_on_to_the_same_ledger(through: str, count: int, tmp_path: Path) -> None:
     fresh = make_project(tmp_path / "fresh", reference_folder())
     settings_changed("compute", "workers", to=2)(fresh)
