@@ -10,7 +10,7 @@ from samplemix_dagster.runs.upkeep.garbage import find_garbage
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions
-from tests.golden.kept import FORM_2, make_again, unpack
+from tests.golden.kept import FORM_2, keys_of, unpack
 from tests.golden.record import CONTRACTS, differences, record
 from tests.projects import needs_encoder, open_project
 
@@ -21,13 +21,6 @@ pytestmark = needs_encoder
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kept lake, which nobody changes."""
     return unpack(FORM_2, tmp_path_factory.mktemp("kept"))
-
-
-def keys(root: Path) -> set[str]:
-    """Every key of a lake but those that say which machine wrote it."""
-    lake = root / ".samplemix/lake"
-    found = {path.relative_to(lake).as_posix() for path in lake.rglob("*") if path.is_file()}
-    return {key for key in found if not key.startswith("machines/")}
 
 
 def test_nothing_of_an_older_lake_is_computed_again(kept: Path) -> None:
@@ -47,7 +40,7 @@ def test_every_version_of_an_older_lake_verifies(kept: Path) -> None:
 
 
 def test_nothing_that_a_version_of_an_older_lake_needs_is_garbage(kept: Path) -> None:
-    before = keys(kept)
+    before = keys_of(kept)
     found = find_garbage(open_project(kept), grace_seconds=0)
     assert found.removed_versions == []
     assert [key for key in found.keys if key in before and key.startswith("features")] == []
@@ -56,11 +49,6 @@ def test_nothing_that_a_version_of_an_older_lake_needs_is_garbage(kept: Path) ->
 def test_two_versions_of_an_older_lake_differ_as_they_did(kept: Path) -> None:
     recorded = json.loads(CONTRACTS.read_text(encoding="utf-8"))["difference"]
     assert differences(kept) == recorded
-
-
-def test_the_same_project_made_today_has_the_same_addresses(kept: Path, tmp_path: Path) -> None:
-    today = make_again(FORM_2, tmp_path / "today")
-    assert keys(today) == keys(kept)
 
 
 def test_what_others_build_on_is_what_it_was(kept: Path) -> None:
@@ -73,6 +61,6 @@ def test_what_others_build_on_is_what_it_was(kept: Path) -> None:
 
 def test_a_run_over_an_older_lake_does_nothing(tmp_path: Path) -> None:
     root = unpack(FORM_2, tmp_path)
-    before = keys(root)
+    before = keys_of(root)
     assert run_project(open_project(root)) == []
-    assert keys(root) == before
+    assert keys_of(root) == before

@@ -27,6 +27,13 @@ def unpack(kept: Path, root: Path) -> Path:
     return root
 
 
+def keys_of(root: Path) -> set[str]:
+    """Return every key of a lake but those that say which machine wrote it."""
+    lake = root / ".samplemix/lake"
+    found = {path.relative_to(lake).as_posix() for path in lake.rglob("*") if path.is_file()}
+    return {key for key in found if not key.startswith("machines/")}
+
+
 def make_again(kept: Path, root: Path) -> Path:
     """Make the kept project from its first day by today's code, with the models that it had."""
     unpack(kept, root)
