@@ -15,7 +15,7 @@ from samplemix_dagster.core.hashing import doc_id, tokens_digest
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw, Vocabulary
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.storage.exports import SCHEMA, ExportedFile, Spill, write_files
-from samplemix_dagster.storage.lake.lake import digest_file
+from samplemix_dagster.storage.lake.whole_files import digest_file
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 DRAWS = st.lists(st.tuples(TEXT, st.integers(0, 2), st.none() | TEXT), max_size=30)

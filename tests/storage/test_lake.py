@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from samplemix_dagster.errors import DamagedError, LakeError
-from samplemix_dagster.storage.lake.lake import Lake, digest_file
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.table_contract import Column, Table
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,8 @@ from samplemix_dagster.storage.corpus.manifest import (
     source_of,
 )
 from samplemix_dagster.storage.corpus.scan import scan
-from samplemix_dagster.storage.lake.lake import Lake, digest_file
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.storage.s3.bucket import Connection
 
 ALL = Source(path="data/*.jsonl")

@@ -29,7 +29,7 @@ from samplemix_dagster.storage.ask.listed import ListedVersion
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.keys import EVALUATIONS, HEADS, MARKER, is_leftover, is_ours
-from samplemix_dagster.storage.lake.lake import StoredFile
+from samplemix_dagster.storage.lake.store import StoredFile
 from samplemix_dagster.trace.versions import list_versions
 
 GRACE_SECONDS = 3600.0

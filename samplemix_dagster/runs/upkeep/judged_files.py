@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from samplemix_dagster.storage.ask.judged_views import results
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.lake.lake import Lake, StoredFile
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.store import StoredFile
 
 
 def named_by_results(lake: Lake) -> Iterator[str]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.storage.corpus.home import make_folder
-from samplemix_dagster.storage.lake.lake import Lake, StoredFile
+from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.store import StoredFile
 from samplemix_dagster.storage.lake.whole_files import (
     digest_file,
     filled,
