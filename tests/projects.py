@@ -165,8 +165,7 @@ def base_settings(reference: Path) -> dict[str, Any]:
         "encoder": {"model": ENCODER, "max_tokens": 32},
         "quality": {"overlap_tokens": 16},
         "diversity": {
-            # So few are clustered without UMAP, which compiles for half a minute in each process.
-            "clusters": {"sample": 200, "micro": 12},
+            "clusters": {"sample": 200, "micro": 40},
             "topics": {"sample": 200, "count": 4},
             "refit": {"drift": 0.3},
         },
@@ -174,6 +173,17 @@ def base_settings(reference: Path) -> dict[str, Any]:
         "export": {"files": 3},
         "compute": {"device": "cpu", "dtype": "float32", "workers": 1},
     }
+
+
+def cluster_few(root: Path) -> Path:
+    """Let a project cluster so few micro-centroids that UMAP is not wanted.
+
+    It compiles for half a minute in each process, which a run in a process of its own would pay.
+    """
+    settings = read_settings(root)
+    settings["diversity"]["clusters"]["micro"] = 12
+    write_settings(root, settings)
+    return root
 
 
 def write_settings(root: Path, settings: dict[str, Any]) -> None:

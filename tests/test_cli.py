@@ -14,7 +14,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from samplemix_dagster.wiring.running.run_tags import PID_TAG
 from tests.commands import answer, answer_of_started, samplemix, started
-from tests.projects import make_project, needs_encoder, reference_folder
+from tests.projects import cluster_few, make_project, needs_encoder, reference_folder
 
 pytestmark = needs_encoder
 
@@ -43,7 +43,7 @@ SCORES = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that the command line has planned and run; the answers lie beside it."""
     root = tmp_path_factory.mktemp("cli")
-    make_project(root, reference_folder())
+    cluster_few(make_project(root, reference_folder()))
     answers = {command: answer_of_started(root, command) for command in ("plan", "run")}
     (root / "answers.json").write_text(json.dumps(answers))
     return root

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.changes import settings_changed
 from tests.kills import campaign
-from tests.projects import make_project, needs_encoder, reference_folder
+from tests.projects import cluster_few, make_project, needs_encoder, reference_folder
 
 pytestmark = needs_encoder
 
@@ -24,7 +24,7 @@ pytestmark = needs_encoder
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_ledger(through: str, count: int, tmp_path: Path) -> None:
-    fresh = make_project(tmp_path / "fresh", reference_folder())
+    fresh = cluster_few(make_project(tmp_path / "fresh", reference_folder()))
     settings_changed("compute", "workers", to=2)(fresh)
     _, *kills = campaign(tmp_path, fresh, count, 1, through=through)
     assert len(kills) == count
