@@ -10,6 +10,8 @@ import re
 from samplemix_dagster.export_formats.wanted import is_export_file, is_export_folder
 from samplemix_dagster.section import NAME
 
+_REPLACED = tuple(f"{head}/" for head in ("shards", "state", "reports", "models", "exports"))
+
 MARKER = "samplemix-lake.json"
 """The file in a lake's root that says it is one: garbage is only collected where it stands."""
 MARKER_CONTENT = {"schema": 1, "what": "a lake of SampleMix: made by it, and cleaned by it"}
@@ -68,6 +70,11 @@ _OF_THE_SYSTEM = re.compile(
     r"|\.gitignore|\.gitkeep|CACHEDIR\.TAG|\.nobackup"
 )
 """What file systems and desktops put into folders, and what tells tools to leave a folder alone."""
+
+
+def is_replaced(key: str) -> bool:
+    """Whether what stands at a key can be replaced by something else: all else never changes."""
+    return key.rsplit("/", 1)[-1] == "current.json" or key.startswith(_REPLACED)
 
 
 def is_ours(key: str) -> bool:

@@ -10,28 +10,24 @@ they are asked for each time. Who checks a lake compares each copy with its obje
 
 import contextlib
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.lake.keys import is_replaced
 from samplemix_dagster.storage.lake.lake import Lake
+from samplemix_dagster.storage.lake.s3_copies import WHOLE, Copies
 from samplemix_dagster.storage.lake.store import StoredFile
 from samplemix_dagster.storage.lake.whole_files import (
-    digest_file,
     filled,
     remove_folder,
     written_aside,
 )
 from samplemix_dagster.storage.s3.bucket import Bucket, Connection, split_url
 from samplemix_dagster.storage.s3.errors import LAKE
-from samplemix_dagster.storage.s3.etags import etag_of
 
-_REPLACED = tuple(f"{head}/" for head in ("shards", "state", "reports", "models", "exports"))
-_WHOLE = ".whole"
 _FETCHES_AT_ONCE = 8
 
 
@@ -58,6 +54,7 @@ class S3Lake(Lake):
         super().__init__(copies)
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
+        self._copies = Copies(copies, bucket, self.prefix)
         self._keeps = keeps
         self._seen: set[str] = set()
         self._looks = threading.local()
@@ -141,12 +138,11 @@ class S3Lake(Lake):
 
         Where there is no such object, the file is not there either.
         """
-        copy = self.root / key
         if self._is_replaced(key):
-            return self._fetched_again(key, copy)
-        compared = self._compared
+            return self._copies.fetch_again(key)
+        copy, compared = self.root / key, self._compared
         if not copy.exists() or (compared is not None and key not in compared):
-            self._fetch(key, copy)
+            self._copies.fetch(key)
         if compared is not None:
             compared.add(key)
         return copy
@@ -159,51 +155,12 @@ class S3Lake(Lake):
     def folder(self, key: str) -> Path:
         """Return a local folder with every object below a prefix, fetched unless it is whole."""
         copy = self.root / key
-        if not (copy / _WHOLE).exists() or self._compared is not None:
+        if not (copy / WHOLE).exists() or self._compared is not None:
             below = f"{self.prefix}{key}/"
             keys = [entry.key.removeprefix(self.prefix) for entry in self.bucket.below(below)]
             self.paths([inner for inner in keys if not inner.endswith("/")])
             if keys:
-                (copy / _WHOLE).touch()
-        return copy
-
-    def _fetch(self, key: str, copy: Path) -> None:
-        """Make a copy be the object's bytes; nothing travels where it is, and no object: no copy.
-
-        An object's ETag is the MD5 of its bytes, or, if it was sent in parts or encrypted with a
-        key, something else: then it travels.
-        """
-        known = etag_of(copy, None) if copy.is_file() else ""
-        aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
-        make_folder(copy.parent)
-        try:
-            if self.bucket.fetch(self.prefix + key, aside, known) is None:
-                self.remove_copy(key)
-            elif aside.exists():
-                aside.replace(copy)
-        except OSError as error:
-            raise LakeError(f"{copy}, a copy of {self.place(key)}: {error.strerror}") from error
-        finally:
-            aside.unlink(missing_ok=True)
-
-    def _fetched_again(self, key: str, copy: Path) -> Path:
-        """Return the copy of an object that can be replaced, made again unless it is the same."""
-        mark = _etag_mark(copy)
-        known = mark.read_text(encoding="utf-8") if copy.exists() and mark.exists() else ""
-        aside = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}")
-        make_folder(copy.parent)
-        try:
-            etag = self.bucket.fetch(self.prefix + key, aside, known)
-            if etag is None:
-                self.remove_copy(key)
-            elif aside.exists():
-                mark.unlink(missing_ok=True)
-                aside.replace(copy)
-                mark.write_text(etag, encoding="utf-8")
-        except OSError as error:
-            raise LakeError(f"{copy}, a copy of {self.place(key)}: {error.strerror}") from error
-        finally:
-            aside.unlink(missing_ok=True)
+                (copy / WHOLE).touch()
         return copy
 
     def _content(self, key: str) -> bytes | None:
@@ -275,20 +232,11 @@ class S3Lake(Lake):
 
     def remove_copy(self, key: str) -> None:
         """Remove a copy, and the marks that speak of it. Who has it open reads on."""
-        copy = self.root / key
-        copy.unlink(missing_ok=True)
-        _etag_mark(copy).unlink(missing_ok=True)
-        for folder in copy.relative_to(self.root).parents:
-            (self.root / folder / _WHOLE).unlink(missing_ok=True)
+        self._copies.remove(key)
 
     def mend_copy(self, key: str) -> bool:
         """Fetch a copy again; whether there was one and it was not the object's bytes."""
-        copy = self.root / key
-        if self._is_replaced(key) or not copy.exists():
-            return False
-        before = digest_file(copy)
-        self._fetch(key, copy)
-        return copy.exists() and digest_file(copy) != before
+        return not self._is_replaced(key) and self._copies.mend(key)
 
     def _forget(self, key: str) -> None:
         """Take nothing for granted about a key that was written or removed."""
@@ -299,8 +247,7 @@ class S3Lake(Lake):
 
     def _is_replaced(self, key: str) -> bool:
         """Whether what stands at a key can be replaced by something else."""
-        is_manifest = key.rsplit("/", 1)[-1] == "current.json"
-        return not self._keeps or is_manifest or key.startswith(_REPLACED)
+        return not self._keeps or is_replaced(key)
 
     @contextlib.contextmanager
     def fill_folder(self, key: str, marker: str) -> Iterator[Path]:
@@ -318,7 +265,7 @@ class S3Lake(Lake):
             sent: dict[int, str] = {}
             for name in sorted(inner, key=lambda name: (name == marker, name)):
                 self._send(aside / name, f"{self.prefix}{key}/{name}", sent)
-            (aside / _WHOLE).touch()
+            (aside / WHOLE).touch()
             remove_folder(copy)
         for name in inner:
             self._forget(f"{key}/{name}")
@@ -343,10 +290,6 @@ class S3Lake(Lake):
         else:
             self.bucket.upload(file, key)
         sent[inode] = key
-
-
-def _etag_mark(copy: Path) -> Path:
-    return copy.with_name(f".{copy.name}.etag")
 
 
 class _Snapshot:
