@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader
 
 def main(folder: str, work: str) -> None:
     """Train for 50 steps."""
+    # Megatron builds data sets in one process of a group and tells the others.
+    group = f"file://{Path(work).resolve()}/group"
+    torch.distributed.init_process_group("gloo", init_method=group, rank=0, world_size=1)
     facts = json.loads(Path(folder, "manifest.json").read_text())
     pairs = [str(path.with_suffix("")) for path in sorted(Path(folder).glob("*.idx"))]
     config = GPTDatasetConfig(

@@ -56,7 +56,7 @@ WHAT = {
     "nanochat": "all texts, those that validate last",
     "croissant": "all texts",
 }
-"""What is compared, where it is not the text of each document in order."""
+"""What is compared of a layout, where it is not each document in order and no more."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,7 +86,7 @@ def row_of(done: dict[str, Any], folder: Path, layout: str, seconds: float) -> R
         num_bytes=sum(path.stat().st_size for path in paths),
         written_in=seconds,
         read_in=read_in,
-        what=WHAT.get(done["format"], "documents in order"),
+        what=WHAT.get(layout, "documents in order" + ", id for id" * exported.wanted.has_places),
     )
 
 
