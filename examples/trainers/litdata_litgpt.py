@@ -41,8 +41,6 @@ def main(folder: str, work: str) -> None:
         "train.log_interval": 1,
         "eval.initial_validation": "false",
         "eval.final_validation": "false",
-        "optimizer": "AdamW",
-        "optimizer.lr": 1e-3,
         "devices": 1,
         "logger_name": "csv",
     }
