@@ -13,7 +13,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.stages.quality.calibration import COMPARED
-from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.clean import CLEAN, CLEAN_FIT
 from samplemix_dagster.stages.quality.resembles import RESEMBLES_FIT, resembling
 from samplemix_dagster.stages.signals import OwnStage, own_signals
 from samplemix_dagster.stages.steps import build_steps
@@ -43,6 +43,7 @@ from samplemix_dagster.wiring.running.resources import (
     config_path,
     open_project,
 )
+from samplemix_dagster.wiring.running.side_by_side import build_side_by_side
 
 DEVICE_POOL = "samplemix_device"
 
@@ -67,7 +68,8 @@ def build_defs(
         group_prefix: What is before each group; the key's prefix when absent.
         with_report: Whether the dbt models are part of it.
         executor: How runs that the project's own jobs do not start are executed; that of the
-            definitions around it when absent. Its own jobs run in one process.
+            definitions around it when absent. Where one is given, and it is not that of one
+            process, the project's own jobs work several partitions side by side in it.
         pool: The concurrency pool of what runs a model: scoring, embedding, training a reference.
             It has no prefix, since projects share the device. Its limit is the instance's; without
             one nothing waits. None puts them into no pool.
@@ -83,6 +85,8 @@ def build_defs(
     assets += evaluation_assets(project, names, pool)  # which nothing but a person starts
     keys = [key for asset in assets for key in asset.keys]
     jobs = build_jobs(with_report=with_report, names=names)
+    if executor is not None and executor is not dg.in_process_executor:
+        jobs.append(build_side_by_side(project.partitions, executor, names))
     return dg.Definitions(
         assets=[*assets, *inputs_assets(project, build_steps(project), observe, names)],
         jobs=jobs,
@@ -131,6 +135,7 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[stage.asset] = signals.look(stage)
         looks[stage.fit.asset_of(own.name)] = signals.fit_look(own)
     looks[CLEAN.asset] = signals.look(CLEAN)
+    looks[CLEAN_FIT.asset] = signals.clean_fit_look()
     for compared in COMPARED.stages(project.config):
         looks[compared.asset] = signals.look(compared)
     for name, resembles in resembling(project.config).items():

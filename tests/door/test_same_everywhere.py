@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from samplemix_dagster.cli.session import dagster_home
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG
+from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, PART_OF_TAG, PID_TAG
 from tests.door.open_ui import Ui, open_ui
 from tests.door.test_ui_process import launch
 from tests.engine.changes import settings_changed
@@ -40,6 +40,11 @@ query($f: RunsFilter) {
 """
 START = """
 mutation($s: ScheduleSelector!) { startSchedule(scheduleSelector: $s) { __typename } }
+"""
+BACKFILL = """
+mutation($b: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $b) { ... on LaunchBackfillSuccess { backfillId } }
+}
 """
 _LOCATION = """
 import dagster as dg
@@ -157,6 +162,35 @@ def test_a_team_with_processes_for_steps_makes_what_the_command_line_makes(
     assert stored(root) == stored(by_command)
 
 
+def test_a_teams_job_works_partitions_side_by_side_and_makes_what_the_command_line_makes(
+    unmade: Path, by_command: Path, tmp_path: Path
+) -> None:
+    root = copy_project(unmade, unmade.with_name("by_team_job"))
+    place = root / "location.py"
+    place.write_text(_LOCATION.format(config=str(root / "samplemix.yaml")))
+    location = ReconstructableRepository.for_file(str(place), "defs", str(root))
+    job = location.get_reconstructable_job("far_corpus_publish")
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        with dg.execute_job(job, instance) as result:
+            assert result.success
+        parts = instance.get_runs(dg.RunsFilter(tags={PART_OF_TAG: result.run_id}))
+        wide = [run for run in parts if run.job_name == "far_corpus_side_by_side"]
+        cut = [run for run in parts if "dagster/partition" in run.tags]
+        assert wide
+        assert len({run.tags[PID_TAG] for run in cut}) == len(cut)
+        assert all(began_at_once(instance, run.run_id) == 2 for run in wide)
+    assert ledgers(root) == ledgers(by_command)
+    assert stored(root) == stored(by_command)
+
+
+def began_at_once(instance: dg.DagsterInstance, run_id: str) -> int:
+    """How many processes for steps had begun before the first of them was through."""
+    kinds = [entry.dagster_event_type for entry in instance.all_logs(run_id)]
+    return kinds[: kinds.index(dg.DagsterEventType.STEP_SUCCESS)].count(
+        dg.DagsterEventType.STEP_WORKER_STARTING
+    )
+
+
 def phases(root: Path) -> Iterator[tuple[dict[str, str], list[str]]]:
     """What a person would materialize, in order: the assets of a phase, a partition at a time."""
     project = open_project(root)
@@ -175,14 +209,40 @@ def test_two_runs_of_the_ui_on_one_lake_end_well_and_write_nothing_twice(
     unmade: Path, by_command: Path, opened: Callable[[Path], Ui], at_once: int
 ) -> None:
     root = copy_project(unmade, unmade.with_name(f"two_{at_once}"))
-    path = dagster_home(open_project(root)) / "dagster.yaml"
-    settings = yaml.safe_load(path.read_text())
-    settings["concurrency"]["runs"]["max_concurrent_runs"] = at_once
-    path.write_text(yaml.safe_dump(settings))
+    let_run(root, at_once)
     ui = opened(root)
     asked = [launch(ui, "publish", {})["run"]["runId"] for _ in range(2)]  # type: ignore[index]
     first, second = sorted(ended(ui, 2, runIds=asked), key=lambda run: run["startTime"])
     assert (first["status"], second["status"]) == ("SUCCESS", "SUCCESS")
     assert (second["startTime"] < first["endTime"]) == (at_once == 2)
+    assert ledgers(root) == ledgers(by_command)
+    assert stored(root) == stored(by_command)
+
+
+def let_run(root: Path, at_once: int) -> None:
+    """Let so many runs of the project's UI be at work at once."""
+    path = dagster_home(open_project(root)) / "dagster.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["concurrency"]["runs"]["max_concurrent_runs"] = at_once
+    path.write_text(yaml.safe_dump(settings))
+
+
+def test_publish_mix_and_a_backfill_at_once_make_one_version_and_one_ledger(
+    unmade: Path, by_command: Path, opened: Callable[[Path], Ui]
+) -> None:
+    root = copy_project(unmade, unmade.with_name("three"))
+    let_run(root, 5)
+    ui = opened(root)
+    asked = {
+        "assetSelection": [{"path": ["raw_shards"]}, {"path": ["embeddings"]}],
+        "partitionNames": open_project(root).partitions,
+    }
+    backfill = ui.graphql(BACKFILL, {"b": asked})["launchPartitionBackfill"]["backfillId"]
+    jobs = [launch(ui, job, {})["run"]["runId"] for job in ("publish", "mix")]  # type: ignore[index]
+    of_backfill = {"tags": [{"key": "dagster/backfill", "value": backfill}]}
+    runs = [*ended(ui, 2, runIds=jobs), *ended(ui, 3, **of_backfill)]
+    assert [run["status"] for run in runs] == ["SUCCESS"] * 5
+    assert max(run["startTime"] for run in runs[:2]) < min(run["endTime"] for run in runs[:2])
+    assert min(run["startTime"] for run in runs[2:]) < max(run["endTime"] for run in runs[:2])
     assert ledgers(root) == ledgers(by_command)
     assert stored(root) == stored(by_command)

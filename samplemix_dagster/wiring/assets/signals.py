@@ -45,13 +45,26 @@ def resembles_look(name: str) -> Look:
 
     def present(project: Project, outcome: Outcome) -> Metadata:
         del project
-        return {key: value for key, value in outcome.facts.items() if value is not None}
+        facts = {key: value for key, value in outcome.facts.items() if value is not None}
+        auc = facts.get("held_out_auc")
+        words = "" if auc is None else f"AUC {auc:.2f} on texts held out (0.5: not; 1: always)"
+        return {**({"tells_them_apart": words} if words else {}), **facts}
 
     return Look(
         description=f"What tells the examples of {name!r} from the corpus, and how well it does.",
         kinds=("python",),
         present=present,
     )
+
+
+def clean_fit_look() -> Look:
+    """Return what a person sees of what the signal ``clean`` measures company by."""
+
+    def present(project: Project, outcome: Outcome) -> Metadata:
+        del project
+        return dict(outcome.facts)
+
+    return Look(present=present)
 
 
 def fit_look(own: OwnSignal) -> Look:

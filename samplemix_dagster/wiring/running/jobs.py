@@ -39,6 +39,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     process_tags,
     takes_only_settled,
 )
+from samplemix_dagster.wiring.running.side_by_side import side_by_side_of
 from samplemix_dagster.wiring.running.what_if import build_what_if
 
 COMMAND = "samplemix run"
@@ -85,7 +86,7 @@ class Part:
     description: str
 
 
-_PARTS = (
+PARTS = (
     Part(
         name="reading",
         groups=("shards",),
@@ -181,7 +182,7 @@ def build_jobs(*, with_report: bool = True, names: Names = PLAIN) -> list[Any]:
 
     Dagster has no public type for both a job and a job over assets.
     """
-    ops = [_op(part, names) for part in _PARTS if with_report or part.name != "reporting"]
+    ops = [_op(part, names) for part in PARTS if with_report or part.name != "reporting"]
     found = [_job(names.of(name), job, ops[: job.num_parts]) for name, job in _JOBS.items()]
     reading = dg.define_asset_job(
         names.of(READ_SHARDS),
@@ -218,7 +219,7 @@ def _job(name: str, about: _Job, ops: list[dg.OpDefinition]) -> dg.JobDefinition
 
 
 def _op(part: Part, names: Names) -> dg.OpDefinition:
-    is_first = part is _PARTS[0]
+    is_first = part is PARTS[0]
 
     @dg.op(
         name=names.of(part.name),
@@ -276,7 +277,13 @@ def _begin(context: dg.OpExecutionContext, project: Project, names: Names) -> Jo
     context.instance.add_run_tags(context.run_id, process_tags())
     reap_dead_runs(context.instance)
     project.refresh()
-    flow = Flow(project, context.repository_def, context.instance, names=names)
+    flow = Flow(
+        project,
+        context.repository_def,
+        context.instance,
+        names=names,
+        side_by_side=side_by_side_of(context, project.partitions, names),
+    )
     return _at_work.setdefault(context.run_id, JobRun(flow=flow, where=context.job_name))
 
 
@@ -301,7 +308,7 @@ def _prepare(context: dg.OpExecutionContext, project: Project, choice: Choice, r
 def _bring(context: dg.OpExecutionContext, run: JobRun, choice: Choice, part: Part) -> None:
     """Bring a part up to date, say what it came to, and fail where nothing more can follow."""
     there = {node.name for node in context.job_def.nodes}
-    parts = [one for one in _PARTS if run.flow.names.of(one.name) in there]
+    parts = [one for one in PARTS if run.flow.names.of(one.name) in there]
     place = parts.index(part)
     before, after = parts[:place], parts[place + 1 :]
     groups = choice.select or _groups_of(parts)

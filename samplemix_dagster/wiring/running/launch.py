@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
 
 import dagster as dg
 
@@ -26,10 +25,18 @@ from samplemix_dagster.stages.step import Step
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.report.dbt_run import report_models
 from samplemix_dagster.storage.report.published import report_reason
-from samplemix_dagster.wiring.assets.told import LOST
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
-from samplemix_dagster.wiring.checks.shards import REJECTED_CHECK
 from samplemix_dagster.wiring.names import PLAIN, Names
+from samplemix_dagster.wiring.running.resources import adopt_project
+from samplemix_dagster.wiring.running.results import (
+    Result,
+    failed_checks,
+    failures_of,
+    has_met_damage,
+    lost_workers,
+    seconds_of,
+    stop_if_interrupted,
+)
 from samplemix_dagster.wiring.running.run_report import RunReport
 from samplemix_dagster.wiring.running.run_tags import (
     CAN_PASS_TAG,
@@ -39,6 +46,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     WHY_TAG,
     process_tags,
 )
+from samplemix_dagster.wiring.running.side_by_side import Asked, SideBySide
 
 Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"
@@ -67,6 +75,7 @@ class Flow:
         tags: Mapping[str, str] | None = None,
         quiet: bool = False,
         names: Names = PLAIN,
+        side_by_side: SideBySide | None = None,
     ) -> None:
         """Take what is run and where.
 
@@ -78,7 +87,10 @@ class Flow:
             tags: More tags for every run.
             quiet: Whether to keep Dagster's own log off the console.
             names: What the definitions are called.
+            side_by_side: What runs several partitions of a phase at once; when absent, they run
+                in this process, one after the other.
         """
+        self.side_by_side = side_by_side
         self.run_config = console(quiet=quiet)
         self.project = project
         self.names = names
@@ -169,8 +181,8 @@ class Flow:
         plan = self._plan(runnable, every)
         if plan.problems:
             self._note_problems(plan, runnable)
-        for tasks in _runs(plan):
-            self._run(tasks)
+        for tasks in self._left_over(list(_runs(plan))):
+            self._take(tasks, self._execute(tasks))
         stages = (stage for step in runnable for stage in step.stages)
         note_what_stands(Recipes(self.project), stages)
 
@@ -195,23 +207,49 @@ class Flow:
         names = {step.asset for step in steps}
         return Planner(self.project, every).plan(names)
 
-    def _run(self, tasks: list[Task]) -> None:
-        partition = tasks[0].partition
-        keys = [self.names.key(task.step.asset) for task in tasks]
-        where = f" [{partition}]" if partition else ""
-        self.on_event(", ".join(task.step.asset for task in tasks) + where)
-        why = "; ".join(dict.fromkeys(task.why for task in tasks))
-        result = self.job.execute_in_process(
+    def _left_over(self, runs: list[list[Task]]) -> list[list[Task]]:
+        """Run those of several partitions side by side, where that can be; return the others.
+
+        What met damage in another process is among them: it is noted where it is met.
+        """
+        cut = [tasks for tasks in runs if tasks[0].partition]
+        if self.side_by_side is None or len(cut) < 2:
+            return runs
+        for tasks in cut:
+            self._say(tasks)
+        asked = [Asked(tasks[0].partition, _assets(tasks), _why(tasks)) for tasks in cut]
+        answered = self.side_by_side.run(asked, self.tags)
+        adopt_project(self.project)  # Dagster has read the definitions again, to hand them on
+        self.project.refresh()
+        self.report.run_ids.append(answered.run_id)
+        again = []
+        for tasks, part in zip(cut, answered.parts, strict=True):
+            if has_met_damage(part.result):
+                again.append(tasks)
+            else:
+                self._take(tasks, part.result, part.lost)
+        return [*again, *(tasks for tasks in runs if tasks not in cut)]
+
+    def _say(self, tasks: list[Task]) -> None:
+        self.on_event(", ".join(_assets(tasks)) + _where(tasks))
+
+    def _execute(self, tasks: list[Task]) -> Result:
+        self._say(tasks)
+        return self.job.execute_in_process(
             instance=self.instance,
             run_config=self.run_config,
-            partition_key=partition or None,
-            asset_selection=keys,
-            tags={**self.tags, WHY_TAG: why[:WHY_CHARACTERS]},
+            partition_key=tasks[0].partition or None,
+            asset_selection=[self.names.key(asset) for asset in _assets(tasks)],
+            tags={**self.tags, WHY_TAG: _why(tasks)},
             raise_on_error=False,
         )
+
+    def _take(self, tasks: list[Task], result: Result, lost: str = "") -> None:
+        """Note what a run came to; ``lost`` says why its process ended before it did."""
+        where = _where(tasks)
         self.report.run_ids.append(result.run_id)
         stop_if_interrupted(result)
-        seconds = _seconds(result)
+        seconds = seconds_of(result)
         for task in tasks:
             key = self.names.key(task.step.asset)
             if key in seconds:
@@ -219,18 +257,20 @@ class Flow:
             else:
                 self.broken.add(task.step.asset)
                 self.report.failed_assets.add(task.step.asset)
-        for asset, failure in _failures(result, self.names):
+        if lost:
+            self.report.failures.append(f"{', '.join(_assets(tasks))}{where}: {lost}")
+        for asset, failure in failures_of(result, self.names):
             self.report.failures.append(f"{asset}{where}: {failure}")
         self._warn(result)
-        for asset, failure in _failed_checks(result, self.names):
+        for asset, failure in failed_checks(result, self.names):
             self.broken.add(asset)
             self.report.failed_assets.add(asset)
             self.report.failures.append(f"{asset}{where}: {failure}")
 
-    def _warn(self, result: dg.ExecuteInProcessResult) -> None:
-        for asset, words in _failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
+    def _warn(self, result: Result) -> None:
+        for asset, words in failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
             self._add_warning("check", asset, words)
-        for asset, words in _lost_workers(result, self.names):
+        for asset, words in lost_workers(result, self.names):
             self._add_warning("workers", asset, words)
 
     def _add_warning(self, kind: str, asset: str, words: str) -> None:
@@ -274,7 +314,7 @@ class Flow:
         self.report.run_ids.append(result.run_id)
         stop_if_interrupted(result)
         self._warn(result)
-        found = [*_failures(result, self.names), *_failed_checks(result, self.names)]
+        found = [*failures_of(result, self.names), *failed_checks(result, self.names)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
             self.report.done.append(
@@ -296,78 +336,14 @@ def _runs(plan: Plan) -> Iterator[list[Task]]:
         yield [task for task in plan.tasks if task.partition == partition]
 
 
-def _seconds(result: dg.ExecuteInProcessResult) -> dict[dg.AssetKey, float]:
-    found: dict[dg.AssetKey, float] = {}
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        value = materialization.metadata.get("seconds")
-        found[materialization.asset_key] = float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
-    return found
+def _assets(tasks: Iterable[Task]) -> list[str]:
+    return [task.step.asset for task in tasks]
 
 
-def _lost_workers(result: dg.ExecuteInProcessResult, names: Names) -> Iterator[tuple[str, str]]:
-    """Yield (asset, sentence) for each that lost workers and made up for it."""
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        found = materialization.metadata.get(LOST)
-        if found is not None:
-            where = f" [{materialization.partition}]" if materialization.partition else ""
-            yield names.asset(materialization.asset_key) + where, str(found.value)
+def _where(tasks: list[Task]) -> str:
+    """Return the partition of a run's tasks, as it stands behind their names."""
+    return f" [{tasks[0].partition}]" if tasks[0].partition else ""
 
 
-def stop_if_interrupted(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> None:
-    """Stop everything when somebody stopped this run: Dagster takes the signal for a failure.
-
-    Raises:
-        KeyboardInterrupt: A step was interrupted.
-    """
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        names = {error.cls_name, error.cause.cls_name if error.cause else None} if error else set()
-        if names & {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
-            raise KeyboardInterrupt
-
-
-def _failures(result: dg.ExecuteInProcessResult, names: Names) -> list[tuple[str, str]]:
-    """Return (asset, sentence) of each step that failed by itself, not by a check of its own."""
-    return [
-        (names.asset_of_step(event.step_key), failure_sentence(event.step_failure_data.error))
-        for event in result.get_step_failure_events()
-        if not is_failed_check(event.step_failure_data.error)
-    ]
-
-
-def is_failed_check(error: Any) -> bool:
-    """Whether a step's error only says that a blocking check did not hold."""
-    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
-
-
-def failure_sentence(error: Any, default: str = "failed") -> str:
-    """Return what a person is told of a step's error: the message, without the class's name."""
-    cause = error.cause if error and error.cause else error
-    text = cause.message.strip() if cause else default
-    # "module.ClassName: message": people want the message.
-    head, _, rest = text.partition(": ")
-    return rest if rest and " " not in head else text
-
-
-def _failed_checks(
-    result: dg.ExecuteInProcessResult,
-    names: Names,
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> list[tuple[str, str]]:
-    """Return (asset, sentence) of each check of a kind that did not hold, a sentence once.
-
-    Checks of severity ``ERROR`` block; others warn.
-    """
-    found = [
-        (
-            names.asset(evaluation.asset_key),
-            evaluation.description or f"the check {evaluation.check_name} did not hold",
-        )
-        for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed
-        and evaluation.severity == severity
-        and evaluation.check_name != REJECTED_CHECK  # losses tell that, whoever runs
-    ]
-    return list(dict.fromkeys(found))
+def _why(tasks: Iterable[Task]) -> str:
+    return "; ".join(dict.fromkeys(task.why for task in tasks))[:WHY_CHARACTERS]

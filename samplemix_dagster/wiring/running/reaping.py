@@ -37,11 +37,16 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
         if not _has_died(run):
             continue
-        instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
-        instance.report_run_failed(run, "The process of this run is gone.")
-        _give_back(instance, run.run_id)
+        report_gone(instance, run)
         reaped.append(run.run_id)
     return reaped
+
+
+def report_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Report a run as failed whose process is gone, and give back what it holds."""
+    instance.add_run_tags(run.run_id, {CAN_PASS_TAG: "true"})
+    instance.report_run_failed(run, "The process of this run is gone.")
+    _give_back(instance, run.run_id)
 
 
 @contextlib.contextmanager
