@@ -15,11 +15,12 @@ from dagster._utils.tags import is_valid_tag_key
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door import behind
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions
 from samplemix_dagster.wiring.running import run_tags
 from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.jobs import Choice
+from samplemix_dagster.wiring.running.jobs import PARTS, Choice
 from samplemix_dagster.wiring.running.launch import Flow
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.run_report import RunReport
@@ -30,7 +31,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     PART_OF_TAG,
     TOLD_TAG,
 )
-from tests.engine.changes import turn_a_dial
+from tests.engine.changes import settings_changed, turn_a_dial
 from tests.engine.runs import version
 from tests.engine.test_publishing import lose_a_document
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
@@ -166,6 +167,15 @@ def test_a_run_that_a_person_stops_is_shown_as_stopped(
     with pytest.raises(KeyboardInterrupt):
         publish(root, instance)
     assert job_run(instance).status == dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize("near", ["keep", "first"])
+def test_no_part_of_a_job_needs_what_a_later_one_makes(root: Path, near: str) -> None:
+    settings_changed("diversity", "duplicates", to={"near": near})(root)
+    steps = build_steps(open_project(root))
+    places = {group: place for place, part in enumerate(PARTS) for group in part.groups}
+    at = {step.asset: places[step.group] for step in steps}
+    assert all(at[step.asset] >= at[dep] for step in steps for dep in step.deps)
 
 
 def what_if(root: Path, instance: dg.DagsterInstance, **chosen: Any) -> Any:

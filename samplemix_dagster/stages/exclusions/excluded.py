@@ -38,10 +38,10 @@ class ExcludedDocuments(Fit):
 
     name = "exclusions"
     asset = "exclusions"
-    group = "shards"
+    group = "mixture"
     words = (
-        "Documents that no version may draw, each with its reason: what was taken down, what holds "
-        "text of an evaluation."
+        "Documents that no version may draw, each with its reason: it was taken down, holds text "
+        "of an evaluation, is kept out by another tool, or is nearly the text of another."
     )
     is_frozen = False
     named_by_content = True

@@ -123,7 +123,7 @@ def step_asset(
         code_version=step.code_version,
         check_specs=step_checks.specs(step, key),
         metadata=definition_metadata(look, names),
-        freshness_policy=mixture_freshness(project) if step.group == "mixture" else None,
+        freshness_policy=mixture_freshness(project) if step.is_published else None,
         output_required=True,
         pool=pool if step.uses_device else None,
     )

@@ -87,7 +87,7 @@ def _translator(steps: Sequence[Step], names: Names) -> Any:
     from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
     version, above = dbt_digest(), _above(steps)
-    mixtures = [step.name for step in steps if step.group == "mixture"]
+    mixtures = [step.name for step in steps if step.is_published]
 
     class ReportTranslator(DagsterDbtTranslator):
         """One asset a model, named as the model, fed by the assets behind the views it reads."""

@@ -118,7 +118,7 @@ class Mirror:
 
     def leave_open(self, step: Step, problems: str) -> None:
         """Say of a mixture that nobody can tell, where a source cannot be listed."""
-        if step.group == "mixture":
+        if step.is_published:
             self.say_how_it_stands(step, None, (), problems)
 
     def say_how_it_stands(

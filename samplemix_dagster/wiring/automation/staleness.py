@@ -102,7 +102,7 @@ def look_and_note(
             if partition not in plan.problems:
                 why = stale.get((step.asset, partition))
                 mirror.agree(step, partition, why)
-                if step.group == "mixture":
+                if step.is_published:
                     mirror.say_how_it_stands(step, why, {asset for asset, _ in stale})
                     if why is None:
                         mirror.note_seen(step, is_night=is_night)
