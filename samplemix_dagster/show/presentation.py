@@ -106,17 +106,19 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"  excluded     {entry['documents']:,} documents, {entry['tokens']:,} tokens: {reason}"
         for reason, entry in report.get("excluded", {}).items()
     ]
-    return [*lines, *_after_lines(report), *(f"  warning: {one}" for one in report["warnings"])]
+    if after := after_words(report):
+        lines.append(f"  goes on      {after}")
+    return [*lines, *(f"  warning: {one}" for one in report["warnings"])]
 
 
-def _after_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return what was consumed before, where a mixture goes on from another version."""
+def after_words(report: Mapping[str, Any]) -> str:
+    """Return what was consumed before, where a mixture goes on from another version; else empty."""
     after = report.get("after")
     if after is None or "consumed" not in after:
-        return []
+        return ""
     consumed, gone = after["consumed"], after["gone"]
     words = (
-        f"  goes on      after {after['tokens']:,} tokens of version {after['version'][:12]}: "
+        f"after {after['tokens']:,} tokens of version {after['version'][:12]}: "
         f"{consumed['draws']:,} draws of {consumed['documents']:,} documents are consumed"
     )
     if gone["documents"]:
@@ -124,7 +126,7 @@ def _after_lines(report: Mapping[str, Any]) -> list[str]:
             f"; {gone['documents']:,} of them ({gone['draws']:,} draws, {gone['tokens']:,} tokens) "
             "are no longer in the corpus"
         )
-    return [words]
+    return words
 
 
 LINEAGE_PAGE = "/samplemix/lineage/"

@@ -1,14 +1,20 @@
 """What an asset tells: headlines first and in words, numbers last; where it lies; its columns."""
 
+from dataclasses import replace
+from typing import Any, cast
+
 import dagster as dg
 import pytest
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.outcome import Outcome, ShardOutcome
+from samplemix_dagster.engine.project import Project
 from samplemix_dagster.show.presentation import flops_in_words, many, took
 from samplemix_dagster.stages.mixture.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
+from samplemix_dagster.wiring.assets import diversity, reference, shards
+from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.columns import (
     column_lineage,
     origins_of_diversity,
@@ -175,3 +181,74 @@ def test_a_mixtures_links_are_shown_in_place_whatever_its_name() -> None:
     assert len(words) <= SHOWN_IN_PLACE
     for asset in ("document_scores", "beta_parameters", "export/" + "m" * 60, "mixture_totals"):
         assert f"(/assets/{asset})" in words
+
+
+NOT_READ = cast("Project", None)
+"""What is told of a fit is told from its facts alone."""
+
+
+def told_of_a_fit(look: Look, **facts: Any) -> dict[str, Any]:
+    return dict(look.present(NOT_READ, replace(outcome(None), facts=facts)))
+
+
+def test_exclusions_say_how_many_and_what_each_reason_means() -> None:
+    told = told_of_a_fit(
+        shards.LOOKS["exclusions"], num_documents=3, by_reason={"contaminated": 2, "takedown": 1}
+    )
+    assert told["excluded"] == "3 documents that no version may draw"
+    assert {
+        record.data["reason"]: record.data["which_means"] for record in told["by_reason"].records
+    } == {reason: tables.EXCLUSIONS[reason] for reason in ("contaminated", "takedown")}
+
+
+def test_every_reason_of_an_exclusion_can_be_told() -> None:
+    told = told_of_a_fit(
+        shards.LOOKS["exclusions"],
+        num_documents=len(tables.EXCLUSIONS),
+        by_reason=dict.fromkeys(tables.EXCLUSIONS, 1),
+    )
+    assert len(told["by_reason"].records) == len(tables.EXCLUSIONS)
+
+
+def test_where_nothing_is_excluded_there_is_no_table_of_reasons() -> None:
+    told = told_of_a_fit(shards.LOOKS["exclusions"], num_documents=0, by_reason={})
+    assert told == {"excluded": "0 documents that no version may draw", "num_excluded": 0}
+
+
+def test_items_of_evaluations_are_told_with_those_that_are_too_short() -> None:
+    counts = {"items": 5, "looked_for": 4, "whole": 1, "too_short": 1}
+    told = told_of_a_fit(shards.LOOKS["evaluation_texts"], sets={"quiz": counts}, num_grams=90)
+    assert told["items"] == "4 of 5 are looked for"
+    assert told["sets"].records[0].data == {"set": "quiz", **counts}
+
+
+def test_groups_of_near_duplicates_say_in_words_what_they_hold() -> None:
+    told = told_of_a_fit(
+        diversity.LOOKS["near_groups"],
+        num_texts=194,
+        num_groups=2,
+        texts_in_groups=5,
+        largest=[{"near_group": "ab", "texts": 3}, {"near_group": "cd", "texts": 2}],
+    )
+    assert next(iter(told.items())) == ("groups", "2 hold 5 of 194 texts")
+
+
+def test_a_reference_says_first_what_it_read_and_last_what_it_is() -> None:
+    told = told_of_a_fit(
+        reference.look("main", "ngram"),
+        kind="ngram",
+        model_digest="ab",
+        num_training_tokens=218_972,
+        num_training_documents=194,
+        held_out_bits_per_byte=1.7393,
+        bits_per_byte_with_itself=0.7388,
+    )
+    assert told["read"] == "218,972 tokens of 194 documents"
+    assert told["bits_per_byte"].startswith("1.739 on documents that are left out")
+    assert list(told)[:2] == ["read", "bits_per_byte"]
+    assert list(told)[-2:] == ["kind", "model_digest"]
+
+
+def test_a_reference_that_is_named_has_nothing_to_tell_of_reading() -> None:
+    told = told_of_a_fit(reference.look("main", ""), kind="named", model_digest="ab")
+    assert told == {"kind": "named", "model_digest": "ab"}

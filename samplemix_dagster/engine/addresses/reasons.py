@@ -8,6 +8,9 @@ from samplemix_dagster.storage.lake import keys
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
 
+_IN_WORDS = {"excluded": "what no version may draw"}
+"""Parts of recipes whose name and digest say nothing to a person."""
+
 
 def last_recipe(project: "Project", stage: Stage, source: str) -> dict[str, object] | None:
     """Return the recipe by which a stage's tables for a source were last completed."""
@@ -22,6 +25,8 @@ def recipe_change(before: dict[str, object], after: dict[str, object]) -> str:
     for name in names:
         if name == "stage_version":
             words.append(f"code changed: version {before.get(name)} -> {after.get(name)}")
+        elif name in _IN_WORDS:
+            words.append(f"{_IN_WORDS[name]} changed")
         else:
             old, new = _short(before.get(name)), _short(after.get(name))
             words.append(f"{name} changed: {old} -> {new}" if old and new else f"{name} changed")

@@ -1,5 +1,6 @@
 """diversity: embeddings, n-grams, words -> clusters, ownership, topics -> a score in (0, 1)."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -94,8 +95,15 @@ def _topics(project: Project, outcome: Outcome) -> Metadata:
     }
 
 
-def _index(project: Project, outcome: Outcome) -> Metadata:
+def _ngram_index(project: Project, outcome: Outcome) -> Metadata:
     del project
+    facts = outcome.facts
+    sampled = "" if facts["is_exact"] else f"; one in {1 / facts['sample_rate']:,.0f} was looked at"
+    shared = f"{facts['share_shared']:.1%} of them in more than one document"
+    return {"grams": f"{facts['num_grams']:,}, {shared}{sampled}", **_index(outcome)}
+
+
+def _index(outcome: Outcome) -> Metadata:
     facts = {name: value for name, value in outcome.facts.items() if name != "drift"}
     return {**facts, **drift(outcome)}
 
@@ -103,17 +111,51 @@ def _index(project: Project, outcome: Outcome) -> Metadata:
 def _near_groups(project: Project, outcome: Outcome) -> Metadata:
     del project
     facts = outcome.facts
-    return {
-        **{name: facts[name] for name in ("num_texts", "num_groups", "texts_in_groups")},
-        "largest": table_value(facts["largest"]),
-        **drift(outcome),
+    counts = {name: facts[name] for name in ("num_groups", "texts_in_groups", "num_texts")}
+    metadata: Metadata = {
+        "groups": "{num_groups:,} hold {texts_in_groups:,} of {num_texts:,} texts".format(**counts)
     }
+    if facts["largest"]:
+        metadata["largest"] = table_value(facts["largest"])
+    return {**metadata, **counts, **drift(outcome)}
 
 
 def _near(project: Project, outcome: Outcome) -> Metadata:
     (sizes,) = column_values(project, NEAR, str(outcome.partition), "near_size")
-    share = round(float((sizes > 1).mean()), 4) if sizes.size else 0.0
-    return {"share_in_groups": share, "largest_group": int(sizes.max(initial=0))}
+    counts = Counter(sizes.tolist())
+    grouped = sizes.size - counts[1]
+    metadata: Metadata = {"near_duplicates": f"{grouped:,} of {sizes.size:,} documents"}
+    if grouped:
+        metadata["by_size_of_group"] = table_value(
+            [{"texts": size, "documents": counts[size]} for size in sorted(counts)]
+        )
+    share = round(grouped / sizes.size, 4) if sizes.size else 0.0
+    return {**metadata, "share_in_groups": share, "largest_group": int(sizes.max(initial=0))}
+
+
+def _gram_counts(project: Project, outcome: Outcome) -> Metadata:
+    del project
+    facts = outcome.facts
+    return {
+        "counted": "{num_grams:,} grams, at {num_positions:,} places".format(**facts),
+        "how_to_read_it": (
+            "A document is as common as the mean log probability of its grams. The median of all "
+            "documents scores 0.5; the scale is their robust standard deviation."
+        ),
+        **_index(outcome),
+    }
+
+
+def _density_fit(project: Project, outcome: Outcome) -> Metadata:
+    del project
+    return {
+        "how_to_read_it": (
+            "A document is as common as its log density by the kernel, whose width kappa says: "
+            "the larger, the narrower. The median of the sample scores 0.5; the scale is its "
+            "robust standard deviation."
+        ),
+        **_index(outcome),
+    }
 
 
 def _ownership(project: Project, outcome: Outcome) -> Metadata:
@@ -155,7 +197,7 @@ LOOKS = {
         tables=(tables.CLUSTERS,),
     ),
     "ngram_index": Look(
-        present=_index,
+        present=_ngram_index,
     ),
     "ngram_ownership": Look(
         kinds=("python", "parquet"),
@@ -171,7 +213,7 @@ LOOKS = {
         tables=(tables.NEAR,),
     ),
     GRAM_COUNTS.asset: Look(
-        present=_index,
+        present=_gram_counts,
     ),
     COMMONNESS.asset: Look(
         kinds=("python", "parquet"),
@@ -179,7 +221,7 @@ LOOKS = {
         tables=(tables.COMMONNESS,),
     ),
     DENSITY_FIT.asset: Look(
-        present=_index,
+        present=_density_fit,
     ),
     DENSITY.asset: Look(
         kinds=("python", "parquet"),

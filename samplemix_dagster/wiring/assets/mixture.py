@@ -16,7 +16,7 @@ from samplemix_dagster.core.mixture.strategies.table import make_strategy
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.show.presentation import lineage_address
+from samplemix_dagster.show.presentation import after_words, lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.mixture.publishing import current_or_none
@@ -134,6 +134,8 @@ def headline_words(facts: Mapping[str, Any]) -> Metadata:
             f"in {facts['num_draws']:,} draws"
         ),
     }
+    if after := after_words(facts):
+        words["goes_on"] = after
     for what in ("quality", "diversity"):
         mean = f"mean_{what}"
         words[what] = (
@@ -241,11 +243,13 @@ def inputs_markdown(manifest: Mapping[str, Any], names: Names = PLAIN) -> str:
 def look(project: Project, name: str, names: Names = PLAIN) -> Look:
     """Return what a person sees of a mixture."""
     settings = project.config.mixtures[name]
+    after = settings.after
+    goes_on = f" It goes on after {after.tokens:,} tokens of {after.version}." if after else ""
     return Look(
         description=(
             f"The mixture {name!r}: {settings.budget_tokens:,} tokens by the strategy "
             f"{settings.strategy}. Its ledger says how many copies of each document are drawn, "
-            "with one row for each document, drawn or not, and the reason."
+            f"with one row for each document, drawn or not, and the reason.{goes_on}"
         ),
         kinds=("mixture", "parquet"),
         present=partial(_present, names=names),

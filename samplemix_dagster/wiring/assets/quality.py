@@ -31,6 +31,11 @@ from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.told import table_value
 from samplemix_dagster.wiring.metadata import Metadata
 
+_MEASURED = (
+    "A document is measured by how many scales it lies from the median of its group; the scale is "
+    "the group's robust standard deviation."
+)
+
 
 def column_values(project: Project, stage: Stage, partition: str, *columns: str) -> list[Any]:
     """Return columns of a stage over a partition's shards, each as one array."""
@@ -103,7 +108,7 @@ def calibration_metadata(project: Project, outcome: Outcome) -> Metadata:
     """Return a calibration's groups as a table, and its drift."""
     del project
     rows = [{"group": name, **group} for name, group in outcome.facts["groups"].items()]
-    return {"groups": table_value(rows[:60]), **drift(outcome)}
+    return {"groups": table_value(rows[:60]), "how_to_read_it": _MEASURED, **drift(outcome)}
 
 
 def drift(outcome: Outcome) -> Metadata:
@@ -132,11 +137,18 @@ def looks(project: Project) -> dict[str, Look]:
     perplexity = replace(LOOKS["perplexity"], tables=(losses.table,))
     others = {stage.asset: _other_look(stage) for stage in other_losses(project.config).values()}
     calibrations = {
-        CALIBRATION.asset_of(one.label): LOOKS["calibration"]
+        CALIBRATION.asset_of(one.label): replace(
+            LOOKS["calibration"], description=_calibrates(one.signal, one.under, one.less)
+        )
         for one in compared_signals(project.config)
     }
     every = {**LOOKS, **others, **calibrations}
     return {**every, "perplexity": perplexity, "quality_scores": scores}
+
+
+def _calibrates(signal: str, under: str, less: str) -> str:
+    what = f"bits per byte under {under!r}" + (f", less those under {less!r}" if less else "")
+    return f"Medians and deviations by group of what the signal {signal!r} compares: {what}."
 
 
 def _other_look(stage: OtherPerplexity) -> Look:
