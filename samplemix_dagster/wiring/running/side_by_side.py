@@ -159,7 +159,7 @@ class SideBySide:
     def _part(self, whole: dg.JobExecutionResult, run_id: str, error: Any) -> Part:
         """Read from the instance what a part did, since it did so in another process."""
         run = self._instance.get_run_by_id(run_id)
-        lost = "" if run and run.is_finished else failure_sentence(error, "its process is gone")
+        lost = "" if run and run.is_finished else failure_sentence(error, _why_it_ended(whole))
         if lost:
             self._note_lost(whole.run_id, run)
         events = [
@@ -175,6 +175,14 @@ class SideBySide:
         self._instance.add_run_tags(whole, {CAN_PASS_TAG: "true"})
         if run is not None:
             report_gone(self._instance, run)
+
+
+def _why_it_ended(whole: dg.JobExecutionResult) -> str:
+    """Return what ended a run of which a step says nothing: its process did not begin."""
+    for event in whole.all_events:
+        if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
+            return event.job_failure_data.error.message.strip()
+    return "its process is gone"
 
 
 def side_by_side_of(
