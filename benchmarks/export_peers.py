@@ -1,4 +1,4 @@
-"""What ``bench_export.py`` is compared with; run by the readers' environment.
+"""What ``exports_beside_peers.py`` is compared with; run by the readers' environment.
 
 ``export_peers.py WAY DRAWS TO [TOKENIZER]`` prints the seconds without imports. What it reads are
 the draws of an export as ``jsonl.gz``.

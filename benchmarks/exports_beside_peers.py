@@ -1,7 +1,8 @@
 """Exports beside the tools that write the same files: seconds and ratios of one run, one thread.
 
-``bench_export.py --project PROJECT/samplemix.yaml --mixture NAME --peer READERS/bin/python``: the
-project has run, and has an export as ``megatron`` with ``array: corpus``, so that ids are stored.
+``exports_beside_peers.py --project PROJECT/samplemix.yaml --mixture NAME --peer PYTHON``, where
+PYTHON is that of the readers' environment: the project has run, and has an export as ``megatron``
+with ``array: corpus``, so that ids are stored and an array stands.
 Of the peers, datatrove tokenizes the draws of the mixture into Megatron's pair, and ``datasets``
 writes them as Parquet and as lines of JSON. Both read them from ``jsonl.gz``, which is what the
 shards of a corpus mostly are; the tokenizer is the same file. Ours orders the draws, looks each
