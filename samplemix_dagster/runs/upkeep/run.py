@@ -1,18 +1,18 @@
-"""Run what is stale, phase by phase, as a plain loop: no Dagster in it.
+"""Run what is stale in plain calls: no Dagster in it.
 
 The command line runs the same steps inside Dagster; this is what tests and the cost of
 orchestration are measured against.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
+from samplemix_dagster.runs.plan.planned import Plan, Task
+from samplemix_dagster.runs.upkeep.loop import bring_up_to_date
+from samplemix_dagster.runs.upkeep.repair import repair
 from samplemix_dagster.stages.doing import Call, run_step
 from samplemix_dagster.stages.mixture.publishing import publish_if_it_holds
 from samplemix_dagster.stages.step import Step
@@ -36,62 +36,82 @@ def run_project(
         DamagedError: Files are damaged again and again.
     """
     with project.at_work():
-        return _run_and_repair(project, progress, on_outcome, steps, on_repair)
+        hands = _Plainly(project, progress, on_outcome or _ignore, on_repair or _ignore)
+        hands.start_over(repair(project))
+        project.refresh()
+        hands.every = build_steps(project)
+        chosen = hands.every if steps is None else steps
+        bring_up_to_date(project, chosen, hands, every=hands.every)
+    return hands.outcomes
 
 
-def _run_and_repair(
-    project: Project,
-    progress: Progress,
-    on_outcome: Callable[[Outcome], None] | None,
-    steps: list[Step] | None,
-    on_repair: Callable[[str], None] | None,
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for attempt in range(MOST_REPAIRS + 1):
-        for sentence in repair(project):
-            if on_repair is not None:
-                on_repair(sentence)
-        try:
-            _run(project, progress, on_outcome, steps, outcomes)
-        except DamagedError:
-            if attempt == MOST_REPAIRS:
-                raise
-        else:
-            if not retry_deferred(project):
-                break
-    return outcomes
+def _ignore(found: object) -> None:
+    del found
 
 
-def _run(
-    project: Project,
-    progress: Progress,
-    on_outcome: Callable[[Outcome], None] | None,
-    steps: list[Step] | None,
-    outcomes: list[Outcome],
-) -> None:
-    project.refresh()
-    every = build_steps(project)
-    chosen = every if steps is None else steps
-    for phase in sorted({step.phase for step in chosen}):
-        of_phase = [step for step in chosen if step.phase == phase]
-        for step in of_phase:
-            # Planned one by one: a step may make the next one's address known.
-            planner = Planner(project, every)
-            for task in planner.plan([step.asset]).tasks:
-                call = Call(
-                    project=project,
-                    partition=task.partition,
-                    why=task.why,
-                    run_id=None,
-                    progress=progress,
-                )
-                outcome = run_step(step, call)
-                if step.is_published:
-                    publish_if_it_holds(project, step.name, outcome.data_version)
-                outcomes.append(outcome)
-                if on_outcome is not None:
-                    on_outcome(outcome)
-        stages = (stage for step in of_phase for stage in step.stages)
-        note_what_stands(Recipes(project), stages)
-        if phase == 0 and (problems := Planner(project, every).problems):
-            raise InputError("\n".join(problems.values()))
+class _Plainly:
+    """Makes what is stale in plain calls, one after the other; the first failure ends it."""
+
+    def __init__(
+        self,
+        project: Project,
+        progress: Progress,
+        on_outcome: Callable[[Outcome], None],
+        on_repair: Callable[[str], None],
+    ) -> None:
+        self.project = project
+        self.progress = progress
+        self.on_outcome = on_outcome
+        self.on_repair = on_repair
+        self.every: list[Step] = []
+        self.broken: set[str] = set()
+        self.outcomes: list[Outcome] = []
+        self._unread: Mapping[str, str] = {}
+
+    def cannot_read(self, problems: Mapping[str, str], steps: Sequence[Step]) -> None:
+        """Note them: what can be read is read first."""
+        del steps
+        self._unread = problems
+
+    def make(self, plan: Plan) -> None:
+        """Run what is stale of a phase.
+
+        Each step is planned once more when its turn comes: one before it may have made its
+        address known, and it is current then, perhaps.
+
+        Raises:
+            InputError: A source could not be listed.
+        """
+        for step in {task.step.asset: task.step for task in plan.tasks}.values():
+            for task in Planner(self.project, self.every).plan([step.asset]).tasks:
+                self._run(task)
+        if self._unread:
+            raise InputError("\n".join(self._unread.values()))
+
+    def _run(self, task: Task) -> None:
+        call = Call(
+            project=self.project,
+            partition=task.partition,
+            why=task.why,
+            run_id=None,
+            progress=self.progress,
+        )
+        outcome = run_step(task.step, call)
+        if task.step.is_published:
+            publish_if_it_holds(self.project, task.step.name, outcome.data_version)
+        self.outcomes.append(outcome)
+        self.on_outcome(outcome)
+
+    def end(self) -> None:
+        """Nothing follows."""
+
+    def start_over(self, repairs: Sequence[str]) -> None:
+        """Say what became of damaged files."""
+        for sentence in repairs:
+            self.on_repair(sentence)
+
+    def give_up(self, repairs: Sequence[str], error: DamagedError | None) -> None:
+        """Say it, and raise what was raised last."""
+        self.start_over(repairs)
+        if error is not None:
+            raise error
