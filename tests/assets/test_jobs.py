@@ -163,7 +163,7 @@ def test_a_run_that_a_person_stops_is_shown_as_stopped(
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Flow, "run_phase", stop)
+    monkeypatch.setattr(Flow, "make", stop)
     with pytest.raises(KeyboardInterrupt):
         publish(root, instance)
     assert job_run(instance).status == dg.DagsterRunStatus.CANCELED

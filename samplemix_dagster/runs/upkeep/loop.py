@@ -39,8 +39,8 @@ class Hands(Protocol):
             DamagedError: A file of the lake is damaged, and the lake has noted which.
         """
 
-    def end(self) -> None:
-        """Do what follows when every phase was gone through."""
+    def when_through(self) -> None:
+        """Do what follows when every phase was gone through, and nothing was damaged."""
 
     def start_over(self, repairs: Sequence[str]) -> None:
         """Forget what failed for damaged files; sentences say what became of these."""
@@ -87,7 +87,7 @@ def _gone_through(
         for _, phase in groupby(sorted(steps, key=_phase), key=_phase):
             _bring_phase(project, list(phase), hands, every)
         if not project.lake.damaged:
-            hands.end()
+            hands.when_through()
     except DamagedError as error:
         return error
     return None

@@ -102,7 +102,7 @@ class _Plainly:
         self.outcomes.append(outcome)
         self.on_outcome(outcome)
 
-    def end(self) -> None:
+    def when_through(self) -> None:
         """Nothing follows."""
 
     def start_over(self, repairs: Sequence[str]) -> None:

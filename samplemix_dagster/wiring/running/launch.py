@@ -7,20 +7,17 @@ instance. A partition's failure leaves the others done; what depends on it is no
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.carrying import note_what_stands
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError
-from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
-from samplemix_dagster.runs.upkeep.repair import MOST_REPAIRS, repair, retry_deferred
+from samplemix_dagster.runs.upkeep.loop import bring_up_to_date
 from samplemix_dagster.stages.step import Step
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.storage.report.dbt_run import report_models
@@ -103,6 +100,7 @@ class Flow:
         self.tags = {**first, **(tags or {})}
         self.report = RunReport()
         self.broken: set[str] = set()
+        self.with_report = False
 
     def bring(
         self, steps: list[Step], needed: list[Step] | None = None, *, with_report: bool = False
@@ -114,19 +112,56 @@ class Flow:
             needed: What is looked at after damage was found: the steps, and all that they need.
             with_report: Whether to bring the report models up to date afterwards.
         """
-        project = self.project
-        begin_to_observe(project, self.instance, self.names)
-        for attempt in range(MOST_REPAIRS + 1):
-            with contextlib.suppress(DamagedError):  # the lake has noted it
-                by_phase = sorted(steps, key=lambda step: step.phase)
-                for _, group in groupby(by_phase, key=lambda step: step.phase):
-                    self.run_phase(list(group), self.every)
-                if with_report and not project.lake.damaged and self.report.succeeded:
-                    self.run_report()
-            if not project.lake.damaged and not retry_deferred(project):
-                break
-            self.start_over(repair(project), is_last=attempt == MOST_REPAIRS)
-            steps = needed or steps
+        begin_to_observe(self.project, self.instance, self.names)
+        self.with_report = with_report
+        bring_up_to_date(self.project, steps, self, every=self.every, needed=needed)
+
+    def cannot_read(self, problems: Mapping[str, str], steps: Sequence[Step]) -> None:
+        """Note it: the other sources go on, but nothing is fitted to the whole."""
+        for problem in problems.values():
+            if problem not in self.report.failures:
+                self.report.failures.append(problem)
+        recipes = Recipes(self.project)
+        for step in steps:
+            if step.is_partitioned:
+                continue
+            try:
+                if step.fit is None:
+                    self.broken.add(step.asset)
+                elif not step.is_given(self.project.config):
+                    recipes.fit(step.fit, step.name)
+            except NotFittedError:
+                self.broken.add(step.asset)
+
+    def make(self, plan: Plan) -> None:
+        """Run what is stale of a phase: one run a partition, and one for the rest."""
+        for tasks in self._left_over(list(_runs(plan))):
+            self._take(tasks, self._execute(tasks))
+
+    def when_through(self) -> None:
+        """Bring the report up to date, where that is asked for and all else went well."""
+        if self.with_report and self.report.succeeded:
+            self.run_report()
+
+    def start_over(self, repairs: Sequence[str]) -> None:
+        """Forget what failed for damaged files, which are removed by now; it is tried again."""
+        self._note_repairs(repairs)
+        self.broken.clear()
+        self.report.failures.clear()
+        self.report.failed_assets.clear()
+
+    def give_up(self, repairs: Sequence[str], error: DamagedError | None) -> None:
+        """Note that damage comes back."""
+        del error  # the failures tell of it
+        self._note_repairs(repairs)
+        self.report.failures.append(
+            "files of the lake are damaged again and again: look at the disk."
+        )
+
+    def _note_repairs(self, repairs: Sequence[str]) -> None:
+        self.report.repairs += repairs
+        for sentence in repairs:
+            self.on_event(sentence)
 
     def can_go_on(self, steps: Iterable[Step]) -> bool:
         """Whether any of the steps does not depend on what failed."""
@@ -158,54 +193,6 @@ class Flow:
         """Note what is stale or was kept, so that the UI need not wait for its next look."""
         with contextlib.suppress(SampleMixError):  # what it would say, the run has said
             look_and_note(self.project, self.instance, self.repository, self.names)
-
-    def start_over(self, repairs: list[str], *, is_last: bool) -> None:
-        """Forget what failed for damaged files, which are removed by now; it is tried again."""
-        self.report.repairs += repairs
-        for sentence in repairs:
-            self.on_event(sentence)
-        if is_last:
-            self.report.failures.append(
-                "files of the lake are damaged again and again: look at the disk."
-            )
-            return
-        self.broken.clear()
-        self.report.failures.clear()
-        self.report.failed_assets.clear()
-
-    def run_phase(self, steps: list[Step], every: list[Step]) -> None:
-        """Run a phase's stale steps: one run a partition, and one for the rest."""
-        runnable = [step for step in steps if not self.broken.intersection(step.deps)]
-        blocked = [step for step in steps if step not in runnable]
-        self.broken |= {step.asset for step in blocked}
-        plan = self._plan(runnable, every)
-        if plan.problems:
-            self._note_problems(plan, runnable)
-        for tasks in self._left_over(list(_runs(plan))):
-            self._take(tasks, self._execute(tasks))
-        stages = (stage for step in runnable for stage in step.stages)
-        note_what_stands(Recipes(self.project), stages)
-
-    def _note_problems(self, plan: Plan, steps: list[Step]) -> None:
-        """A source cannot be listed: the others go on, but nothing is fitted to the whole."""
-        for problem in plan.problems.values():
-            if problem not in self.report.failures:
-                self.report.failures.append(problem)
-        recipes = Recipes(self.project)
-        for step in steps:
-            if step.is_partitioned:
-                continue
-            try:
-                if step.fit is None:
-                    self.broken.add(step.asset)
-                elif not step.is_given(self.project.config):
-                    recipes.fit(step.fit, step.name)
-            except NotFittedError:
-                self.broken.add(step.asset)
-
-    def _plan(self, steps: list[Step], every: list[Step]) -> Plan:
-        names = {step.asset for step in steps}
-        return Planner(self.project, every).plan(names)
 
     def _left_over(self, runs: list[list[Task]]) -> list[list[Task]]:
         """Run those of several partitions side by side, where that can be; return the others.
