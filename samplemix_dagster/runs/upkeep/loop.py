@@ -24,19 +24,19 @@ class Hands(Protocol):
     broken: set[str]
     """Assets that failed: what depends on them is not started."""
 
-    def cannot_read(self, problems: Mapping[str, str], steps: Sequence[Step]) -> None:
-        """Hear which sources cannot be listed, and which steps are looked at.
-
-        Args:
-            problems: Why each partition cannot be listed.
-            steps: The steps of the phase.
-        """
-
     def make(self, plan: Plan) -> None:
         """Make what is stale of one phase.
 
         Raises:
             DamagedError: A file of the lake is damaged, and the lake has noted which.
+        """
+
+    def cannot_read(self, problems: Mapping[str, str], steps: Sequence[Step]) -> None:
+        """Hear, after a phase, which sources cannot be listed.
+
+        Args:
+            problems: Why each partition cannot be listed.
+            steps: The steps of the phase that did not depend on what failed.
         """
 
     def when_through(self) -> None:
@@ -102,7 +102,7 @@ def _bring_phase(project: Project, steps: list[Step], hands: Hands, every: list[
     runnable = [step for step in steps if not hands.broken.intersection(step.deps)]
     hands.broken |= {step.asset for step in steps if step not in runnable}
     plan = Planner(project, every).plan({step.asset for step in runnable})
-    if plan.problems:
-        hands.cannot_read(plan.problems, runnable)
     hands.make(plan)
     note_what_stands(Recipes(project), (stage for step in runnable for stage in step.stages))
+    if plan.problems:
+        hands.cannot_read(plan.problems, runnable)

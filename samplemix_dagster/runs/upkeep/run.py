@@ -66,27 +66,25 @@ class _Plainly:
         self.every: list[Step] = []
         self.broken: set[str] = set()
         self.outcomes: list[Outcome] = []
-        self._unread: Mapping[str, str] = {}
 
     def cannot_read(self, problems: Mapping[str, str], steps: Sequence[Step]) -> None:
-        """Note them: what can be read is read first."""
+        """End it: what can be read has been read.
+
+        Raises:
+            InputError: Always; it names each source.
+        """
         del steps
-        self._unread = problems
+        raise InputError("\n".join(problems.values()))
 
     def make(self, plan: Plan) -> None:
         """Run what is stale of a phase.
 
         Each step is planned once more when its turn comes: one before it may have made its
         address known, and it is current then, perhaps.
-
-        Raises:
-            InputError: A source could not be listed.
         """
         for step in {task.step.asset: task.step for task in plan.tasks}.values():
             for task in Planner(self.project, self.every).plan([step.asset]).tasks:
                 self._run(task)
-        if self._unread:
-            raise InputError("\n".join(self._unread.values()))
 
     def _run(self, task: Task) -> None:
         call = Call(
