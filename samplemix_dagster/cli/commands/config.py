@@ -27,7 +27,7 @@ def init(
         str,
         typer.Option(
             help="The model that scores: auto (the first of these that is there), installed, hub, "
-            "bootstrap; or ngram, a folder, a GGUF file, package:NAME/..., org/name@COMMIT."
+            "ngram, bootstrap; or a folder, a GGUF file, package:NAME/..., org/name@COMMIT."
         ),
     ] = "auto",
 ) -> None:

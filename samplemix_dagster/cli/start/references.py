@@ -1,7 +1,8 @@
 """Which model scores: what ``samplemix init`` can choose from, what each costs and is worth.
 
 In this order: a model that the user names, one that is installed, one of the hub where it answers,
-and only then one that is trained here on a sample of the corpus. What takes seconds to find out
+and only then one that is made here: counted, or, where that is asked for, trained on a sample of
+the corpus (docs/decisions/0019-what-init-writes.md). What takes seconds to find out
 (the hub, this machine's rate) is handed in, so that a test asks neither.
 """
 
@@ -24,7 +25,7 @@ HUB_MODEL = "HuggingFaceTB/SmolLM2-135M"
 HUB_REVISION = "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"
 _PARAMETERS = 134_515_008
 AUTO, INSTALLED, HUB, BOOTSTRAP, NGRAM = "auto", "installed", "hub", "bootstrap", "ngram"
-NAMES = (AUTO, INSTALLED, HUB, BOOTSTRAP, NGRAM)
+NAMES = (AUTO, INSTALLED, HUB, NGRAM, BOOTSTRAP)
 CLEAN_GATE, NGRAM_GATE = 3, 4
 """Exponents of the gates of quality and of diversity (docs/decisions/0015-gates.md)."""
 TOKENS_PER_DOCUMENT = 128
@@ -48,7 +49,7 @@ class Choice:
 
     Attributes:
         name: What ``--reference`` calls it.
-        model: Its place, as the configuration has it; empty where it is trained here.
+        model: Its place, as the configuration has it; empty where it is made here.
         revision: The commit of a hub's model.
         num_parameters: How many it has; None where nobody knows before it is fetched.
         worth: What its scores are worth, in a few words.
@@ -131,7 +132,7 @@ def choices(answers: Callable[[], bool] = hub_answers) -> list[Choice]:
         worth=_KNOWN_WORTH,
         missing=away,
     )
-    return [_installed(), hub, TRAINED_HERE, COUNTED_HERE]
+    return [_installed(), hub, COUNTED_HERE, TRAINED_HERE]
 
 
 def _installed() -> Choice:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from samplemix_dagster.cli.start.init import Found, FoundSource
-from samplemix_dagster.cli.start.references import NGRAM_GATE, TRAINED_HERE, Choice
+from samplemix_dagster.cli.start.references import COUNTED_HERE, NGRAM_GATE, Choice
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
@@ -27,7 +27,7 @@ _BYTES_PER_TOKEN = 4
 _BUDGET_SHARE = 0.2
 
 
-def write_config(found: Found, target: Path, reference: Choice = TRAINED_HERE) -> None:
+def write_config(found: Found, target: Path, reference: Choice = COUNTED_HERE) -> None:
     """Write a commented configuration, and the schema by which an editor checks it.
 
     What was written is read back first: each source has to find the files that were shown.
@@ -74,7 +74,7 @@ def _text_bytes(source: FoundSource) -> int:
     return source.num_bytes * (3 if _PACKED.search(source.format) else 1)
 
 
-def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE) -> str:
+def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE) -> str:
     """Return a commented ``samplemix.yaml``."""
     num_tokens = corpus_tokens(found)
     budget = max(10_000, round(num_tokens * _BUDGET_SHARE, -3))
@@ -99,9 +99,9 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE
         *_language(found),
         "  duplicates: drop            # a text that stands many times is drawn as one document",
         "",
-        "# The model whose perplexity is quality. `bootstrap` trains a small one on a sample of",
-        "# the corpus, and `ngram` counts one: quality then means typical of this corpus. To use",
-        "# a model of your own:",
+        "# The model whose perplexity is quality. `ngram` counts one on a sample of the corpus,",
+        "# `bootstrap` trains one: quality then means typical of this corpus. To use a model of",
+        "# your own:",
         "#   main: {model: path/to/folder}",
         "#   main: {model: org/name, revision: COMMIT}",
         "references:",
@@ -116,6 +116,7 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = TRAINED_HERE
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
         f"  gates: {{ngram: {NGRAM_GATE:g}}}",
+        "  duplicates: {near: {power: 0}}  # texts that are nearly the same weigh as one text",
         "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
         "",
         "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
