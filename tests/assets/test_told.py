@@ -210,6 +210,19 @@ def test_every_reason_of_an_exclusion_can_be_told() -> None:
     assert len(told["by_reason"].records) == len(tables.EXCLUSIONS)
 
 
+def test_a_set_that_kept_nothing_out_is_told_with_0() -> None:
+    told = told_of_a_fit(
+        shards.LOOKS["exclusions"],
+        num_documents=2,
+        by_reason={"external": 2},
+        by_set={"unsafe": 2, "misspelt": 0},
+    )
+    assert [record.data for record in told["by_set"].records] == [
+        {"set": "unsafe", "documents": 2},
+        {"set": "misspelt", "documents": 0},
+    ]
+
+
 def test_where_nothing_is_excluded_there_is_no_table_of_reasons() -> None:
     told = told_of_a_fit(shards.LOOKS["exclusions"], num_documents=0, by_reason={})
     assert told == {"excluded": "0 documents that no version may draw", "num_excluded": 0}

@@ -100,6 +100,10 @@ def _exclusions(project: Project, outcome: Outcome) -> Metadata:
                 for reason, count in by_reason.items()
             ]
         )
+    if by_set := outcome.facts.get("by_set"):
+        metadata["by_set"] = table_value(
+            [{"set": name, "documents": count} for name, count in by_set.items()]
+        )
     return {**metadata, "num_excluded": number}
 
 
