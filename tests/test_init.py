@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from samplemix_dagster.cli.start.init import Found, FoundSource, describe
+from samplemix_dagster.cli.start.init import Found, FoundSource, describe, only_texts
 from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.reading import load_config
@@ -179,7 +179,7 @@ def test_a_file_of_labels_beside_folders_of_text_is_told_and_not_written(tmp_pat
     (folder / "web").mkdir(parents=True)
     (folder / "web" / "a.jsonl").write_text(json.dumps({"text": "a text " * 9}) + "\n")
     (folder / "labels.json").write_text(json.dumps({f"web-{n}": "near" for n in range(99)}))
-    found = describe(str(folder), tmp_path)
+    found = only_texts(describe(str(folder), tmp_path), "texts")
     assert [source.name for source in found.sources] == ["web"]
     [unread] = found.unread
     assert unread.path.endswith("labels.json")
@@ -189,7 +189,7 @@ def test_a_file_of_labels_beside_folders_of_text_is_told_and_not_written(tmp_pat
 def test_a_folder_of_labels_alone_has_no_text(tmp_path: Path) -> None:
     (tmp_path / "labels.jsonl").write_text('{"id": "1", "label": "spam"}\n' * 3)
     with pytest.raises(InputError, match=r"has no text.*nothing in the first rows.*labels\.jsonl"):
-        describe(str(tmp_path), tmp_path)
+        only_texts(describe(str(tmp_path), tmp_path), "here")
 
 
 def test_a_folder_of_nothing_that_is_read_says_what_lies_there(tmp_path: Path) -> None:

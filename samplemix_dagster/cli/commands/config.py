@@ -32,7 +32,7 @@ def init(
     ] = "auto",
 ) -> None:
     """Write a commented samplemix.yaml for a folder of text."""
-    from samplemix_dagster.cli.start.init import describe
+    from samplemix_dagster.cli.start.init import describe, only_texts
     from samplemix_dagster.cli.start.references import NAMES, choices, chosen, named
     from samplemix_dagster.cli.start.written import write_config
     from samplemix_dagster.show.presentation import size
@@ -42,7 +42,7 @@ def init(
     if config.exists() and not force:
         raise ConfigError(f"{config} exists; --force replaces it, --config names another.")
     base = config.resolve().parent
-    found = describe(directory, base)
+    found = only_texts(describe(directory, base), directory)
     every = choices() if reference in NAMES else [named(reference, base)]
     choice = chosen(reference, every)
     write_config(found, config, choice)

@@ -130,16 +130,29 @@ def _found(
             f"`path: {place}`."
         )
     sources = [_source(key, group, root, sizes, files) for key, group in groups.items()]
-    texts = [source for source in sources if source.has_text]
+    return Found(sources=tuple(_with_names(sources)), unread=listing.unread)
+
+
+def only_texts(found: Found, place: str) -> Found:
+    """Return the sources that have text; the files of others are among what is not read.
+
+    Args:
+        found: What lies in a folder or below a prefix.
+        place: What was looked into, for messages.
+
+    Raises:
+        InputError: None has text.
+    """
+    texts = tuple(source for source in found.sources if source.has_text)
     others = tuple(
-        Unread(path=path, why=_TOO_SHORT, num_bytes=sizes[path][0])
-        for source in sources
+        Unread(path=path, why=_TOO_SHORT, num_bytes=0)
+        for source in found.sources
         for path in sorted(source.files)
         if not source.has_text
     )
     if not texts:
         raise InputError(f"{place} has no text. Not read: {unread_words(others)}.")
-    return Found(sources=tuple(_with_names(texts)), unread=(*listing.unread, *others))
+    return Found(sources=texts, unread=(*found.unread, *others))
 
 
 def _shown(folder: Path, base: Path) -> str:
