@@ -1,6 +1,6 @@
 """A run that is killed loses nothing: the next one goes on to the same bytes.
 
-Five kills here, twenty among the slow tests, a hundred in ``benchmarks/kill_campaign.py``.
+Four kills here, twenty among the slow tests, a hundred in ``benchmarks/kill_campaign.py``.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = needs_encoder
 @pytest.mark.parametrize(
     ("through", "count"),
     [
-        ("plain", 3),
+        ("plain", 2),
         ("cli", 2),
         pytest.param("plain", 12, marks=pytest.mark.slow),
         pytest.param("cli", 8, marks=pytest.mark.slow),
