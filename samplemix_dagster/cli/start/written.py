@@ -20,8 +20,6 @@ SCHEMA_FILE = ".samplemix/samplemix.schema.json"
 """Where the schema of the configuration lies, beside it: `samplemix config schema` prints it."""
 _METADATA: list[str] = Source.model_fields["metadata"].default
 _LANGUAGES = ("language", "lang")
-
-
 _PACKED = re.compile(r"(gz|gzip|zst|zstd|bz2|xz|parquet)$", re.IGNORECASE)
 _BYTES_PER_TOKEN = 4
 _BUDGET_SHARE = 0.2
