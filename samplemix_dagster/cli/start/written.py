@@ -114,7 +114,6 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
         f"  gates: {{ngram: {NGRAM_GATE:g}}}",
-        "  duplicates: {near: {power: 0}}  # texts that are nearly the same weigh as one text",
         "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
         "",
         "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
