@@ -55,7 +55,12 @@ def label_micro(
 
 def _project(micro_ME: npt.NDArray[np.float32], seed: int) -> FloatArray:
     import umap
+    from umap.umap_ import compute_membership_strengths, smooth_knn_dist
+    from umap.utils import fast_knn_indices
 
+    from samplemix_dagster.core.compiled import keep_compiled
+
+    keep_compiled(compute_membership_strengths, fast_knn_indices, smooth_knn_dist)
     reducer = umap.UMAP(
         n_components=5,
         n_neighbors=min(15, len(micro_ME) - 1),
