@@ -4,8 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from pyarrow import csv
 
 from samplemix_dagster.cli.start.init import Found, FoundSource, describe, only_texts
 from samplemix_dagster.cli.start.written import write_config
@@ -14,6 +17,7 @@ from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.errors import InputError, SampleMixError
 from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
+from tests.projects import prose
 
 ROW = json.dumps({"text": "Some words that stand here in one row."}) + "\n"
 
@@ -242,3 +246,47 @@ def test_more_folders_than_a_corpus_can_have_sources_is_said(tmp_path: Path) -> 
     write(tmp_path, *(f"data/{number}/a.jsonl" for number in range(120)))
     with pytest.raises(SampleMixError, match=re.escape("at most 99 sources")):
         written(tmp_path)
+
+
+_ROWS = pa.table(
+    {"id": [f"row-{n}" for n in range(9)], "content": [prose(f"p{n}") for n in range(9)]}
+)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "tsv", "jsonl"])
+def test_the_text_is_found_in_each_format_whatever_its_field_is_called(
+    ending: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    _write(_ROWS, folder / f"part-0.{ending}")
+    (source,) = describe(str(folder), tmp_path).sources
+    assert (source.text, source.id, source.has_text) == ("content", "id", True)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "tsv", "jsonl"])
+def test_a_table_of_labels_is_no_source_in_any_format(ending: str, tmp_path: Path) -> None:
+    labels = pa.table({"id": ["row-1"] * 9, "label": ["spam"] * 9})
+    _write(labels, tmp_path / f"labels.{ending}")
+    (source,) = describe(str(tmp_path), tmp_path).sources
+    assert not source.has_text
+
+
+def test_a_column_called_text_that_is_empty_is_not_taken_for_the_text(tmp_path: Path) -> None:
+    _write(_ROWS.append_column("text", pa.nulls(9, pa.string())), tmp_path / "part-0.parquet")
+    (source,) = describe(str(tmp_path), tmp_path).sources
+    assert source.text == "content"
+
+
+def _write(table: pa.Table, file: Path) -> None:
+    if file.suffix == ".parquet":
+        pq.write_table(table, file)
+    elif file.suffix == ".arrow":
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write(table)
+    elif file.suffix == ".jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    else:
+        separator = {".csv": ",", ".tsv": "\t"}[file.suffix]
+        options = csv.WriteOptions(delimiter=separator, quoting_style="needed")
+        csv.write_csv(table, file, options)

@@ -63,5 +63,6 @@ def _rows(path: Openable) -> Iterator[dict[str, object]]:
         min_characters=1,
         max_characters=10_000_000,
         max_word_characters=0,
+        every_field=True,
     )
     yield from read_fields(path, rules)

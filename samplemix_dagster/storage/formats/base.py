@@ -49,6 +49,9 @@ class ReadRules:
     as_before: bool = False
     """Read lines of JSON and Parquet as the first version did: marks and doubled names stay."""
 
+    every_field: bool = False
+    """Read every field there is, whatever they are called: to find out which is the text."""
+
     given: tuple[tuple[str, str], ...] = ()
     """What the shard's path gives to fields that a row does not have itself."""
 

@@ -61,6 +61,8 @@ def _batch_rows(metadata: Any) -> int:
 
 def _chosen(available: Sequence[str], rules: ReadRules) -> tuple[list[str], str]:
     """Return (the columns that are needed, why the table cannot be read)."""
+    if rules.every_field:
+        return sorted(set(available)), ""
     wanted = {
         name if name in available else name.split(".")[0]
         for name in (rules.text, rules.id, *rules.metadata)
@@ -158,7 +160,8 @@ def _raise_if_of_the_disk(error: Exception) -> None:
 def rows_of_batch(batch: Any, rules: ReadRules) -> Iterator[Row]:
     """Yield the rows of a batch: one that stands for all of them where no text is there."""
     names = batch.schema.names
-    if rules.text in names and batch.column(names.index(rules.text)).null_count == batch.num_rows:
+    is_text = not rules.every_field and rules.text in names
+    if is_text and batch.column(names.index(rules.text)).null_count == batch.num_rows:
         if batch.num_rows:
             yield Row(fields={}, num_rows=batch.num_rows)
         return

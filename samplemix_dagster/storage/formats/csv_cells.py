@@ -90,7 +90,10 @@ class _Header:
         self._shapes: set[str] = set()
         num_texts = self.names.count(rules.text)
         self.problem = ""
-        if num_texts == 0:
+        self._key: int | None = None
+        if rules.every_field:
+            self._text = len(self.names) - 1
+        elif num_texts == 0:
             self.problem = f"no column {rules.text!r}; found: {', '.join(self.names)}"
         elif num_texts > 1:
             self.problem = f"{num_texts} columns are called {rules.text!r}"
