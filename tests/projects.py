@@ -178,7 +178,7 @@ def base_settings(reference: Path) -> dict[str, Any]:
 def cluster_few(root: Path) -> Path:
     """Let a project cluster so few micro-centroids that UMAP is not wanted.
 
-    It compiles for half a minute in each process, which a run in a process of its own would pay.
+    Importing it takes seconds in each process, which a run in a process of its own would pay.
     """
     settings = read_settings(root)
     settings["diversity"]["clusters"]["micro"] = 12

@@ -1,6 +1,6 @@
 """A run that is killed loses nothing: the next one goes on to the same bytes.
 
-Four kills here, twenty among the slow tests, a hundred in ``benchmarks/kill_campaign.py``.
+Three kills here, twenty among the slow tests, a hundred in ``benchmarks/kill_campaign.py``.
 """
 
 from pathlib import Path
@@ -15,18 +15,20 @@ pytestmark = needs_encoder
 
 
 @pytest.mark.parametrize(
-    ("through", "count"),
+    ("through", "count", "seed"),
     [
-        ("plain", 2),
-        ("cli", 2),
-        pytest.param("plain", 12, marks=pytest.mark.slow),
-        pytest.param("cli", 8, marks=pytest.mark.slow),
+        ("plain", 2, 1),
+        ("cli", 1, 5),  # at .62 of its length, where tables stand
+        pytest.param("plain", 12, 1, marks=pytest.mark.slow),
+        pytest.param("cli", 8, 1, marks=pytest.mark.slow),
     ],
 )
-def test_a_killed_run_goes_on_to_the_same_ledger(through: str, count: int, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_ledger(
+    through: str, count: int, seed: int, tmp_path: Path
+) -> None:
     fresh = cluster_few(make_project(tmp_path / "fresh", reference_folder()))
     settings_changed("compute", "workers", to=2)(fresh)
-    _, *kills = campaign(tmp_path, fresh, count, 1, through=through)
+    _, *kills = campaign(tmp_path, fresh, count, seed, through=through)
     assert len(kills) == count
     for kill in kills:
         assert kill["is_good"], kill
