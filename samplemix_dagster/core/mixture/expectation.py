@@ -4,8 +4,8 @@ The scale that is settled (:mod:`samplemix_dagster.core.mixture.settle`) is an a
 very draw, so it carries the luck of the documents near the cut, and with held shares what the
 source before has left over. How often a document is *expected* to be drawn is min(max_copies, s w)
 at the scale s where the expected tokens of its group, the sum of min(max_copies, s w) t, are the
-group's part of the budget. A group is the whole corpus with free shares, and one source with held
-shares. The definition is ours.
+group's part of the budget. A group is the whole corpus with free shares, and one source (or what
+else shares are held by) with held shares. The definition is ours.
 
 Weights are gathered in bins of a 1024th of an octave with the mean weight of each, so one pass is
 enough, shards merge in any order to the same bits, and the sum is right to about one in a million.
@@ -41,6 +41,10 @@ class Before:
     consumed: Integers
     least: Floats
     most: Floats
+
+    def of(self, rows: slice | Integers) -> "Before":
+        """Return the same of some of the documents."""
+        return Before(consumed=self.consumed[rows], least=self.least[rows], most=self.most[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,8 @@
 """What a mixture reports of itself, beside its corpus and beside a control.
 
-The control is the mixture's source shares, drawn uniformly inside each source: it shows what
-changed shares alone would have done. The sums come from
+The control is the mixture's source shares, drawn uniformly inside each source (or those of the
+groups by which its shares are told, inside each group): it shows what changed shares alone would
+have done. The sums come from
 :mod:`samplemix_dagster.core.mixture.tally`.
 
 Shape letters: B = bins of one axis of the plane.
@@ -18,6 +19,7 @@ from samplemix_dagster.core.beta.plane import FIXED_POINT
 from samplemix_dagster.core.mixture.tally import (
     CONTROL_GROUPING,
     FRACTION_POINT,
+    HELD_GROUPING,
     Grouping,
     LedgerColumns,
     MixtureTally,
@@ -152,8 +154,8 @@ def _drawn_profile(total: Sums) -> Profile:
 
 def _control(tally: MixtureTally) -> Profile:
     drawn = tally.total.drawn_tokens
-    sources = tally.groups[CONTROL_GROUPING].values()
-    return _weighted([(sums, sums.drawn_tokens / drawn) for sums in sources if sums.drawn_tokens])
+    groups = tally.groups.get(HELD_GROUPING, tally.groups[CONTROL_GROUPING]).values()
+    return _weighted([(sums, sums.drawn_tokens / drawn) for sums in groups if sums.drawn_tokens])
 
 
 def _expected_tokens(tally: MixtureTally) -> Floats:

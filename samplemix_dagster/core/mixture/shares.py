@@ -2,7 +2,8 @@
 
 With ``free`` shares nothing here is needed: the shares are an outcome of one scale. With held
 shares each source has its own scale and budget, and hands what it leaves over to the next by
-name, so that the whole is within one document.
+name, so that the whole is within one document. What is said of sources holds of the groups of
+any other axis: languages, labels, clusters in a source.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from samplemix_dagster.core.mixture.activation import (
 from samplemix_dagster.core.mixture.settle import Scale, cut
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 
+SOURCES = "sources"
+_LISTED = 20
+"""How many names an error lists."""
 Shares = Literal["free", "proportional", "kept", "uniform"] | Mapping[str, float]
 
 
@@ -36,13 +40,16 @@ class SourceBudget:
     bins: BoundaryBins
 
 
-def held_shares(shares: Shares, tokens_by_source: Mapping[str, int]) -> dict[str, Fraction] | None:
+def held_shares(
+    shares: Shares, tokens_by_source: Mapping[str, int], what: str = SOURCES
+) -> dict[str, Fraction] | None:
     """Return each source's share of the budget, exactly, sum 1; None where shares are free.
 
     Args:
         shares: ``free``, ``proportional`` (to the corpus's tokens), ``kept`` (to what gates leave
             of them), ``uniform``, or a share for each source, those left out being 0.
         tokens_by_source: The corpus's tokens, or what is left of them; every source is in it.
+        what: What they are, for messages.
 
     Raises:
         ConfigError: A source is unknown, a share is negative, or they do not sum to 1 within
@@ -50,7 +57,7 @@ def held_shares(shares: Shares, tokens_by_source: Mapping[str, int]) -> dict[str
     """
     names = sorted(tokens_by_source)
     if isinstance(shares, Mapping):
-        return _given_shares(shares, names)
+        return _given_shares(shares, names, what)
     if shares == "free":
         return None
     if shares not in {"proportional", "kept", "uniform"}:
@@ -62,15 +69,17 @@ def held_shares(shares: Shares, tokens_by_source: Mapping[str, int]) -> dict[str
     parts = {name: 1 if shares == "uniform" else tokens_by_source[name] for name in names}
     total = sum(parts.values())
     if total == 0:
-        msg = f"no shares can be held over {len(names)} sources with no tokens"
+        msg = f"no shares can be held over {len(names)} {what} with no tokens"
         raise ConfigError(msg)
     return {name: Fraction(part, total) for name, part in parts.items()}
 
 
-def _given_shares(shares: Mapping[str, float], names: Sequence[str]) -> dict[str, Fraction]:
+def _given_shares(
+    shares: Mapping[str, float], names: Sequence[str], what: str
+) -> dict[str, Fraction]:
     unknown = sorted(set(shares) - set(names))
     if unknown:
-        msg = f"shares name {', '.join(unknown)}, but the sources are {', '.join(names)}"
+        msg = f"shares name {_listed(unknown)}, but the {what} are {_listed(names)}"
         raise ConfigError(msg)
     for name, share in shares.items():
         if not 0.0 <= share <= 1.0:
@@ -81,6 +90,11 @@ def _given_shares(shares: Mapping[str, float], names: Sequence[str]) -> dict[str
         msg = f"shares sum to 1; these sum to {float(total):.6f}"
         raise ConfigError(msg)
     return {name: Fraction(shares.get(name, 0.0)) / total for name in names}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def largest_remainder(total: int, parts: Mapping[str, Fraction]) -> dict[str, int]:
@@ -125,9 +139,12 @@ def source_budgets(
     short = [name for name in held if tokens[name] > capacities[name]]
     if short:
         nearest = _nearest_budget(budget, shares, capacities)
+        shown = short[:_LISTED]
         lacks = "; ".join(
-            f"{name} would draw {tokens[name]:,} of at most {capacities[name]:,}" for name in short
+            f"{name} would draw {tokens[name]:,} of at most {capacities[name]:,}" for name in shown
         )
+        if len(short) > len(shown):
+            lacks += f"; and {len(short) - len(shown):,} more lack"
         msg = (
             f"a budget of {budget:,} tokens at these shares is more than there is: {lacks} tokens "
             f"at max_copies. The nearest feasible budget is {nearest:,}"
@@ -162,6 +179,7 @@ def settle_sources(
     budgets: Mapping[str, SourceBudget],
     histograms: Mapping[str, ActivationHistogram],
     activations: Mapping[str, Activations],
+    what: str = SOURCES,
 ) -> dict[str, Scale]:
     """Return each source's scale; what one leaves over is added to the next one's budget.
 
@@ -172,6 +190,7 @@ def settle_sources(
         budgets: From :func:`source_budgets`.
         histograms: Each source's merged activation histogram.
         activations: Each source's joined activations inside its boundary bins.
+        what: What the groups are, for messages.
 
     Raises:
         InfeasibleMixtureError: Nothing at all can be drawn.
@@ -185,9 +204,10 @@ def settle_sources(
         scales[name] = scale
     if sum(scale.realised_tokens for scale in scales.values()) == 0:
         total = sum(budget.tokens for budget in budgets.values())
+        share = "the source's share" if what == SOURCES else "its share"
         msg = (
-            f"nothing can be drawn for {total:,} tokens: in each of {len(budgets)} sources the "
-            "first document to be drawn is longer than the source's share of them"
+            f"nothing can be drawn for {total:,} tokens: in each of {len(budgets)} {what} the "
+            f"first document to be drawn is longer than {share} of them"
         )
         raise InfeasibleMixtureError(msg)
     return scales

@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 CONTROL_GROUPING = "source"
+HELD_GROUPING = "group"
+"""The grouping of mixtures whose shares are of other groups than sources."""
 FRACTION_POINT = 1 << 32
 _CHUNK = 1 << 18  # documents; the cache holds a chunk's columns, and doubles stay exact
 _MAX_WHOLE = 2.0**32
