@@ -11,6 +11,7 @@ import dagster as dg
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.external import EXTERNALS
+from samplemix_dagster.stages.labels import label_stages
 from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.stages.quality.calibration import COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN, CLEAN_FIT
@@ -143,6 +144,8 @@ def _looks(project: Project, names: Names) -> dict[str, Look]:
         looks[RESEMBLES_FIT.asset_of(name)] = signals.resembles_look(name)
     for external in EXTERNALS.stages(project.config):
         looks[external.asset] = signals.external_look(external)
+    for label in label_stages(project.config):
+        looks[label.asset] = signals.label_look(label)
     return {**looks, **quality.looks(project)}
 
 

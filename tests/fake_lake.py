@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samplemix_dagster import tables
+from samplemix_dagster.stages.labels import LABEL
 from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, manifest_key
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
@@ -226,9 +227,11 @@ def _write_shards(fake: FakeLake) -> None:
             looked = [row | {"snippet": row["evaluation"]} for row in looked]
             found = f"features/contamination/1/{digest}.parquet"
             _write(fake.lake, found, tables.CONTAMINATION, looked)
+            labels = [row | {"label": row["language"]} for row in mine]
+            _write(fake.lake, f"features/label-kind/1/{digest}.parquet", LABEL, labels)
             rejected = [row for row in fake.rejections if row["shard"] == path]
             _write(fake.lake, f"{key}.rejected.parquet", tables.REJECTIONS, rejected)
-        for stage in ("documents", "scores", "contamination"):
+        for stage in ("documents", "scores", "contamination", "label-kind"):
             state = {"folder": f"features/{stage}/1", "recipe": _RECIPE}
             fake.lake.replace_json(f"state/{stage}/{source}.json", state)
         shards = [Shard(path=p, digest=shard_digest(p), size=1, mtime_ns=1) for p in paths]

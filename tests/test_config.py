@@ -316,6 +316,26 @@ def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
             "samplemix.yaml:6: mixtures.other.shares: no source 'wiki'",
         ),
         (
+            ["  other: {budget_tokens: 1, shares_by: kind}"],
+            "samplemix.yaml:6: mixtures.other.shares_by: there is no 'kind'; there are source, "
+            "language, cluster, topic, and labels: none",
+        ),
+        (
+            ["  other: {budget_tokens: 1, shares_by: [source, kind]}", "labels: {k: {file: a}}"],
+            "samplemix.yaml:6: mixtures.other.shares_by: there is no 'kind'; there are source, "
+            "language, cluster, topic, and labels: k",
+        ),
+        (
+            ["  other: {budget_tokens: 1, shares_by: [topic, topic]}"],
+            "'topic' stands there twice",
+        ),
+        (["  other: {budget_tokens: 1, shares_by: []}"], "shares are held by something"),
+        (
+            ["labels: {topic: {file: a.csv}}"],
+            "samplemix.yaml:6: labels.topic: every project has 'topic'; take another name",
+        ),
+        (["labels: {a/b: {file: a.csv}}"], "a label's name has letters, digits, _ and -"),
+        (
             ["diversity: {weights: {clusters: 1}}"],
             "weights: no component 'clusters'; known: cluster, ngram, topic",
         ),
@@ -444,3 +464,21 @@ def test_a_list_of_exports_that_cannot_be_is_an_error_that_names_its_line(
     message = refused(with_lines(line))
     assert says in message
     assert message.startswith("samplemix.yaml:6: export")
+
+
+def test_shares_by_a_list_of_one_are_shares_by_it() -> None:
+    listed, plain = (
+        parse_config(f"{SMALL}  other: {{budget_tokens: 1, shares_by: {by}}}\n").mixtures["other"]
+        for by in ("[language]", "language")
+    )
+    assert listed == plain
+
+
+def test_shares_by_source_stand_in_no_recipe() -> None:
+    settings = parse_config(SMALL).mixtures["default"].for_recipe()
+    assert "shares_by" not in settings
+
+
+def test_given_shares_of_languages_are_no_shares_of_sources() -> None:
+    line = "  other: {budget_tokens: 1, shares_by: language, shares: {en: 1}}"
+    assert parse_config(f"{SMALL}{line}\n").mixtures["other"].shares == {"en": 1.0}

@@ -25,6 +25,9 @@ from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.section import Section, Size, parse_size
 
 SHUFFLED = "shuffled"
+SOURCE = "source"
+AXES = (SOURCE, "language", "cluster", "topic")
+"""What shares can be held of in every project; labels that it names come beside them."""
 _VERSION = re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]*@)?[0-9a-f]{6,24}")
 
 
@@ -76,7 +79,11 @@ class Mixture(Section):
 
     model_config = ConfigDict(json_schema_extra=_either_budget)
     SAID_TWICE: ClassVar[frozenset[str]] = frozenset({"budget"})
-    LATER: ClassVar[Mapping[str, Any]] = {"passes": "alike", "after": None}
+    LATER: ClassVar[Mapping[str, Any]] = {
+        "passes": "alike",
+        "after": None,
+        "shares_by": SOURCE,
+    }
 
     strategy: str = "beta"
     """What gives a document its weight: the name of a strategy."""
@@ -87,8 +94,12 @@ class Mixture(Section):
     max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
     shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
-    """Sources' shares: an outcome (``free``), or held: at the corpus's (``proportional``), at what
-    the gates of quality leave of it (``kept``), at equal or at given ones."""
+    """Shares of the sources, or of what ``shares_by`` names: an outcome (``free``), or held: at the
+    corpus's (``proportional``), at what the gates of quality leave of it (``kept``), at equal or at
+    given ones."""
+    shares_by: str | list[str] = SOURCE
+    """What ``shares`` are shares of: ``source``, ``language``, ``cluster``, ``topic`` or one of the
+    ``labels``; or a list of them, and a group is then one of each, as ``web/en``."""
     seed: int = Field(default=0, ge=0)
     """Mixtures with one seed share their luck, so that comparisons are paired."""
 
@@ -131,6 +142,27 @@ class Mixture(Section):
             if abs(total - 1.0) > SHARES_TOLERANCE:
                 raise ValueError(f"shares sum to 1; these sum to {total:.6g}")
         return shares
+
+    @field_validator("shares_by")
+    @classmethod
+    def _by_something_once(cls, shares_by: str | list[str]) -> str | list[str]:
+        """Return one word as a word, since a list of it means the same."""
+        words = [shares_by] if isinstance(shares_by, str) else shares_by
+        if not words:
+            raise ValueError(f"shares are held by something: {', '.join(AXES)} or a label")
+        if twice := sorted({word for word in words if words.count(word) > 1}):
+            raise ValueError(f"{twice[0]!r} stands there twice")
+        return words[0] if len(words) == 1 else words
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What shares are shares of: one of each makes a group."""
+        return (self.shares_by,) if isinstance(self.shares_by, str) else tuple(self.shares_by)
+
+    @property
+    def is_by_source(self) -> bool:
+        """Whether the groups of shares are the sources."""
+        return self.axes == (SOURCE,)
 
     @property
     def options(self) -> dict[str, object]:

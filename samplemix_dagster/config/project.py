@@ -12,9 +12,10 @@ from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
-from samplemix_dagster.config.mixtures import AnyMixture
+from samplemix_dagster.config.mixtures import AXES, AnyMixture
 from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
 from samplemix_dagster.config.scores import UNDER, Quality
+from samplemix_dagster.config.signals import Labels
 from samplemix_dagster.section import Section, check_name
 
 
@@ -35,6 +36,8 @@ class Config(Section):
     """How perplexity becomes a score."""
     diversity: Diversity = Diversity()
     """How distance, novelty and rarity become a score."""
+    labels: dict[str, Labels] = {}
+    """Labels of documents, by name, which ``shares_by`` of a mixture may name."""
     mixtures: dict[str, AnyMixture] = Field(min_length=1)
     """Mixtures by name."""
     exclude: Exclude = Exclude()
@@ -63,6 +66,7 @@ class Config(Section):
         self._references_exist()
         self._reads_whole_texts()
         self._sources_exist()
+        self._labels_exist()
         for listed in self.listed_exports:
             for name in listed.mixtures or []:
                 if name not in self.mixtures:
@@ -139,7 +143,21 @@ class Config(Section):
                     f"mixtures.{label}.after: what was consumed is known by document, and with "
                     "corpus.duplicates: keep one text is several; set it to drop"
                 )
-            if isinstance(mixture.shares, dict):
+            if isinstance(mixture.shares, dict) and mixture.is_by_source:
                 for source in mixture.shares:
                     if source not in self.corpus.sources:
                         raise ValueError(f"mixtures.{label}.shares: no source {source!r}")
+
+    def _labels_exist(self) -> None:
+        for label in self.labels:
+            check_name("label", label)
+            if label in AXES:
+                raise ValueError(f"labels.{label}: every project has {label!r}; take another name")
+        for name, mixture in self.mixtures.items():
+            for word in mixture.axes:
+                if word not in (*AXES, *self.labels):
+                    own = ", ".join(self.labels) or "none"
+                    raise ValueError(
+                        f"mixtures.{name}.shares_by: there is no {word!r}; there are "
+                        f"{', '.join(AXES)}, and labels: {own}"
+                    )

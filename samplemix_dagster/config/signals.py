@@ -45,6 +45,15 @@ class Joined(Section):
     """Column of the score or label."""
 
 
+class Labels(Joined):
+    """A label of each document that another tool gave: what mixtures may hold shares of."""
+
+    column: str = "label"
+    """Column of the label."""
+    unknown: str = Field(default="unknown", min_length=1)
+    """What documents are called that the file does not name, or whose label is empty."""
+
+
 class External(Joined):
     """Scores or labels that another tool gave, joined to documents by a key."""
 

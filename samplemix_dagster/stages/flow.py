@@ -23,6 +23,7 @@ from samplemix_dagster.stages.exclusions.contamination import STAGE as CONTAMINA
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.stages.external import EXTERNALS
+from samplemix_dagster.stages.labels import LABELS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION, COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.quality.other_references import OTHER_REFERENCES
@@ -58,6 +59,7 @@ FLOW: tuple[Line, ...] = (
     CLEAN,
     RESEMBLES,
     EXTERNALS,
+    LABELS,
     COMPARED,
     QUALITY_CALIBRATION,
     QUALITY,

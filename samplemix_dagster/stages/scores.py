@@ -17,6 +17,7 @@ from samplemix_dagster.stages.diversity.diversity import DIVERSITY
 from samplemix_dagster.stages.diversity.ngrams import OWNERSHIP
 from samplemix_dagster.stages.diversity.topics import TOPICS
 from samplemix_dagster.stages.flow import flow_stages
+from samplemix_dagster.stages.labels import labels_by
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
@@ -108,7 +109,8 @@ def _maker(recipes: "Recipes") -> Maker:
     return make
 
 
-def feature_stages(config: Config) -> tuple[Stage, ...]:
-    """Return every per-shard stage that mixtures are made from."""
+def feature_stages(config: Config, mixture: str) -> tuple[Stage, ...]:
+    """Return every per-shard stage that a mixture is made from."""
     every = (*flow_stages(config), SCORES)
-    return tuple(stage for stage in every if stage.is_wide or stage.feeds)
+    labels = {stage.name for stage in labels_by(config, mixture)}
+    return tuple(stage for stage in every if stage.is_wide or stage.feeds or stage.name in labels)

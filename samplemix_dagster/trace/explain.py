@@ -17,6 +17,7 @@ from samplemix_dagster.engine.addresses.reasons import last_recipe
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError, LakeError
+from samplemix_dagster.stages.mixture.axes import axes_in_words, group_of
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.scores import scored_stages
 from samplemix_dagster.storage.ask.query import query
@@ -236,7 +237,7 @@ def _explained(
     """Return a ledger row with its luck, its scale and the reason for its copies in words."""
     settings = manifest["config"]
     luck = float(uniforms(id_words(np.array([row["doc_id"]])), settings["seed"], "draw")[0])
-    scale = manifest["scales"].get(row["source"])
+    scale = manifest["scales"].get(group_of(row))
     numbers = {"scale": scale, "luck": luck, "max_copies": settings["max_copies"]}
     if row["reason"] in tables.EXCLUSIONS:
         detail = f" ({row['detail']})" if row.get("detail") else ""
@@ -258,7 +259,8 @@ def _explained(
             f"{where}"
         )
     elif scale is None:
-        because = f"source {row['source']} has no share of this mixture, so nothing of it is drawn"
+        group = f"{axes_in_words(settings)} {group_of(row)}"
+        because = f"{group} has no share of this mixture, so nothing of it is drawn"
     else:
         because = _because(settings, row, scale, luck)
     return {**row, "consumed": row.get("consumed", 0), **numbers, "because": because}
@@ -269,7 +271,8 @@ def _because(settings: Mapping[str, Any], row: Mapping[str, Any], scale: float, 
     reached = min(float(cap), scale * weight)
     kind = STRATEGIES.get(settings["strategy"])
     made = f"by strategy {settings['strategy']}" if kind is None else kind.in_words(settings, row)
-    of = "" if settings["shares"] == "free" else f" of source {row['source']}"
+    is_free = settings["shares"] == "free"
+    of = "" if is_free else f" of {axes_in_words(settings)} {group_of(row)}"
     capped = f", held at the cap of {cap}" if scale * weight > cap else ""
     consumed = row.get("consumed", 0)
     drawn = max(0, int(reached + luck) - consumed)

@@ -49,6 +49,7 @@ class PinnedProject(Project):
         self.files = project.files
         self.pinned_fits = state.exclusions
         self.state = state
+        self.mixture = name
 
     def shards(self, partition: str) -> list[PlacedShard]:
         """Return the state's shards of a partition, or of a whole source."""
@@ -67,6 +68,11 @@ class PinnedProject(Project):
         """Return what a signal's class was in the state."""
         del target
         return dict(self.state.settings["signals"][stage])
+
+    def stated_file(self, where: str) -> str | None:
+        """Return the digest of a file of labels in the state."""
+        section, _, label = where.partition(".")
+        return str(self.state.labels[label]["digest"]) if section == "labels" else None
 
     @cached_property
     def _placed(self) -> list[PlacedShard]:
@@ -111,6 +117,10 @@ def _config(state: State, name: str) -> Config:
             "encoder": {"model": "pinned", "max_tokens": state.encoder["max_tokens"]},
             "quality": quality,
             "diversity": state.settings["diversity"],
+            "labels": {
+                label: {key: value for key, value in section.items() if key != "digest"}
+                for label, section in state.labels.items()
+            },
             "mixtures": {
                 name: {
                     **state.dials,
@@ -182,7 +192,7 @@ class PinnedRecipes(Recipes):
 
         Those that its version recorded, or those that its settings ask of this code.
         """
-        todays = feature_stages(self.config)
+        todays = feature_stages(self.config, self.project.mixture)
         recorded = self.state.recorded
         if recorded is None:
             return todays

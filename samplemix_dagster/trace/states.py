@@ -8,6 +8,7 @@ from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.engine.addresses.recipe_graph import OTHER, RecipeGraph
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.signals import identity_in
+from samplemix_dagster.storage.lake.keys import LABEL_STAGE
 
 
 class NotComputableError(Exception):
@@ -28,6 +29,8 @@ class State:
     settings: Mapping[str, Any]
     """Sections ``quality`` and ``diversity``, without what belongs to the above; and what the
     classes of their signals were, by stage."""
+    labels: Mapping[str, Mapping[str, Any]]
+    """Labels that shares are held by: the section of each, and the digest of its file."""
     exclusions: Mapping[str, str]
     """Which documents may not be drawn: the version of the fit that says so, by its folder."""
     dials: Mapping[str, Any]
@@ -83,6 +86,11 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         },
         refit=({"versions": manifest["fits"], "recipes": fit_recipes},),
         settings={"quality": quality, "diversity": diversity, "signals": signals},
+        labels={
+            label: {**section, "digest": first[f"{LABEL_STAGE}{label}"]["recipe"]["file"]}
+            for label, section in project.get("labels", {}).items()
+            if label in manifest["recipe"].get("labels", {})
+        },
         exclusions={
             folder: version
             for folder, version in manifest["fits"].items()

@@ -115,6 +115,7 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, object]:
         "version": manifest["version"],
         "made_at": manifest["made_at"],
         **{key: report[key] for key in _SHOWN},
+        **({"groups": report["groups"]} if "groups" in report else {}),
         **({"excluded": report["excluded"]} if "excluded" in report else {}),
         **({"after": report["after"]} if "after" in report else {}),
         "config": manifest["config"],

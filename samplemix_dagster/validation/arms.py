@@ -1,17 +1,19 @@
 """What is judged: a mixture's version, a choice from elsewhere, or a built-in arm."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from samplemix_dagster.core.judging.draws import Groups, groups_by, shares_as_groups
 from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.core.mixture.activation import MAX_COPIES
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.tables import OUT
@@ -35,7 +37,10 @@ class Arm:
         name: What it is called.
         weights: Weight of each document; 0 is never drawn: (N,).
         max_copies: The most copies of one document.
-        shares: Shares of sources that are held; empty where they are an outcome.
+        shares: Shares of sources, or of the groups below, that are held; empty where they are an
+            outcome.
+        group_of: The group of each document where shares are of other groups than sources, empty
+            where it is not known: (N,).
         what: Where it comes from, as a JSON value.
         real_budget: Tokens of the mixture that it stands for; None where none is known.
         missing: Documents that it names and the corpus does not have.
@@ -45,16 +50,18 @@ class Arm:
     weights: Floats
     max_copies: int = _DEFAULT_CAP
     shares: Mapping[str, float] = field(default_factory=dict)
+    group_of: npt.NDArray[np.object_] | None = None
     what: Mapping[str, str]
     real_budget: int | None = None
     missing: int = 0
 
     def groups(self, corpus: JudgedCorpus, budget: int) -> Groups | None:
-        """Return what each source gets of a budget, where shares are held."""
+        """Return what each source or group gets of a budget, where shares are held."""
         if not self.shares:
             return None
-        of_document = groups_by(corpus.sources)
-        names = np.unique(corpus.sources)
+        column = corpus.sources if self.group_of is None else self.group_of.astype(np.str_)
+        of_document = groups_by(column)
+        names = np.unique(column)
         held = {number: self.shares.get(str(name), 0.0) for number, name in enumerate(names)}
         return shares_as_groups(of_document, held, budget)
 
@@ -101,11 +108,14 @@ def _version(recipes: Recipes, corpus: JudgedCorpus, name: str, words: str) -> A
     manifest = load_manifest(project, mixture, version)
     folder = keys.version_folder(mixture, version)
     weights = np.zeros(corpus.pool.tokens.size)
+    settings = manifest["config"]
+    group_of = _no_groups(corpus, settings)
     tokens: dict[str, int] = {}
     missing = 0
     for shard in manifest["shards"]:
         key = ledger_file(shard["source"], shard["digest"])
         columns = ["doc_id", "num_tokens", "weight", "copies", "reason"]
+        columns += [] if group_of is None else [SHARE_GROUP]
         ledger = project.lake.read_table(f"{folder}/{key}", columns)
         ids = ledger.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
         reasons = ledger.column("reason").to_pylist()
@@ -115,12 +125,12 @@ def _version(recipes: Recipes, corpus: JudgedCorpus, name: str, words: str) -> A
         chosen = is_own & (rows >= 0)
         weights[rows[chosen]] = weighed[chosen]
         missing += int((is_own & (rows < 0) & (weighed > 0)).sum())
-        drawn = int(
-            (ledger.column("copies").to_numpy() * ledger.column("num_tokens").to_numpy()).sum()
-        )
-        tokens[shard["source"]] = tokens.get(shard["source"], 0) + drawn
+        if group_of is not None:
+            named = ledger.column(SHARE_GROUP).to_numpy(zero_copy_only=False)
+            group_of[rows[chosen]] = named[chosen]
+        for group, drawn in _drawn_tokens(ledger, shard["source"]):
+            tokens[group] = tokens.get(group, 0) + drawn
     _refuse_nothing(name, weights)
-    settings = manifest["config"]
     is_held = settings.get("shares", "free") != "free"
     whole = sum(tokens.values())
     return Arm(
@@ -128,10 +138,34 @@ def _version(recipes: Recipes, corpus: JudgedCorpus, name: str, words: str) -> A
         weights=weights,
         max_copies=int(settings["max_copies"]),
         shares={source: found / whole for source, found in tokens.items()} if is_held else {},
+        group_of=group_of,
         what={"mixture": mixture, "version": version},
         real_budget=int(settings["budget_tokens"]),
         missing=missing,
     )
+
+
+def _no_groups(
+    corpus: JudgedCorpus, settings: Mapping[str, object]
+) -> npt.NDArray[np.object_] | None:
+    """Return room for the group of each document; None where shares are of sources."""
+    if "shares_by" not in settings:
+        return None
+    return np.full(corpus.pool.tokens.size, "", dtype=object)
+
+
+def _drawn_tokens(ledger: pa.Table, source: str) -> Iterator[tuple[str, int]]:
+    """Yield the groups of a ledger with the tokens that were drawn of each; else the source."""
+    drawn = ledger.column("copies").to_numpy() * ledger.column("num_tokens").to_numpy()
+    if SHARE_GROUP not in ledger.column_names:
+        yield source, int(drawn.sum())
+        return
+    names, codes = np.unique(
+        ledger.column(SHARE_GROUP).to_numpy(zero_copy_only=False).astype(np.str_),
+        return_inverse=True,
+    )
+    for number, name in enumerate(names.tolist()):
+        yield name, int(drawn[codes == number].sum())
 
 
 def _chosen_elsewhere(recipes: Recipes, corpus: JudgedCorpus, name: str, place: str) -> Arm:

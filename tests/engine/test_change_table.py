@@ -23,6 +23,7 @@ from tests.engine.changes import (
     shorten_embeddings,
     turn_a_dial,
 )
+from tests.engine.labelled import label_by_source
 from tests.engine.runs import Run, run
 from tests.projects import (
     copy_project,
@@ -92,6 +93,14 @@ def comment(root: Path) -> None:
     path.write_text("# a remark\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
+def name_other_labels(root: Path) -> None:
+    label_by_source(root)
+    settings_changed("mixtures", "flat", "shares_by", to="origin")(root)
+    run(root)
+    path = root / "origins.csv"
+    path.write_text(path.read_text().replace(",web,web\n", ",web,net\n", 3))
+
+
 def move_a_shard(root: Path) -> None:
     path = root / "data/letters/part-0.parquet"
     folder = root / "data/letters/moved.parquet"
@@ -153,6 +162,10 @@ ROWS: dict[str, tuple[Callable[[Path], None], Cost]] = {
         ),
     ),
     "a dial": (turn_a_dial, Cost(mixtures=frozenset({"default"}))),
+    "other labels, which a mixture holds shares by": (
+        name_other_labels,
+        Cost(tables={"label-origin": SHARDS}, mixtures=frozenset({"flat"})),
+    ),
     "another tokenizer": (
         count_with_another_tokenizer,
         Cost(

@@ -37,6 +37,7 @@ PROMISED = {
     "mixtures": "name version made_at budget_tokens realised_tokens is_current",
     "duplicates": "doc_id source shard row",
     "exclusions": "doc_id reason detail",
+    "labels": "doc_id source shard row name label",
     "contamination": "doc_id source shard evaluation item share num_items snippet",
     "clusters": "cluster name",
     "topics": "topic name",

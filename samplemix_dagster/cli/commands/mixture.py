@@ -89,6 +89,7 @@ def mixture_show(
     from samplemix_dagster.runs.upkeep.losses import losses
     from samplemix_dagster.show.presentation import mixture_lines, share
     from samplemix_dagster.show.printed_table import print_table
+    from samplemix_dagster.stages.mixture.axes import axes_in_words
     from samplemix_dagster.trace.takedown import num_held
     from samplemix_dagster.trace.versions import load_manifest, resolve_version, summary
 
@@ -100,14 +101,22 @@ def mixture_show(
         return
     print_lines([*mixture_lines(manifest), ""])
     report = manifest["report"]
-    print_table(
-        ["source", "before", "after", "tokens"],
-        [
-            (source, share(entry["share_before"]), share(entry["share_after"]), entry["tokens"])
-            for source, entry in report["sources"].items()
-        ],
-    )
-    print_lines([""])
+    axes = axes_in_words(manifest["config"])
+    for what, shares in (("source", report["sources"]), (axes, report.get("groups"))):
+        if shares is not None:
+            print_table(
+                [what, "before", "after", "tokens"],
+                [
+                    (
+                        name,
+                        share(entry["share_before"]),
+                        share(entry["share_after"]),
+                        entry["tokens"],
+                    )
+                    for name, entry in shares.items()
+                ],
+            )
+            print_lines([""])
     print_table(["copies", "documents"], [(int(k), count) for k, count in report["copies"].items()])
     if held := num_held(project).get((mixture, version)):
         say(f"warning: this version holds documents taken down since: {held:,}.")

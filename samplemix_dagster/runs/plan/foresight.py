@@ -146,6 +146,8 @@ def over_budget(settings: Mixture, capacity: Capacity) -> str:
             f"a budget of {budget:,} tokens is more than there is: {capacity.words}; at max_copies "
             f"{cap} the nearest feasible budget is {cap * total:,} or less"
         )
+    if not settings.is_by_source:
+        return ""  # what each group has is known when the mixture is drawn
     shares = held_shares(settings.shares, dict(capacity.tokens))
     # Proportional shares are met wherever the whole is; what gates leave is not known before.
     if shares is None or settings.shares in ("proportional", "kept"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from samplemix_dagster.config.mixtures import MIXTURES, Mixture
+from samplemix_dagster.config.mixtures import AXES, MIXTURES, Mixture
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
@@ -61,7 +61,11 @@ def _with(project: Project, name: str, changes: Mapping[str, Any]) -> Project:
 
 
 def _check_sources(project: Project, settings: Mixture) -> None:
-    if not isinstance(settings.shares, dict):
+    every = (*AXES, *project.config.labels)
+    for word in settings.axes:
+        if word not in every:
+            raise ConfigError(f"shares_by: there is no {word!r}; there are {', '.join(every)}.")
+    if not isinstance(settings.shares, dict) or not settings.is_by_source:
         return
     for source in settings.shares:
         if source not in project.config.corpus.sources:

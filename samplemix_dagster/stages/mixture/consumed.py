@@ -23,6 +23,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.export.order import ledger_key, ordered_draws
+from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
 from samplemix_dagster.stages.mixture.before import found_version
 from samplemix_dagster.stages.mixture.version_files import check_ledger
 from samplemix_dagster.storage.lake import keys
@@ -195,8 +196,7 @@ def _of_shard(
     )
     least, most = np.zeros(row.size), np.ones(row.size)
     if is_same_luck:
-        scale = float(manifest["scales"].get(shard["source"], 0.0))
-        reached = scale * ledger.column("weight").to_numpy()[own]
+        reached = scales_of(manifest, shard, ledger)[own] * ledger.column("weight").to_numpy()[own]
         reached = np.minimum(float(manifest["config"]["max_copies"]), reached)
         least, most = luck_known(reached, before + drawn, drawn > 0)
         # Of a document that was excluded, the draw says nothing.
@@ -212,6 +212,15 @@ def _of_shard(
         least=least,
         most=most,
     )
+
+
+def scales_of(manifest: Mapping[str, Any], shard: Mapping[str, Any], ledger: pa.Table) -> Floats:
+    """Return the settled scale at which each row of a ledger was drawn; 0 without a share: (N,)."""
+    scales: Mapping[str, float] = manifest["scales"]
+    if SHARE_GROUP not in ledger.column_names:
+        return np.full(ledger.num_rows, float(scales.get(shard["source"], 0.0)))
+    groups = ledger.column(SHARE_GROUP).to_pylist()
+    return np.array([scales.get(group, 0.0) for group in groups], dtype=np.float64)
 
 
 def _with_gone(known: Consumed, earlier: Consumed) -> Consumed:

@@ -9,26 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import id_words, uniforms
-from samplemix_dagster.core.mixture.activation import (
-    ActivationHistogram,
-    Activations,
-    activation_histogram,
-    boundary_activations,
-    boundary_bins,
-    join_activations,
-    merge_histograms,
-)
-from samplemix_dagster.core.mixture.expectation import (
-    Before,
-    WeightHistogram,
-    copies_after,
-    design_scale,
-    expected_copies,
-    merge_weights,
-    weight_histogram,
-)
-from samplemix_dagster.core.mixture.settle import copies, settle
-from samplemix_dagster.core.mixture.shares import held_shares, settle_sources, source_budgets
+from samplemix_dagster.core.mixture.expectation import Before, copies_after, expected_copies
+from samplemix_dagster.core.mixture.groups import Groups, Rows
+from samplemix_dagster.core.mixture.settle import copies
 from samplemix_dagster.core.mixture.strategies.strategy import (
     ScoreColumns,
     Strategy,
@@ -40,10 +23,12 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.stages.beta import counted_shards, load_law, load_plane
 from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.exclusions.excluded import LeftOut, left_out_of, read_excluded
+from samplemix_dagster.stages.mixture.axes import Axes
 from samplemix_dagster.stages.mixture.consumed import consumed_before
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
 from samplemix_dagster.stages.mixture.drawn_ledger import Scales
 from samplemix_dagster.stages.mixture.kept import KEPT, gate_columns, kept_parts
+from samplemix_dagster.stages.mixture.settling import settled_scales
 
 _SCORE_COLUMNS = (
     "doc_id",
@@ -69,6 +54,8 @@ class Part:
     is_duplicate: npt.NDArray[np.bool_]
     left_out: LeftOut
     """Why documents may not be drawn."""
+    groups: Groups
+    """By which shares are held: the shard's source, unless the mixture says otherwise."""
     tokens: npt.NDArray[np.int64]
     own_weights: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
@@ -99,6 +86,7 @@ class Draw:
         self.version = int(recipe["stage_version"])
         """The version of the draw: what the ledger's expected copies are."""
         self.excluded = read_excluded(recipes)
+        self.axes = Axes(recipes, name)
         self.after: Mapping[str, Any] = recipe["mixture"]
         self.consumed = consumed_before(recipes, self.after)
         self._kept: list[Part] | None = None
@@ -141,6 +129,7 @@ class Draw:
                 table=table,
                 is_duplicate=is_duplicate,
                 left_out=left_out,
+                groups=self.axes.groups(shard, table),
                 may_be_drawn=may_be_drawn,
                 tokens=tokens,
                 own_weights=own,
@@ -151,77 +140,36 @@ class Draw:
             )
 
     def scales(self) -> Scales:
-        """Return the scales of each source; with free shares they are the same for all.
+        """Return the scales of each group; with free shares they are the same for all.
 
         Raises:
             InfeasibleMixtureError: No such mixture exists; the message says which is nearest.
+            ConfigError: Shares are given of a group that is not there.
         """
-        cap, budget = self.settings.max_copies, self.settings.budget_tokens
-        by_source: dict[str, ActivationHistogram] = {}
-        by_weight: dict[str, WeightHistogram] = {}
-        corpus_tokens: dict[str, int] = dict.fromkeys(self.recipes.config.corpus.sources, 0)
-        for part in self.parts():
-            source = part.shard.source
-            found = activation_histogram(part.weights, part.luck, part.tokens, cap, part.consumed)
-            before = by_source.get(source)
-            by_source[source] = merge_histograms([before, found] if before else [found])
-            weighed = weight_histogram(part.weights, part.tokens)
-            known = [by_weight[source]] if source in by_weight else []
-            by_weight[source] = merge_weights([*known, weighed])
-            corpus_tokens[source] += int(self.counted(part)[part.may_be_drawn].sum())
-        shares = held_shares(self.settings.shares, corpus_tokens)
-        if shares is None:
-            histogram = merge_histograms(by_source.values())
-            bins = boundary_bins(histogram, budget)
-            at_boundary = self._boundary(dict.fromkeys(by_source, bins))
-            joined = join_activations(at_boundary.values())
-            scale = settle(histogram, bins, joined, budget)
-            design = design_scale(merge_weights(by_weight.values()), budget, cap)
-            settled = dict.fromkeys(by_source, scale)
-            return Scales(settled=settled, design=dict.fromkeys(by_source, design))
-        budgets = source_budgets(budget, shares, by_source)
-        activations = self._boundary({name: held.bins for name, held in budgets.items()})
-        return Scales(
-            settled=settle_sources(budgets, by_source, activations),
-            design={
-                name: design_scale(by_weight[name], float(shares[name] * budget), cap)
-                for name in by_source
-            },
-        )
+        return settled_scales(self)
 
     def counted(self, part: Part) -> npt.NDArray[np.int64]:
-        """Return what each document of a shard counts where its source's share is held."""
+        """Return what each document of a shard counts where shares are held."""
         if self.settings.shares != KEPT:
             return part.tokens
         return kept_parts(part.table, part.tokens, gate_columns(self.recipes.config))
 
-    def _boundary(self, bins: dict[str, Any]) -> dict[str, Activations]:
-        found: dict[str, list[Activations]] = {name: [] for name in bins}
-        for part in self.parts():
-            if part.shard.source in bins:
-                found[part.shard.source].append(
-                    boundary_activations(
-                        part.weights,
-                        part.luck,
-                        part.tokens,
-                        part.words_N2,
-                        max_copies=self.settings.max_copies,
-                        bins=bins[part.shard.source],
-                        consumed=part.consumed,
-                    )
-                )
-        return {name: join_activations(parts) for name, parts in found.items()}
-
     def drawn(self, part: Part, scales: Scales) -> tuple[Any, Any]:
-        """Return a shard's copies and expected copies; without a scale its source draws nothing."""
-        source, cap = part.shard.source, self.settings.max_copies
-        scale = scales.settled.get(source)
-        if scale is None:
-            zeros = np.zeros(len(part.tokens))
-            return zeros.astype(np.int32), zeros
-        drawn = copies(part.weights, part.luck, part.words_N2, scale, cap, part.consumed)
-        if part.before is not None:
-            return drawn, copies_after(part.weights, scale.value, cap, part.before)
+        """Return a shard's copies and expected copies; without a scale a group draws nothing."""
+        drawn, expected = np.zeros(len(part.tokens), dtype=np.int32), np.zeros(len(part.tokens))
+        for name, rows in part.groups.parts():
+            if name in scales.settled:
+                drawn[rows], expected[rows] = self._of_group(part, rows, scales, name)
+        return drawn, expected
+
+    def _of_group(self, part: Part, rows: Rows, scales: Scales, name: str) -> tuple[Any, Any]:
+        scale, cap = scales.settled[name], self.settings.max_copies
+        weights, words_N2 = part.weights[rows], part.words_N2[rows]
+        before = None if part.before is None else part.before.of(rows)
+        consumed = None if before is None else before.consumed
+        drawn = copies(weights, part.luck[rows], words_N2, scale, cap, consumed)
+        if before is not None:
+            return drawn, copies_after(weights, scale.value, cap, before)
         is_older = self.version == REALISED_SCALE
-        expects_at = scale.value if is_older else scales.design[source]
-        return drawn, expected_copies(part.weights, expects_at, cap)
+        expects_at = scale.value if is_older else scales.design[name]
+        return drawn, expected_copies(weights, expects_at, cap)

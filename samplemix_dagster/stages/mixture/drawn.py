@@ -7,6 +7,7 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.stages import FitStage, Settings
 from samplemix_dagster.stages.beta import BETA
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED, excluded_digest
+from samplemix_dagster.stages.labels import labels_by
 from samplemix_dagster.stages.mixture.before import settings_of
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.lake import keys
@@ -51,20 +52,27 @@ class Mixture(FitStage):
         return self.name
 
     def needs(self, project: "Project", name: str) -> tuple[str, ...]:
-        """Return law and scores, the corpus, which knows duplicates, and what is excluded."""
-        del name
+        """Return law and scores, the corpus, which knows duplicates, what is excluded, and labels.
+
+        Only those labels that its shares are held by.
+        """
         excluded = (EXCLUDED.asset,) if EXCLUDED.is_asked(project) else ()
-        return (BETA.asset, SCORES.asset, CORPUS.asset, *excluded)
+        labels = (stage.asset for stage in labels_by(project.config, name))
+        return (BETA.asset, SCORES.asset, CORPUS.asset, *excluded, *labels)
 
     def settings(self, recipes: "Recipes", name: str) -> Settings:
-        """Return what the mixture's own section says, scores and law, and what is excluded."""
+        """Return what the mixture's own section says, scores, law, labels and what is excluded."""
         excluded = excluded_digest(recipes)
+        labels = {
+            stage.label: recipes.by_source(stage) for stage in labels_by(recipes.config, name)
+        }
         return {
             "mixture": settings_of(recipes.project, name),
             "scores": recipes.by_source(SCORES),
             "duplicates": recipes.config.corpus.duplicates,
             "beta": recipes.fit(BETA),
             **({"excluded": excluded} if excluded else {}),
+            **({"labels": labels} if labels else {}),
         }
 
     def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:

@@ -18,6 +18,7 @@ from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
+from samplemix_dagster.stages.mixture.axes import SHARE_GROUP, and_group, group_column
 from samplemix_dagster.stages.mixture.consumed import AfterTally, and_consumed
 from samplemix_dagster.stages.mixture.draw import Draw, Part
 from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
@@ -106,17 +107,19 @@ def draw_ledger(
         drawn, expected = draw.drawn(part, scales)
         own = ~part.is_duplicate
         key = ledger_file(part.shard.source, part.shard.digest)
-        ledger = _ledger(part, drawn, expected)
+        ledger = _ledger(part, drawn, expected, is_by_source=settings.is_by_source)
         lake.write_table(key, ledger, tables.LEDGER, recipe)
         digests[key] = lake.digest(key)
-        found = tally_of(ledger_columns(part.shard.source, part.table, own, drawn, expected))
+        groups = None if settings.is_by_source else part.groups
+        columns = ledger_columns(part.shard.source, part.table, own, drawn, expected, groups)
+        found = tally_of(columns)
         tally = found if tally is None else merge_tallies([tally, found])
         count.add(part.left_out.reasons, part.tokens)
         after.add(part.table, part.words_N2, expected * part.tokens)
         progress(f"mixture/{draw.name}", "", number + 1, total)
     if tally is None:
         raise CheckFailedError("the mixture has no shard")
-    means = promised(draw) if draw.consumed is None else after.promised()
+    means = promised(draw, scales.shares) if draw.consumed is None else after.promised()
     report = mixture_report(recipes, settings, report_of(tally), means) | after.facts(draw.after)
     if draw.excluded is not None:
         report["excluded"] = count.by_reason
@@ -133,13 +136,16 @@ def draw_ledger(
     )
 
 
-def _ledger(part: Part, drawn: Any, expected: Any) -> pa.Table:
+def _ledger(part: Part, drawn: Any, expected: Any, *, is_by_source: bool) -> pa.Table:
     detail, consumed = part.left_out.detail, part.consumed
     contract = tables.LEDGER if detail is None else tables.LEDGER_OF_EXCLUSIONS
     beside = {} if detail is None else {"detail": detail}
     if consumed is not None:
         contract = and_consumed(contract)
         beside["consumed"] = pa.array(np.where(part.is_duplicate, 0, consumed))
+    if not is_by_source:
+        contract = and_group(contract)
+        beside[SHARE_GROUP] = group_column(part.groups)
     reasons = part.left_out.reasons.fill_null(tables.NOT_DRAWN).to_numpy(zero_copy_only=False)
     return contract.make(
         doc_id=part.table.column("doc_id"),

@@ -134,9 +134,9 @@ class MixtureManifest(_Part):
     shards: list[ShardEntry]
     """Every shard, by source and digest."""
     scales: dict[str, float]
-    """The settled scale of each source: documents are drawn at it."""
+    """The settled scale of each source, or of each group of which shares are held."""
     design_scales: dict[str, float] = {}
-    """The scale of each source at which copies are expected; absent from versions of before."""
+    """The scale of each at which copies are expected; absent from versions of before."""
     ledger: dict[str, str]
     """Digest of each ledger file."""
     report: Report

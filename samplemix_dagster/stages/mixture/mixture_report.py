@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.config.mixtures import Mixture
+from samplemix_dagster.core.mixture.groups import Groups
 from samplemix_dagster.core.mixture.report import Grouping, LedgerColumns, MixtureReport
+from samplemix_dagster.core.mixture.tally import HELD_GROUPING
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.writer import NEUTRAL
 from samplemix_dagster.engine.stages import FitStage
@@ -35,6 +37,7 @@ def ledger_columns(
     own: npt.NDArray[np.bool_],
     drawn: npt.NDArray[np.int32],
     expected: npt.NDArray[np.float64],
+    groups: Groups | None = None,
 ) -> LedgerColumns:
     """Return what a shard adds to a mixture's tally.
 
@@ -44,12 +47,15 @@ def ledger_columns(
         own: Which of them are not duplicates of an earlier one; only these count.
         drawn: Copies of each.
         expected: Expected copies of each.
+        groups: Of which shares are held; None where that is the source.
     """
     overlap, ownership = floats(table, "ngram_overlap"), floats(table, "ngram_ownership")
     is_near = (overlap >= NEAR_DUPLICATE_OVERLAP) & (ownership < NEAR_DUPLICATE_OWNERSHIP)
     names = {"source": np.full(table.num_rows, source)}
     for column in ("language", "cluster", "topic"):
         names[column] = strings(table, column)
+    if groups is not None:
+        names[HELD_GROUPING] = np.asarray(groups.of_documents, dtype=np.str_)
     groupings = {}
     for name, labels in names.items():
         present, codes = np.unique(labels[own], return_inverse=True)
@@ -108,6 +114,7 @@ def mixture_report(
         "effective_sample_share": round(report.effective_sample_share, 5),
         "kl_nats": round(report.kl_nats, 5),
         "sources": dict(sorted(sources.items())),
+        **({} if settings.is_by_source else {"groups": _shares(report, HELD_GROUPING)}),
         "languages": _shares(report, "language"),
         "clusters": _shares(report, "cluster", _names(recipes, CLUSTER_FIT)),
         "topics": _shares(report, "topic", _names(recipes, TOPIC_FIT)),

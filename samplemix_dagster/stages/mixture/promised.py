@@ -6,37 +6,41 @@ Where documents are excluded, the promise is of what can be drawn; the law and t
 those of the whole corpus, so that an exclusion moves no other document's place in the order.
 """
 
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from samplemix_dagster.core.beta.plane import Plane, merge, plane_of
 from samplemix_dagster.core.mixture.dials import promise
+from samplemix_dagster.core.mixture.groups import Rows
 from samplemix_dagster.core.mixture.settle import estimated_scale
-from samplemix_dagster.core.mixture.shares import held_shares
 from samplemix_dagster.stages.beta import BETA, load_plane
 from samplemix_dagster.stages.columns import floats
-from samplemix_dagster.stages.mixture.kept import KEPT
 
 if TYPE_CHECKING:
     from samplemix_dagster.stages.mixture.draw import Draw
 
+_WHOLE = None
+"""Stands for the corpus where others have the name of a group."""
 
-def promised(draw: "Draw") -> dict[str, float]:
-    """Return what the re-weighted histogram promises of the means, whatever the luck."""
+
+def promised(draw: "Draw", shares: Mapping[str, Fraction] | None) -> dict[str, float]:
+    """Return what the re-weighted histogram promises of the means, whatever the luck.
+
+    Args:
+        draw: The mixture in the making.
+        shares: The share of each group; None where shares are free.
+    """
     cap, budget = draw.settings.max_copies, draw.settings.budget_tokens
-    shares = draw.settings.shares
-    sources = sorted(draw.recipes.config.corpus.sources)
-    planes = _planes(draw, sources)
-    if shares == "free":
-        parts = [(1.0, planes[""])]
+    planes = _planes(draw)
+    if shares is None:
+        parts = [(1.0, planes[_WHOLE])]
     else:
-        del planes[""]
-        tokens = dict.fromkeys(sources, 0) | {n: p.num_tokens for n, p in planes.items()}
-        if shares == KEPT:
-            tokens = dict.fromkeys(sources, 0)
-            for part in draw.parts():
-                tokens[part.shard.source] += int(draw.counted(part)[part.may_be_drawn].sum())
-        held = held_shares(shares, tokens) or {}
-        parts = [(float(held[n]), plane) for n, plane in planes.items() if held[n] > 0]
+        parts = [
+            (float(shares[name]), plane)
+            for name, plane in planes.items()
+            if name != _WHOLE and shares.get(name, 0) > 0
+        ]
     means = {"mean_quality": 0.0, "mean_diversity": 0.0}
     for share, plane in parts:
         weights = draw.strategy.on_plane(plane)
@@ -47,23 +51,25 @@ def promised(draw: "Draw") -> dict[str, float]:
     return {name: round(value, 5) for name, value in means.items()}
 
 
-def _planes(draw: "Draw", sources: list[str]) -> dict[str, Plane]:
-    """Return the plane of what can be drawn, under an empty name, and that of each source."""
-    recipes = draw.recipes
-    if draw.excluded is None:
+def _planes(draw: "Draw") -> dict[str | None, Plane]:
+    """Return the plane of what can be drawn, and that of each group whose share is held."""
+    recipes, is_free = draw.recipes, draw.settings.shares == "free"
+    if draw.excluded is None and (is_free or draw.settings.is_by_source):
         there = recipes.lake.names(f"{recipes.fit_key(BETA)}/planes")
+        sources = sorted(recipes.config.corpus.sources)
         filled = [name for name in sources if f"{name}.safetensors" in there]
-        needed = [] if draw.settings.shares == "free" else filled
-        return {"": draw.plane} | {name: load_plane(recipes, name) for name in needed}
-    found: dict[str, list[Plane]] = {}
+        needed = [] if is_free else filled
+        return {_WHOLE: draw.plane} | {name: load_plane(recipes, name) for name in needed}
+    found: dict[str | None, Plane] = {}
     for part in draw.parts():
-        own = part.may_be_drawn
-        plane = plane_of(
-            floats(part.table, "quality")[own],
-            floats(part.table, "diversity")[own],
-            part.tokens[own],
-        )
-        for name in ("", part.shard.source):
+        everything: tuple[str | None, Rows] = (_WHOLE, slice(None))
+        for name, rows in (everything,) if is_free else part.groups.parts():
+            own = part.may_be_drawn[rows]
+            plane = plane_of(
+                floats(part.table, "quality")[rows][own],
+                floats(part.table, "diversity")[rows][own],
+                part.tokens[rows][own],
+            )
             # Two at a time, so that a corpus of many shards holds few planes.
-            found[name] = [merge([*found.get(name, []), plane])]
-    return {name: planes[0] for name, planes in found.items()}
+            found[name] = merge([found[name], plane]) if name in found else plane
+    return found

@@ -2,24 +2,37 @@
 
 from typing import Any
 
+from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.addresses.recipe_graph import OTHER, RecipeGraph
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA
+from samplemix_dagster.stages.labels import labels_by
 from samplemix_dagster.stages.mixture.drawn import MIXTURE
 from samplemix_dagster.stages.scores import feature_stages
 
 _LEFT_OUT: dict[str, Any] = {
     **dict.fromkeys(
-        ("lake", "exclude", "export", "schedule", "sensor", "hooks", "s3", "query", "evaluation"),
+        (
+            "lake",
+            "labels",
+            "exclude",
+            "export",
+            "schedule",
+            "sensor",
+            "hooks",
+            "s3",
+            "query",
+            "evaluation",
+        ),
         True,
     ),
     "corpus": {"warn", "warn_rejected"},
 }
-"""Sections and keys of the configuration that cannot change a result, and ``exclude``, of which the
-recipe of the exclusions has all that decides them."""
+"""Sections and keys of the configuration that cannot change a result; ``exclude``, of which the
+recipe of the exclusions has all that decides them; ``labels``, of which some can."""
 
 
 def traced(recipes: Recipes, name: str) -> dict[str, object]:
@@ -35,14 +48,15 @@ def traced(recipes: Recipes, name: str) -> dict[str, object]:
     found = {
         "config": recipe["mixture"],
         "project": config.model_dump(mode="json", exclude=_LEFT_OUT | {"compute": True})
-        | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})},
+        | {"compute": config.compute.model_dump(mode="json", include={"device", "dtype"})}
+        | _labels(config),
         "recipe": recipe,
         "fits": {
             **{fit.folder(label): recipes.fit(fit, label) for fit, label in fits},
             **{kind: model["digest"] for kind, model in _models(recipes).items()},
         },
         "fit_recipes": {fit.folder(label): recipes.fit_recipe(fit, label) for fit, label in fits},
-        "features": {source: _features(recipes, source) for source in config.corpus.sources},
+        "features": {source: _features(recipes, source, name) for source in config.corpus.sources},
         "models": _models(recipes),
         "machine": {"device": recipes.device, "dtype": recipes.dtype},
         "shards": [
@@ -64,7 +78,14 @@ def traced(recipes: Recipes, name: str) -> dict[str, object]:
     return {**found, "needs": needs}
 
 
-def _features(recipes: Recipes, source: str) -> dict[str, object]:
+def _labels(config: Config) -> dict[str, object]:
+    """Return the labels that mixtures hold shares by, as the configuration has them."""
+    every = [label for name in config.mixtures for label in labels_by(config, name)]
+    found = {one.label: one.joined.model_dump(mode="json") for one in every}
+    return {"labels": found} if found else {}
+
+
+def _features(recipes: Recipes, source: str, name: str) -> dict[str, object]:
     return {
         stage.name: {
             "asset": stage.asset,
@@ -72,7 +93,7 @@ def _features(recipes: Recipes, source: str) -> dict[str, object]:
             "fingerprint": recipes.fingerprint(stage, source),
             "recipe": recipes.recipe(stage, source),
         }
-        for stage in feature_stages(recipes.config)
+        for stage in feature_stages(recipes.config, name)
     }
 
 

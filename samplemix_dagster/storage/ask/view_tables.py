@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from samplemix_dagster.storage.ask.judged_views import losses_of, results
 from samplemix_dagster.storage.ask.listed import mixture_versions
+from samplemix_dagster.storage.ask.shard_tables import label_stages
 from samplemix_dagster.storage.ask.views import current_lists
 from samplemix_dagster.storage.corpus.manifest import Manifest, ledger_file, source_of
 from samplemix_dagster.storage.lake import keys
@@ -49,7 +50,7 @@ def _tables(lake: Lake) -> Iterator[str]:
 
 def _of_shards(lake: Lake, manifest: Manifest) -> Iterator[str]:
     source = source_of(manifest.partition)
-    for stage in ("documents", "scores", "contamination"):
+    for stage in ("documents", "scores", "contamination", *label_stages(lake)):
         state = lake.read_json(keys.done_note(stage, source))
         there = set() if state is None else lake.names(state["folder"])
         for shard in manifest.shards:

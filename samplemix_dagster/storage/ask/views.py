@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from samplemix_dagster.storage.ask.judged_views import JUDGED_VIEWS, judged_statements
 from samplemix_dagster.storage.ask.listed import ListedShard, Version, mixture_versions
+from samplemix_dagster.storage.ask.shard_tables import labels, located
 from samplemix_dagster.storage.ask.sql_text import (
     Reader,
     identifier,
@@ -27,6 +28,7 @@ VIEWS: dict[str, str] = {
     "scores": "One row per document occurrence, with every score.",
     "rejections": "One row per row of a shard that is no document, or for many of one reason.",
     "duplicates": "One row per occurrence of a text that stands earlier in the corpus too.",
+    "labels": "One row per document occurrence and label that another tool gave.",
     "contamination": "One row per document occurrence that holds text of an evaluation.",
     "exclusions": "One row per document that no version may draw, with the reason.",
     "ledger": "One row per document of each mixture's current version, drawn or not.",
@@ -37,23 +39,11 @@ VIEWS: dict[str, str] = {
 }
 """The views, and the grain of each."""
 
-_DOCUMENT_COLUMNS = (
-    "doc_id varchar, row bigint, id varchar, language varchar, num_bytes bigint, metadata varchar"
-)
-_REJECTION_COLUMNS = "row bigint, reason varchar, excerpt varchar, num_rows bigint"
-_SCORE_COLUMNS = (
-    "doc_id varchar, row bigint, language varchar, num_tokens bigint, bits_per_byte double, "
-    "perplexity double, quality double, cluster integer, topic integer, diversity double"
-)
-_CONTAMINATION_COLUMNS = (
-    "doc_id varchar, evaluation varchar, item bigint, share double, num_items bigint, "
-    "snippet varchar"
-)
 _DUPLICATE_COLUMNS = "doc_id varchar, source varchar, shard varchar, row bigint"
 _LEDGER_COLUMNS = (
     "doc_id varchar, row bigint, num_tokens bigint, quality double, diversity double, "
     "weight double, expected_copies double, copies integer, reason varchar, detail varchar, "
-    "consumed integer"
+    "consumed integer, share_group varchar"
 )
 _EXCLUSION_COLUMNS = "doc_id varchar, reason varchar, detail varchar"
 
@@ -89,16 +79,18 @@ def view_statements(lake: Lake, reader: Reader = read_in_place) -> list[str]:
     return [
         relation("shards", ("source varchar", "digest varchar", "path varchar"), places),
         relation("skipped_folders", ("source varchar", "path varchar"), skipped),
-        f"create or replace view all_documents as {_located(lake, places, 'documents', reader)}",
-        f"create or replace view all_scores as {_located(lake, places, 'scores', reader)}",
+        f"create or replace view all_documents as {located(lake, places, 'documents', reader)}",
+        f"create or replace view all_scores as {located(lake, places, 'scores', reader)}",
         _DOCUMENTS_VIEW,
         _SCORES_VIEW,
-        f"create or replace view all_rejections as {_located(lake, places, 'rejections', reader)}",
+        f"create or replace view all_rejections as {located(lake, places, 'rejections', reader)}",
         _REJECTIONS_VIEW,
         f"create or replace view all_duplicates as {_duplicates(lake, reader)}",
         _DUPLICATES_VIEW,
+        f"create or replace view all_labels as {labels(lake, places, reader)}",
+        _LABELS_VIEW,
         f"create or replace view all_contamination as "
-        f"{_located(lake, places, 'contamination', reader)}",
+        f"{located(lake, places, 'contamination', reader)}",
         _CONTAMINATION_VIEW,
         f"create or replace view exclusions as {_exclusions(lake, reader)}",
         f"create or replace view all_ledgers as {_ledgers(lake, current, reader)}",
@@ -178,6 +170,13 @@ from all_duplicates as d
 inner join shards as p on d.source = p.source and d.shard = p.digest
 """
 
+_LABELS_VIEW = """
+create or replace view labels as
+select l.doc_id, l.source, p.path as shard, l.row, l.name, l.label
+from all_labels as l
+inner join shards as p on l.source = p.source and l.digest = p.digest
+"""
+
 _CONTAMINATION_VIEW = """
 create or replace view contamination as
 select c.doc_id, c.source, p.path as shard, c.evaluation, c.item, c.share, c.num_items, c.snippet
@@ -192,7 +191,8 @@ select
     l.mixture, l.version, l.doc_id, l.source, coalesce(p.path, l.path) as shard, l.row,
     l.num_tokens, l.quality, l.diversity, l.weight, l.expected_copies, l.copies, l.reason,
     l.detail,
-    coalesce(l.consumed, 0) as consumed
+    coalesce(l.consumed, 0) as consumed,
+    l.share_group
 from all_ledgers as l
 left join shards as p on l.source = p.source and l.digest = p.digest
 """
@@ -219,45 +219,6 @@ def _names(lake: Lake, fit: str) -> list[tuple[int, str]]:
         return []
     names = lake.read_json(keys.names_in(keys.fit_folder(fit, current["version"])), {})
     return sorted((int(identity), name) for identity, name in names.items())
-
-
-def _located(lake: Lake, places: Sequence[tuple[str, str, str]], kind: str, reader: Reader) -> str:
-    """Select a stage's current tables, each row with its source and shard digest."""
-    stage = "documents" if kind == "rejections" else kind
-    ending = ".rejected.parquet" if kind == "rejections" else ".parquet"
-    by_source: dict[str, list[str]] = {}
-    for source, digest, _ in places:
-        by_source.setdefault(source, []).append(digest)
-    parts = []
-    for source, digests in sorted(by_source.items()):
-        state = lake.read_json(keys.done_note(stage, source))
-        if state is None:
-            continue
-        there = lake.names(state["folder"])
-        tables_of = [
-            f"{state['folder']}/{digest}{ending}"
-            for digest in sorted(set(digests))
-            if f"{digest}{ending}" in there
-        ]
-        files = [str(path) for path in lake.paths(tables_of)]
-        if files:
-            # The name up to its first dot is the shard's digest.
-            parts.append(
-                f"select {text(source)} as source, "
-                "split_part(parse_filename(filename), '.', 1) as digest, "
-                f"* exclude (filename) from {reader(files, True)}"
-            )
-    columns = {
-        "documents": _DOCUMENT_COLUMNS,
-        "rejections": _REJECTION_COLUMNS,
-        "scores": _SCORE_COLUMNS,
-        "contamination": _CONTAMINATION_COLUMNS,
-    }[kind]
-    columns = f"source varchar, digest varchar, {columns}"
-    if kind == "rejections":
-        # Tables of the first version lack a column; an empty relation brings it.
-        parts.append(union([], columns))
-    return union(parts, columns)
 
 
 def _duplicates(lake: Lake, reader: Reader) -> str:

@@ -144,6 +144,8 @@ CURRENT_REPORTS = f"{REPORTS}/current.json"
 MODEL_DIGESTS = "models/digests.json"
 TABLES_OF_SHARDS = ("documents/", "features/")
 """How the keys of tables of one shard begin; documents first."""
+LABEL_STAGE = "label-"
+"""How the names of stages begin that give documents a label of another tool."""
 MANIFEST = "manifest.json"
 MANIFEST_COPY = "manifest.copy.json"
 """A version's manifest once more: nothing else can say what it was made from."""

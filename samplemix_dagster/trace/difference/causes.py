@@ -9,6 +9,7 @@ MEANING = {
     "encoder": "the encoder",
     "refit": "the refit",
     "settings": "the settings of scores",
+    "labels": "the labels",
     "exclusions": "what is excluded",
     "dials": "the dials",
     "budget": "the budget",

@@ -10,7 +10,7 @@ from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.states import effective_diversity
+from samplemix_dagster.trace.states import effective_diversity, state_of
 
 _MADE_ANEW = {"corpus", "beta", "exclusions"}
 """Fits that are made for every corpus: they are no refit."""
@@ -37,6 +37,7 @@ def cause_words(
             ],
             "refit": lambda: _refit_words(a, b),
             "settings": lambda: _setting_words(a, b),
+            "labels": lambda: _label_words(a, b),
             "exclusions": lambda: [_exclusion_words(a, b)],
             "dials": lambda: _dial_words(a, b),
             "budget": lambda: [
@@ -211,6 +212,11 @@ def _setting_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     before, after = (_flat(effective_diversity(m["project"]["diversity"])) for m in (a, b))
     words += _changes(before, after, "diversity.")
     return words or ["the code of a metric of your own"]
+
+
+def _label_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    before, after = (_flat(state_of(manifest).labels) for manifest in (a, b))
+    return _changes(before, after, "labels.")
 
 
 def _exclusion_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:

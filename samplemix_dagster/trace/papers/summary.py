@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from samplemix_dagster.config.mixtures import SOURCE
+from samplemix_dagster.stages.mixture.axes import axes_in_words
 from samplemix_dagster.tables import EXCLUSIONS
 from samplemix_dagster.trace.papers.facts import UNSTATED, Facts, Part
 
@@ -176,13 +178,18 @@ def sentences(facts: Facts) -> Iterator[str]:
     yield (
         f"Documents were drawn by quality and diversity (strategy {settings['strategy']}) for "
         f"{settings['budget_tokens']:,} tokens, each at most {settings['max_copies']} times; "
-        f"shares of sources: {_shares(settings['shares'])}."
+        f"shares of {_axes(settings)}: {_shares(settings['shares'])}."
     )
     for reason, counts in report.get("excluded", {}).items():
         yield (
             f"{counts['documents']:,} documents ({counts['tokens']:,} tokens) were excluded: "
             f"{reason}, {EXCLUSIONS.get(reason, reason)}."
         )
+
+
+def _axes(settings: Mapping[str, Any]) -> str:
+    words = axes_in_words(settings)
+    return "sources" if words == SOURCE else f"groups by {words}"
 
 
 def _shares(shares: str | Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.show.presentation import after_words, lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
+from samplemix_dagster.stages.mixture.axes import axes_in_words
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.mixture.publishing import current_or_none
 from samplemix_dagster.stages.mixture.version_files import export_asset
@@ -114,6 +115,7 @@ def _present(project: Project, outcome: Outcome, names: Names) -> Metadata:
         "plane": planes["plane"],
         "how_to_read_the_plane": HOW_TO_READ,
         "shares_by_source": bars_svg(share_rows(facts["sources"]), "shares before and after"),
+        **_shares_by_group(project, name, facts),
         "shares_by_cluster": bars_svg(share_rows(facts["clusters"]), "clusters"),
         "shares_by_language": bars_svg(share_rows(facts["languages"], 8), "languages"),
         "see_also": links_value(name, version, names, project.config.exports_of(name)),
@@ -122,6 +124,14 @@ def _present(project: Project, outcome: Outcome, names: Names) -> Metadata:
         "plane_large": planes["plane_large"],
         **{key: facts[key] for key in _PLOTTED},
     }
+
+
+def _shares_by_group(project: Project, name: str, facts: Mapping[str, Any]) -> Metadata:
+    """Return bars of the groups of which shares are held, where those are not the sources."""
+    if "groups" not in facts:
+        return {}
+    words = axes_in_words(project.config.mixtures[name].options)
+    return {"shares_by_group": bars_svg(share_rows(facts["groups"]), f"shares by {words}")}
 
 
 def headline_words(facts: Mapping[str, Any]) -> Metadata:
@@ -160,18 +170,11 @@ def _tables(facts: Mapping[str, Any]) -> Metadata:
         ("drawn", facts),
         ("control", facts["control"]),
     )
-    sources = [
-        {
-            "source": source,
-            "before": f"{entry['share_before']:.1%}",
-            "after": f"{entry['share_after']:.1%}",
-            "tokens": entry["tokens"],
-        }
-        for source, entry in facts["sources"].items()
-    ]
+    groups = {"groups": _shares("group", facts["groups"])} if "groups" in facts else {}
     names = ("mean_quality", "mean_diversity")
     return {
-        "sources": table_value(sources),
+        "sources": _shares("source", facts["sources"]),
+        **groups,
         "means": table_value(
             [{"of": of, **{name: round(v[name], 3) for name in names}} for of, v in means]
         ),
@@ -179,6 +182,21 @@ def _tables(facts: Mapping[str, Any]) -> Metadata:
             [{"copies": int(k), "documents": n} for k, n in facts["copies"].items()]
         ),
     }
+
+
+def _shares(what: str, shares: Mapping[str, Any]) -> dg.TableMetadataValue:
+    """Return a table of parts: their shares of the corpus and of the mixture, and tokens."""
+    return table_value(
+        [
+            {
+                what: name,
+                "before": f"{entry['share_before']:.1%}",
+                "after": f"{entry['share_after']:.1%}",
+                "tokens": entry["tokens"],
+            }
+            for name, entry in shares.items()
+        ]
+    )
 
 
 def links_value(

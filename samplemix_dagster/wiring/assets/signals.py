@@ -1,15 +1,22 @@
 """signals: what a class says of each text or embedding, for quality or for diversity."""
 
+from collections import Counter
+
 import numpy as np
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.stages.labels import LabelStage
 from samplemix_dagster.stages.signals import OwnSignal
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.pictures import histogram_svg
 from samplemix_dagster.wiring.assets.quality import column_values
+from samplemix_dagster.wiring.assets.told import table_value
 from samplemix_dagster.wiring.metadata import Metadata
+
+_SHOWN = 30
+"""How many labels are listed."""
 
 
 def look(stage: Stage) -> Look:
@@ -31,6 +38,24 @@ def external_look(stage: Stage) -> Look:
         return {"share_of_documents_named": share, **_scores(project, stage, partition)}
 
     return Look(kinds=("python", "parquet"), present=present, tables=(stage.table,))
+
+
+def label_look(stage: LabelStage) -> Look:
+    """Return what a person sees of a label: its commonest values, and how many it names."""
+
+    def present(project: Project, outcome: Outcome) -> Metadata:
+        (labels,) = column_values(project, stage, str(outcome.partition), "label")
+        counts = Counter(labels.tolist())
+        total, unknown = counts.total(), counts[stage.joined.unknown]
+        return {
+            "share_of_documents_named": round(1.0 - unknown / total, 4) if total else 0.0,
+            "num_labels": len(counts),
+            "labels": table_value(
+                [{"label": name, "documents": n} for name, n in counts.most_common(_SHOWN)]
+            ),
+        }
+
+    return Look(kinds=("python", "parquet"), present=present, tables=(stage.table,), view="labels")
 
 
 def _scores(project: Project, stage: Stage, partition: str) -> Metadata:

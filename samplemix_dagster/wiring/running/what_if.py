@@ -52,10 +52,19 @@ class WhatIf(dg.Config):
         default=None, description="How often one document may be drawn at most."
     )
     shares: str | None = Field(
-        default=None, description="Sources' shares: free, proportional, kept or uniform."
+        default=None,
+        description="Shares of the sources, or of what shares_by says: free, proportional, kept or "
+        "uniform.",
+    )
+    shares_by: list[str] = Field(
+        default=[],
+        description="What shares are shares of: source, language, cluster, topic, a label, or "
+        "several of them; as samplemix.yaml has it when empty.",
     )
     source_shares: dict[str, float] = Field(
-        default={}, description="Shares of the sources by name, which sum to 1, instead of shares."
+        default={},
+        description="Shares of the sources, or of the groups that shares_by makes, by name, which "
+        "sum to 1, instead of shares.",
     )
     seed: int | None = Field(default=None, description="Another seed draws by other luck.")
 
@@ -66,6 +75,7 @@ def changes_of(choice: WhatIf, before: Mapping[str, Any]) -> dict[str, Any]:
         "budget_tokens": choice.budget_tokens,
         "max_copies": choice.max_copies,
         "shares": choice.source_shares or choice.shares,
+        "shares_by": choice.shares_by or None,
         "seed": choice.seed,
     }
     dials = {"quality": choice.quality, "diversity": choice.diversity}
