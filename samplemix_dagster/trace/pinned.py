@@ -41,9 +41,8 @@ class PinnedProject(Project):
         try:
             config = _config(state, name)
         except ValidationError as error:
-            raise NotComputableError(
-                f"its settings do not go together: {error.errors()[0]['msg']}"
-            ) from None
+            words = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise NotComputableError(f"its settings do not go together: {words}") from None
         super().__init__(config, project.root, project.config_path)
         self.lake = lake
         self.files = project.files

@@ -17,7 +17,7 @@ from samplemix_dagster.door import behind
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.trace.verify.verifying import verify
-from samplemix_dagster.trace.versions import list_versions
+from samplemix_dagster.trace.versions import list_versions, load_manifest
 from samplemix_dagster.wiring.running import run_tags
 from samplemix_dagster.wiring.running.command_run import publish_here
 from samplemix_dagster.wiring.running.jobs import PARTS, Choice
@@ -215,6 +215,19 @@ def test_without_settings_it_is_the_current_version(
     assert "these settings give the current version" in str(metadata["against_current"].value)
 
 
+def test_other_settings_may_hold_shares_of_languages(
+    root: Path, instance: dg.DagsterInstance
+) -> None:
+    shares = {"de": 0.5, "en": 0.5}
+    result = what_if(root, instance, shares_by=["language"], source_shares=shares)
+    (event,) = result.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    found = load_manifest(open_project(root), "default", str(metadata["version"].value))["report"][
+        "groups"
+    ]
+    assert found["de"]["share_after"] == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
@@ -222,6 +235,11 @@ def test_without_settings_it_is_the_current_version(
         ({"budget_tokens": 900_000_000}, "the nearest feasible budget is"),
         ({"shares": "some"}, "shares"),
         ({"source_shares": {"nowhere": 1.0}}, "no source 'nowhere'; there are"),
+        (
+            {"source_shares": {"fr": 1.0}, "shares_by": ["language"]},
+            "shares name fr, but language has no 'fr': de, en",
+        ),
+        ({"shares_by": ["kind"]}, "there is no 'kind'; there are source, language"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_words(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.core.mixture.activation import activation_histogram, merge_histograms
 from samplemix_dagster.core.mixture.gathered import GatheredHistograms
-from samplemix_dagster.core.mixture.groups import Groups, group_name, groups_of
+from samplemix_dagster.core.mixture.groups import Groups, group_name, group_parts, groups_of
 
 WORDS = st.text(alphabet="ab/%2F", max_size=4)
 PAIRS = st.lists(st.tuples(WORDS, WORDS), max_size=30)
@@ -22,6 +22,15 @@ def test_two_groups_have_one_name_only_if_they_are_one(
     one: tuple[str, str], other: tuple[str, str]
 ) -> None:
     assert (group_name(one) == group_name(other)) == (one == other)
+
+
+@given(parts=st.lists(WORDS, min_size=1, max_size=3).map(tuple))
+def test_a_name_gives_its_parts_back(parts: tuple[str, ...]) -> None:
+    assert group_parts(group_name(parts), len(parts)) == parts
+
+
+def test_a_name_of_two_parts_is_none_of_three() -> None:
+    assert group_parts("web/en", 3) is None
 
 
 @given(pairs=PAIRS)

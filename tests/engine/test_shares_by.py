@@ -10,6 +10,8 @@ import pytest
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
+from samplemix_dagster.runs.plan.foresight import refusals
+from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if
 from samplemix_dagster.stages.mixture import settling
@@ -20,6 +22,7 @@ from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import summary
 from samplemix_dagster.validation.arms import arm_of
 from samplemix_dagster.validation.corpus import read_corpus
+from tests.engine.changes import settings_changed
 from tests.engine.labelled import label_by_source
 from tests.engine.runs import copies, manifest, rows, run, version
 from tests.projects import (
@@ -230,10 +233,43 @@ def test_two_versions_differ_by_the_labels_alone_when_their_file_changed(
     assert [cause["causes"] for cause in found["causes"]] == [["labels"]]
 
 
+@pytest.mark.parametrize(("one", "other"), [("origins", "tongues"), ("tongues", "origins")])
+def test_a_label_that_comes_or_goes_with_the_dials_is_no_cause_of_its_own(
+    one: str, other: str, root: Path
+) -> None:
+    versions = ((name, version(root, name)) for name in (one, other))
+    found = difference(open_project(root), *versions)
+    assert [cause["causes"] for cause in found["causes"]] == [["dials"]]
+
+
 def test_shares_of_a_group_that_is_not_there_are_refused_with_those_that_are(root: Path) -> None:
     changes = {"shares_by": "language", "shares": {"fr": 1.0}}
-    with pytest.raises(ConfigError, match="shares name fr, but the groups by language are de, en"):
+    with pytest.raises(InfeasibleMixtureError, match="but language has no 'fr': de, en, zxx"):
         draw_what_if(open_project(root), "plain", changes, None)
+
+
+def test_shares_of_a_cluster_that_is_not_there_are_refused_by_the_draw(root: Path) -> None:
+    changes = {"shares_by": "cluster", "shares": {"none": 1.0}}
+    with pytest.raises(ConfigError, match="shares name none, but the groups by cluster are 0, 1"):
+        draw_what_if(open_project(root), "plain", changes, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"shares_by": "origin", "shares": {"nws": 1}}, "origin has no 'nws': letters, news, "),
+        ({"shares_by": ["source", "origin"], "shares": {"web": 1}}, "a group is source/origin"),
+        ({"shares_by": ["source", "origin"], "shares": {"web/nws": 1}}, "origin has no 'nws'"),
+    ],
+)
+def test_shares_of_what_cannot_be_there_are_refused_before_a_run(
+    settings: dict[str, Any], says: str, root: Path, tmp_path: Path
+) -> None:
+    other = copy_project(root, tmp_path / "project")
+    settings_changed("mixtures", "plain", to={"budget_tokens": BUDGET, **settings})(other)
+    project = open_project(other)
+    plan = Planner(project).plan()
+    assert says in refusals(Recipes(project), plan)["mixture/plain"]
 
 
 def test_a_group_with_too_little_is_refused_with_the_nearest_budget(root: Path) -> None:

@@ -256,6 +256,23 @@ def test_shares_that_a_version_holds_are_held_in_every_draw(
         assert tokens[sources == "letters"].sum() / tokens.sum() == pytest.approx(0.6, abs=0.05)
 
 
+def test_shares_of_languages_that_a_version_holds_are_held_in_every_draw(
+    project: Project, held_out_files: dict[str, str]
+) -> None:
+    shares = {"de": 0.6, "en": 0.4}
+    changes = {"shares_by": "language", "shares": shares, "budget_tokens": 2 * BUDGET}
+    version = draw_what_if(project, "default", changes, None).data_version
+    prepared = prepare(project, [f"held={version}"], settings(held_out_files, ladder=[]))
+    corpus = prepared.corpus
+    held = [one.drawn for one in prepared.wanted if one.drawn.arm == "held"]
+    assert len(held) == SEEDS
+    for drawn in held:
+        tokens = drawn.copies * corpus.pool.tokens[drawn.rows]
+        languages = corpus.languages[drawn.rows]
+        assert set(languages) == set(shares)
+        assert tokens[languages == "de"].sum() / tokens.sum() == pytest.approx(0.6, abs=0.05)
+
+
 def test_a_text_of_the_corpus_is_refused(
     project: Project, held_out_files: dict[str, str], tmp_path: Path
 ) -> None:

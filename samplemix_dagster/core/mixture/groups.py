@@ -71,3 +71,13 @@ def group_name(parts: Sequence[str]) -> str:
     if len(parts) == 1:
         return parts[0]
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def group_parts(name: str, count: int) -> tuple[str, ...] | None:
+    """Return the parts of a group's name; None where it is not the name of so many."""
+    if count == 1:
+        return (name,)
+    parts = name.split("/")
+    if len(parts) != count:
+        return None
+    return tuple(part.replace("%2F", "/").replace("%25", "%") for part in parts)

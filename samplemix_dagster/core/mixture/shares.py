@@ -79,7 +79,7 @@ def _given_shares(
 ) -> dict[str, Fraction]:
     unknown = sorted(set(shares) - set(names))
     if unknown:
-        msg = f"shares name {_listed(unknown)}, but the {what} are {_listed(names)}"
+        msg = f"shares name {listed(unknown)}, but the {what} are {listed(names)}"
         raise ConfigError(msg)
     for name, share in shares.items():
         if not 0.0 <= share <= 1.0:
@@ -92,7 +92,8 @@ def _given_shares(
     return {name: Fraction(shares.get(name, 0.0)) / total for name in names}
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names for an error: the first of them, and how many there are beside."""
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 

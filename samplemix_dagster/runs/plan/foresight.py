@@ -24,6 +24,7 @@ from samplemix_dagster.errors import (
     ModelError,
     TransientError,
 )
+from samplemix_dagster.runs.plan.given_groups import unknown_groups
 from samplemix_dagster.runs.plan.planned import Plan
 from samplemix_dagster.runs.upkeep.losses import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
@@ -115,8 +116,10 @@ def _mixtures(recipes: Recipes, names: Iterable[str]) -> dict[str, str]:
         settings = recipes.config.mixtures[name]
         if not is_looked_up:
             capacity, is_looked_up = _capacity(recipes), True
-        sentence = _options(recipes, settings) or (
-            "" if capacity is None else over_budget(settings, capacity)
+        sentence = (
+            _options(recipes, settings)
+            or unknown_groups(recipes, settings)
+            or ("" if capacity is None else over_budget(settings, capacity))
         )
         if sentence:
             found[name] = sentence

@@ -1,6 +1,6 @@
 """The states from version A to version B, each drawn from stored features: what a step changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -106,7 +106,7 @@ class Chain:
 
     def _moves(self, start: State, goal: State) -> list[tuple[str, Any]]:
         """Return the inputs to replace, in order, each with its value."""
-        moves = [(cause, getattr(goal, cause)) for cause in CAUSES]
+        moves = list(_one_by_one(start, goal))
         new_data = start.moved(data=goal.data)
         new_models = {cause: getattr(goal, cause) for cause in _MODELS}
         if start.moved(**new_models) == start:
@@ -192,6 +192,15 @@ class Chain:
             raise NotComputableError(f"there is no such mixture: {error}") from error
         except LakeError as error:
             raise NotComputableError(str(error)) from error
+
+
+def _one_by_one(start: State, goal: State) -> Iterator[tuple[str, Any]]:
+    """Yield the inputs to replace; a label goes only after the dials that hold shares by it."""
+    for cause in CAUSES:
+        is_labels = cause == "labels"
+        yield cause, {**start.labels, **goal.labels} if is_labels else getattr(goal, cause)
+        if cause == "dials":
+            yield "labels", goal.labels
 
 
 def _step(pending: list[str], change: Measures, why: str) -> Step:
