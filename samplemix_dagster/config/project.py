@@ -15,7 +15,7 @@ from samplemix_dagster.config.exports import Export, ExportKeys, Exports, Listed
 from samplemix_dagster.config.mixtures import AXES, AnyMixture
 from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
 from samplemix_dagster.config.scores import UNDER, Quality
-from samplemix_dagster.config.signals import Labels
+from samplemix_dagster.config.signals import Joined, Labels
 from samplemix_dagster.section import Section, check_name
 
 
@@ -84,6 +84,12 @@ class Config(Section):
     def listed_exports(self) -> list[ListedExport]:
         """The exports, where there is a list of them."""
         return self.export if isinstance(self.export, list) else []
+
+    @property
+    def joined(self) -> list[Joined]:
+        """Every section that names a file in which another tool says something of documents."""
+        every = (self.quality.external, self.diversity.external, self.exclude.external)
+        return [*self.labels.values(), *(one for named in every for one in named.values())]
 
     @property
     def asks_for_ids(self) -> bool:

@@ -9,7 +9,9 @@ import pytest
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.steps import build_steps
 from tests.door.open_ui import Ui, open_ui
-from tests.engine.changes import add_a_shard, turn_a_dial
+from tests.engine.changes import add_a_shard, settings_changed, turn_a_dial
+from tests.engine.labelled import label_by_source
+from tests.engine.runs import run
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 
 pytestmark = [needs_encoder, pytest.mark.slow]
@@ -37,6 +39,15 @@ def ui(root: Path) -> Iterator[Ui]:
     opened = open_ui(root)
     yield opened
     opened.end()
+
+
+@pytest.fixture
+def labelled(root: Path) -> Path:
+    """The project, with a mixture whose shares are of a label."""
+    label_by_source(root)
+    settings_changed("mixtures", "flat", "shares_by", to="origin")(root)
+    run(root)
+    return root
 
 
 def planned(root: Path) -> States:
@@ -75,3 +86,14 @@ def test_the_pages_call_unsynced_what_the_plan_calls_stale(ui: Ui, root: Path) -
     add_a_shard(root)
     assert agreed(ui, root) == planned(root)
     assert ("raw_shards", "news") in planned(root)
+
+
+def test_the_pages_call_other_labels_unsynced_and_what_holds_shares_by_them(
+    labelled: Path, ui: Ui
+) -> None:
+    assert agreed(ui, labelled) == set()
+    path = labelled / "origins.csv"
+    path.write_text(path.read_text().replace(",web,web\n", ",web,net\n", 3))
+    expected = {("label_origin", source) for source in ("letters", "news", "web")}
+    expected |= {("mixture/flat", ""), ("export/flat", "")}
+    assert agreed(ui, labelled) == planned(labelled) == expected

@@ -17,6 +17,7 @@ differ, one event in Dagster's log makes them agree:
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -174,11 +175,21 @@ def _what_is_seen(project: Project, instance: dg.DagsterInstance) -> str:
             "moment": int(time.time() // _MOST_SECONDS),
             "settings": project.config.model_dump(mode="json"),
             "files": {name: _listed(project, name) for name in project.partitions},
+            "joined": [_stamp(project.root / one.file) for one in project.config.joined],
             "runs": [
                 [run.run_id, run.status.value] for run in instance.get_runs(limit=_RUNS_LOOKED_AT)
             ],
         }
     )
+
+
+def _stamp(file: Path) -> list[int]:
+    """Return a file's size and time; nothing where it is not there."""
+    try:
+        seen = file.stat()
+    except OSError:
+        return []
+    return [seen.st_size, seen.st_mtime_ns]
 
 
 def _listed(project: Project, partition: str) -> Any:
