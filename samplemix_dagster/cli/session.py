@@ -18,7 +18,7 @@ from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.upkeep.unfinished import abandoned, forget, noted
 from samplemix_dagster.show.bars import Bars, waiting
 from samplemix_dagster.show.terminal import say
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import make_folder, write_note
 from samplemix_dagster.storage.corpus.patterns import WILD
 from samplemix_dagster.wiring.running.command_run import publish_here
 from samplemix_dagster.wiring.running.jobs import Choice
@@ -63,7 +63,7 @@ def dagster_home(project: Project) -> Path:
     home = make_folder(project.home / "dagster")
     settings = home / "dagster.yaml"
     if not settings.exists() or settings.read_text(encoding="utf-8") in _EARLIER:
-        settings.write_text(_settings(), encoding="utf-8")
+        write_note(settings, _settings())  # whole: another process may be reading it
     return home
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.runs.plan.estimates import (
     estimated,
     note_measurement,
@@ -71,3 +72,17 @@ def test_a_plan_has_the_seconds_and_operations_that_were_measured(tmp_path: Path
     assert plan["perplexity"]["num_documents"] == 7
     assert plan["perplexity"]["flops"] == pytest.approx(scoring_flops(project, tokens), rel=0.01)
     assert plan["perplexity"]["seconds"] > 0
+
+
+@needs_encoder
+def test_no_run_fails_for_want_of_a_measurement(tmp_path: Path) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    project = open_project(root)
+    (project.home / "rates.json").unlink(missing_ok=True)
+    (project.home / "rates.json").mkdir()
+    note_measurement(project, outcome_of("perplexity"))
+    assert (project.home / "rates.json").is_dir()
+
+
+def outcome_of(asset: str) -> Outcome:
+    return Outcome(asset=asset, partition=None, why="", data_version="", seconds=1.0, facts={})

@@ -1,6 +1,7 @@
 """The project's own folder is not for version control, wherever it is first made."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from samplemix_dagster.engine.places.claims import claimed
 from samplemix_dagster.engine.places.lake_place import in_the_way, refuse_place
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.last_run import note_failures
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import HOME, make_folder, write_note
 from samplemix_dagster.storage.lake.lake import Lake
 
 CONFIG = "corpus: {sources: {a: {path: data}}}\nmixtures: {default: {budget_tokens: 1k}}\n"
@@ -71,3 +72,21 @@ def test_the_file_is_not_in_the_way_of_a_lake(root: Path) -> None:
     project = opened(root)
     refuse_place(project.config, root, project.config_path)
     assert list(in_the_way(root / ".samplemix/lake")) == []
+
+
+def test_many_that_write_one_note_at_a_time_all_end_well_and_leave_a_whole_one(
+    tmp_path: Path,
+) -> None:
+    note = tmp_path / HOME / "note.json"
+    texts = [str(number) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_note(note, text), texts * 40))
+    assert note.read_text() in texts
+    assert [path.name for path in note.parent.iterdir() if path.name != ".gitignore"] == [note.name]
+
+
+def test_a_note_that_cannot_take_its_place_leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "note.json").mkdir()
+    with pytest.raises(OSError):
+        write_note(tmp_path / "note.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["note.json"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import write_note
 from samplemix_dagster.storage.corpus.manifest import Shard
 from samplemix_dagster.storage.corpus.rows import (
     Openable,
@@ -81,8 +81,5 @@ class Looks:
             return
         self._is_new = False
         with contextlib.suppress(OSError):
-            make_folder(self._path.parent)
-            aside = self._path.with_suffix(".tmp")
             stored = {"form": _FORM, "seen": self._known()}
-            aside.write_text(json.dumps(stored, sort_keys=True), encoding="utf-8")
-            aside.replace(self._path)
+            write_note(self._path, json.dumps(stored, sort_keys=True))

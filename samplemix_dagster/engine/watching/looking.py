@@ -9,7 +9,6 @@ ask for agree on what may be taken. The scan itself, which reads and names shard
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +23,7 @@ from samplemix_dagster.engine.watching.settling import is_marker, two_looks, wit
 from samplemix_dagster.engine.watching.telling import files_word
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.files import Files
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import write_note
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
     list_files,
@@ -154,12 +153,8 @@ def _read_sightings(project: "Project", partition: str) -> dict[str, Sighting]:
 
 
 def _write_sightings(project: "Project", partition: str, sightings: Sightings) -> None:
-    file = _sightings_file(project, partition)
-    make_folder(file.parent)
     value = {
         path: [*sighting.file, sighting.since, sighting.is_same]
         for path, sighting in sightings.items()
     }
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    aside.write_text(json.dumps(value), encoding="utf-8")
-    aside.replace(file)
+    write_note(_sightings_file(project, partition), json.dumps(value))

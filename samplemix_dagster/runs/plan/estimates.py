@@ -5,6 +5,7 @@ result depends on them. From these the time of a run is a start-up and a time fo
 asset that has never run has no estimate, but a guess where one is asked for (``first_guess.py``).
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from samplemix_dagster.engine.fitting.parameters import reference_parameters
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.first_guess import FirstGuess, scored_tokens
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import write_note
 
 if TYPE_CHECKING:
     from samplemix_dagster.runs.plan.planned import Plan, Task
@@ -40,18 +41,18 @@ _MEASURED = TypeAdapter(dict[str, _Entry])
 
 
 def note_measurement(project: Project, outcome: Outcome) -> None:
-    """Remember how long an asset took for how many documents; only the newest are kept."""
+    """Remember how long an asset took for how many documents; only the newest are kept.
+
+    Of two runs that note at one time, one's measurement may be lost; no run fails for want of one.
+    """
     noted = _noted(project)
     entry = noted.setdefault(outcome.asset, {"runs": []})
     entry["runs"] = [*entry["runs"], [outcome.num_computed, round(outcome.seconds, 4)]][-_KEPT:]
     tokens = outcome.facts.get("tokens_computed")
     if tokens and outcome.num_computed:
         entry["tokens_per_document"] = round(tokens / outcome.num_computed, 2)
-    path = project.home / _FILE
-    make_folder(path.parent)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
-    aside.replace(path)
+    with contextlib.suppress(OSError):
+        write_note(project.home / _FILE, json.dumps(noted, indent=1, sort_keys=True))
 
 
 def _noted(project: Project) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pydantic import BaseModel
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import write_note
 
 _FILE = "last_run.json"
 
@@ -25,13 +25,9 @@ class LastRun(BaseModel):
 
 def note_failures(project: Project, failures: list[str], assets: Collection[str]) -> None:
     """Remember what failed in the last run; nothing at all says that it went well."""
-    path = project.home / _FILE
-    make_folder(path.parent)
-    aside = path.with_suffix(".tmp")
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     value = {"failures": failures, "assets": sorted(assets), "at": now}
-    aside.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    aside.replace(path)
+    write_note(project.home / _FILE, json.dumps(value, indent=1))
 
 
 def last_run(project: Project) -> LastRun:

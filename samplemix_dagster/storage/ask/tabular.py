@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from samplemix_dagster.errors import ConfigError
+from samplemix_dagster.storage.corpus.home import appears_whole
 
 ENDINGS = (".parquet", ".csv", ".jsonl")
 _FORMULA = r"^(\s*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
@@ -29,20 +30,19 @@ def write_tabular(table: pa.Table, path: Path) -> None:
     """Write a table; the file appears whole."""
     check_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    if path.suffix == ".parquet":
-        write_parquet(table, aside)
-    elif path.suffix == ".csv":
-        with aside.open("wb") as file:
-            write_csv(table, file)
-    else:
-        with aside.open("w", encoding="utf-8") as file:
-            for batch in table.to_batches(max_chunksize=1024):
-                file.writelines(
-                    json.dumps(row, ensure_ascii=False, default=str) + "\n"
-                    for row in batch.to_pylist()
-                )
-    aside.replace(path)
+    with appears_whole(path) as aside:
+        if path.suffix == ".parquet":
+            write_parquet(table, aside)
+        elif path.suffix == ".csv":
+            with aside.open("wb") as file:
+                write_csv(table, file)
+        else:
+            with aside.open("w", encoding="utf-8") as file:
+                for batch in table.to_batches(max_chunksize=1024):
+                    file.writelines(
+                        json.dumps(row, ensure_ascii=False, default=str) + "\n"
+                        for row in batch.to_pylist()
+                    )
 
 
 def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:

@@ -6,6 +6,8 @@ means it.
 """
 
 import contextlib
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 HOME = ".samplemix"
@@ -26,3 +28,29 @@ def make_folder(folder: Path) -> Path:
             (home / ".gitignore").write_text(_IGNORED, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def appears_whole(file: Path) -> Iterator[Path]:
+    """Yield a path beside a file, of which no other process knows; on leaving it takes its name.
+
+    Of several processes that write one file, the last one's is there. It is not synced: what has
+    to outlive a power cut is written by :mod:`samplemix_dagster.storage.lake.whole_files`.
+    """
+    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        yield aside
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_note(file: Path, text: str) -> None:
+    """Write a file of a project's home, and the folders on the way to it; it appears whole.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    make_folder(file.parent)
+    with appears_whole(file) as aside:
+        aside.write_text(text, encoding="utf-8")
