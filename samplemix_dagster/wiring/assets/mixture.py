@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 
 from samplemix_dagster import tables
+from samplemix_dagster.config.mixtures import Mixture
 from samplemix_dagster.core.beta.law import BivariateBeta
 from samplemix_dagster.core.beta.plane import plane_of
 from samplemix_dagster.core.mixture.strategies.strategy import Strategy
@@ -18,11 +19,14 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.show.presentation import after_words, lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
-from samplemix_dagster.stages.mixture.axes import axes_in_words
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
+from samplemix_dagster.stages.mixture.axes import and_group, axes_in_words
+from samplemix_dagster.stages.mixture.consumed import and_consumed
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.stages.mixture.publishing import current_or_none
 from samplemix_dagster.stages.mixture.version_files import export_asset
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.table_contract import Table
 from samplemix_dagster.trace.versions import changed_inputs, version_inputs
 from samplemix_dagster.wiring.assets.asset import Look
 from samplemix_dagster.wiring.assets.columns import origins_of_ledger
@@ -271,7 +275,15 @@ def look(project: Project, name: str, names: Names = PLAIN) -> Look:
         ),
         kinds=("mixture", "parquet"),
         present=partial(_present, names=names),
-        tables=(tables.LEDGER,),
+        tables=(_ledger_columns(project, settings),),
         origins=origins_of_ledger(),
         view="ledger",
     )
+
+
+def _ledger_columns(project: Project, settings: Mixture) -> Table:
+    """Return the contract of the ledger that a mixture will have by its settings."""
+    ledger = tables.LEDGER_OF_EXCLUSIONS if EXCLUDED.is_asked(project) else tables.LEDGER
+    if settings.after is not None and settings.after.tokens:
+        ledger = and_consumed(ledger)
+    return ledger if settings.is_by_source else and_group(ledger)
