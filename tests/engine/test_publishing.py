@@ -32,8 +32,8 @@ def lose_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the draw lose the first document of each shard, as a bug would."""
     whole = mixing._ledger
 
-    def partial(*args: Any) -> pa.Table:
-        return whole(*args).slice(1)
+    def partial(*args: Any, **named: Any) -> pa.Table:
+        return whole(*args, **named).slice(1)
 
     monkeypatch.setattr(mixing, "_ledger", partial)
 
