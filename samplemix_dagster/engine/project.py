@@ -14,7 +14,7 @@ from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config
 from samplemix_dagster.engine.addresses.metrics import metric_identity
-from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.memory import keep_blocks
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.claims import RUN, claimed, shared
 from samplemix_dagster.engine.places.lake_place import (
@@ -84,7 +84,7 @@ class Project:
         Raises:
             ConfigError: The configuration breaks a rule, or the lake has no folder of its own.
         """
-        give_memory_back()
+        keep_blocks()
         path = config_path.resolve()
         if not is_utf8(str(path)):
             raise ConfigError(f"{path}: the name of the project's folder is not UTF-8; rename it.")

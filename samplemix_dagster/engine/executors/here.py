@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from samplemix_dagster.engine.executors.executor import Lost, Result, Unit
-from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.memory import give_memory_back, keep_blocks
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -25,11 +25,14 @@ class Here:
     def map(self, work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
         """Yield ``work(unit)`` for each unit, in order."""
         use_one_thread()
-        yield from map(work, units)
+        try:
+            yield from map(work, units)
+        finally:
+            give_memory_back()
 
 
 def use_one_thread() -> None:
     """Let this process's libraries compute with one thread: the same sums in the same order."""
-    give_memory_back()
+    keep_blocks()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

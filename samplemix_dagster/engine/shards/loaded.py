@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.engine.memory import give_memory_back
+from samplemix_dagster.engine.memory import keep_blocks
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.models.files import digest_model, digest_tokenizer
@@ -93,7 +93,7 @@ def one_thread() -> None:
     import torch
     import transformers
 
-    give_memory_back()
+    keep_blocks()
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
