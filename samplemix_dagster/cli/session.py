@@ -21,7 +21,7 @@ from samplemix_dagster.show.terminal import say
 from samplemix_dagster.storage.corpus.home import make_folder, write_note
 from samplemix_dagster.storage.corpus.patterns import WILD
 from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.jobs import Choice
+from samplemix_dagster.wiring.running.parts import Choice
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs, reaping_meanwhile
 from samplemix_dagster.wiring.running.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.wiring.running.run_report import RunReport

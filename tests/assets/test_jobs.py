@@ -20,8 +20,8 @@ from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions, load_manifest
 from samplemix_dagster.wiring.running import run_tags
 from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.jobs import PARTS, Choice
 from samplemix_dagster.wiring.running.launch import Flow
+from samplemix_dagster.wiring.running.parts import PARTS, Choice
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.run_report import RunReport
 from samplemix_dagster.wiring.running.run_tags import (

@@ -72,7 +72,7 @@ def run(
         return
     with waiting("Starting Dagster"):
         from samplemix_dagster.cli.session import run_in_instance
-        from samplemix_dagster.wiring.running.jobs import Choice
+        from samplemix_dagster.wiring.running.parts import Choice
 
     choice = Choice(
         select=select or [], mixtures=mixture or [], refit=refit or [], check_lake=check_lake

@@ -24,6 +24,7 @@ from samplemix_dagster.storage.report.dbt_run import report_models
 from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
 from samplemix_dagster.wiring.names import PLAIN, Names
+from samplemix_dagster.wiring.running.parts import console
 from samplemix_dagster.wiring.running.resources import adopt_project
 from samplemix_dagster.wiring.running.results import (
     Result,
@@ -47,12 +48,6 @@ from samplemix_dagster.wiring.running.side_by_side import Asked, SideBySide
 
 Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"
-
-
-def console(*, quiet: bool) -> dict[str, object]:
-    """Return the run configuration that keeps Dagster's own log off the console, or on it."""
-    level = "CRITICAL" if quiet else "INFO"
-    return {"loggers": {"console": {"config": {"log_level": level}}}}
 
 
 def _ignore(sentence: str) -> None:
@@ -240,7 +235,7 @@ class Flow:
         for task in tasks:
             key = self.names.key(task.step.asset)
             if key in seconds:
-                self._note(task, seconds[key])
+                self.report.note(task, seconds[key])
             else:
                 self.broken.add(task.step.asset)
                 self.report.failed_assets.add(task.step.asset)
@@ -256,34 +251,9 @@ class Flow:
 
     def _warn(self, result: Result) -> None:
         for asset, words in failed_checks(result, self.names, dg.AssetCheckSeverity.WARN):
-            self._add_warning("check", asset, words)
+            self.report.warn("check", asset, words)
         for asset, words in lost_workers(result, self.names):
-            self._add_warning("workers", asset, words)
-
-    def _add_warning(self, kind: str, asset: str, words: str) -> None:
-        warning = {"kind": kind, "where": asset, "words": words}
-        if warning not in self.report.warnings:
-            self.report.warnings.append(warning)
-
-    def _note(self, task: Task, seconds: float) -> None:
-        for entry in self.report.done:
-            if entry["asset"] == task.step.asset:
-                entry["num_shards"] += task.num_shards
-                entry["num_documents"] += task.num_documents
-                entry["seconds"] = round(entry["seconds"] + seconds, 3)
-                if task.why not in entry["why"]:
-                    entry["why"] += f"; {task.why}"
-                return
-        self.report.done.append(
-            {
-                "stage": task.step.group,
-                "asset": task.step.asset,
-                "num_shards": task.num_shards,
-                "num_documents": task.num_documents,
-                "why": task.why,
-                "seconds": round(seconds, 3),
-            }
-        )
+            self.report.warn("workers", asset, words)
 
     def run_report(self) -> None:
         """Bring the dbt models up to date when a mixture or the corpus has changed."""
@@ -304,16 +274,7 @@ class Flow:
         found = [*failures_of(result, self.names), *failed_checks(result, self.names)]
         self.report.failures += [f"report: {failure}" for _, failure in found]
         if result.success:
-            self.report.done.append(
-                {
-                    "stage": "report",
-                    "asset": "report",
-                    "num_shards": 0,
-                    "num_documents": 0,
-                    "why": _REPORT_WHY,
-                    "seconds": round(time.perf_counter() - began, 3),
-                }
-            )
+            self.report.note_tables(_REPORT_WHY, time.perf_counter() - began)
 
 
 def _runs(plan: Plan) -> Iterator[list[Task]]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from samplemix_dagster.runs.plan.planned import Task
+
 
 class Made(TypedDict):
     """What a run did of an asset, all its partitions together, as a JSON value."""
@@ -37,3 +39,43 @@ class RunReport:
     def succeeded(self) -> bool:
         """Whether nothing failed."""
         return not self.failures
+
+    def note(self, task: Task, seconds: float) -> None:
+        """Add what was made to the entry of its asset."""
+        for entry in self.done:
+            if entry["asset"] == task.step.asset:
+                entry["num_shards"] += task.num_shards
+                entry["num_documents"] += task.num_documents
+                entry["seconds"] = round(entry["seconds"] + seconds, 3)
+                if task.why not in entry["why"]:
+                    entry["why"] += f"; {task.why}"
+                return
+        self.done.append(
+            Made(
+                stage=task.step.group,
+                asset=task.step.asset,
+                num_shards=task.num_shards,
+                num_documents=task.num_documents,
+                why=task.why,
+                seconds=round(seconds, 3),
+            )
+        )
+
+    def note_tables(self, why: str, seconds: float) -> None:
+        """Add that the report's tables were made, which are of no document alone."""
+        self.done.append(
+            Made(
+                stage="report",
+                asset="report",
+                num_shards=0,
+                num_documents=0,
+                why=why,
+                seconds=round(seconds, 3),
+            )
+        )
+
+    def warn(self, kind: str, where: str, words: str) -> None:
+        """Add a warning, once."""
+        warning = {"kind": kind, "where": where, "words": words}
+        if warning not in self.warnings:
+            self.warnings.append(warning)
