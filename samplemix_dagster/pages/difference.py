@@ -30,7 +30,7 @@ def difference_page(found: Mapping[str, Any], names: Sequence[str]) -> str:
         causes=_causes(found, names) if found["causes"] else None,
         groups=[
             {
-                "kind": kind,
+                "kind": kind.replace("_", " "),
                 "variation": f"{found['total_variation'][kind]:.2%}",
                 "bars": _bars(rows, colours),
                 "table": _group_table(rows, names),

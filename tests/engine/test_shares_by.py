@@ -10,6 +10,7 @@ import pytest
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
+from samplemix_dagster.pages.difference import difference_page
 from samplemix_dagster.runs.plan.foresight import refusals
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.run import run_project
@@ -240,6 +241,22 @@ def test_a_label_that_comes_or_goes_with_the_dials_is_no_cause_of_its_own(
     versions = ((name, version(root, name)) for name in (one, other))
     found = difference(open_project(root), *versions)
     assert [cause["causes"] for cause in found["causes"]] == [["dials"]]
+    assert "share_group" not in {*found["groups"], *found["total_variation"]}
+
+
+def test_a_difference_tells_what_each_group_of_shares_won(root: Path) -> None:
+    versions = [(name, version(root, name)) for name in ("origins", "given_origins")]
+    found = difference(open_project(root), *versions)
+    told = {row["name"]: row for row in found["groups"]["share_group"]}
+    for side, (name, _) in zip(("tokens_a", "tokens_b"), versions, strict=True):
+        assert {group: row[side] for group, row in told.items()} == tokens_by_group(root, name)
+    for row in told.values():
+        parts = sum(part["tokens"] for part in row["by_cause"])
+        assert parts == row["tokens_change"] == row["tokens_b"] - row["tokens_a"]
+    assert found["total_variation"]["share_group"] > 0
+    assert any("from share group news" in words for words in found["words"])
+    page = difference_page(found, ["dials"] * len(found["causes"]))
+    assert "Tokens by share group" in page
 
 
 def test_shares_of_a_group_that_is_not_there_are_refused_with_those_that_are(root: Path) -> None:

@@ -21,6 +21,7 @@ from samplemix_dagster.trace.difference.measures import (
     KINDS,
     Measures,
     common_draws,
+    common_kinds,
     subtract,
     total_variation,
 )
@@ -52,7 +53,10 @@ def difference(project: Project, first: tuple[str, str], second: tuple[str, str]
             "change": subtract(after, before).totals,
             "groups": _groups(before, after, steps),
             "not_measured": sorted({*before.absent, *after.absent}),
-            "total_variation": {kind: total_variation(before, after, kind) for kind in KINDS},
+            "total_variation": {
+                kind: total_variation(before, after, kind)
+                for kind in dict.fromkeys((*KINDS, *common_kinds(before, after)))
+            },
             "documents": common_draws(
                 project.lake, (folder_of(a), list(a["ledger"])), (folder_of(b), list(b["ledger"]))
             ),
@@ -100,7 +104,7 @@ def _groups(
                     "by_cause": [
                         {"causes": list(step.causes), **step.change.group(kind, name)}
                         for step in steps
-                        if kind not in step.change.absent
+                        if kind in step.change.groups
                     ],
                 }
             )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
 from samplemix_dagster.trace.difference.causes import MEANING, cause_name
 
 _MOVERS = 5
@@ -24,7 +25,7 @@ def headline(found: Mapping[str, Any]) -> list[str]:
     ]
     if not any(change.values()):
         lines.append("The totals are the same; what was drawn is in the parts below.")
-    for kind in ("source", "cluster"):
+    for kind in (SHARE_GROUP, "source", "cluster"):
         rows = found["groups"].get(kind, [])[:_MOVERS]
         lines += [_mover(kind, row) for row in rows if row["tokens_change"] or row["draws_change"]]
     lines += [_because(cause) for cause in found["causes"]]
@@ -39,7 +40,7 @@ def headline(found: Mapping[str, Any]) -> list[str]:
 
 
 def _mover(kind: str, row: Mapping[str, Any]) -> str:
-    change, place = row["draws_change"], f"{kind} {row['name']}"
+    change, place = row["draws_change"], f"{kind.replace('_', ' ')} {row['name']}"
     plural = "" if abs(change) == 1 else "s"
     moved = f"{abs(change):,} {'more' if change > 0 else 'fewer'} draw{plural}"
     if change == 0:

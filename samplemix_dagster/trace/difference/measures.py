@@ -15,8 +15,10 @@ from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import LakeError
+from samplemix_dagster.stages.columns import strings
 from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
+from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
@@ -24,6 +26,7 @@ from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.trace.pinned import PinnedRecipes
 
 KINDS = ("source", "language", "cluster", "topic")
+"""What every version is measured by, as long as its scores are there."""
 COUNTS = ("documents", "documents_drawn", "draws", "tokens")
 MEANS = ("mean_quality", "mean_diversity")
 
@@ -37,6 +40,13 @@ class Measures:
     """Kind -> name -> ``draws`` and ``tokens``."""
     absent: tuple[str, ...] = ()
     """Kinds that could not be measured: the scores that hold them are gone."""
+    axes: tuple[str, ...] = ()
+    """What the groups of which shares are held are groups of."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """What was measured; the groups of which shares are held only where they are no sources."""
+        return [kind for kind in (*KINDS, SHARE_GROUP) if kind in self.groups]
 
     def group(self, kind: str, name: str) -> dict[str, int]:
         """Return the numbers of one group; zeros where it has none."""
@@ -55,7 +65,7 @@ def measure(ledger: Lake, folder: str, recipes: PinnedRecipes) -> Measures:
         folder: The folder that holds ``ledger/``.
         recipes: The state that it was drawn in, for languages, clusters and topics.
     """
-    found = Measures()
+    found = Measures(axes=recipes.config.mixtures["pinned"].axes)
     sums = {"quality": 0.0, "diversity": 0.0}
     names = {
         "cluster": _names(recipes, CLUSTER_FIT),
@@ -74,6 +84,8 @@ def measure(ledger: Lake, folder: str, recipes: PinnedRecipes) -> Measures:
         for name in sums:
             sums[name] += float(tokens @ np.asarray(table.column(name).to_numpy()))
         _add(found, "source", np.full(len(copies), shard.source), copies, tokens)
+        if SHARE_GROUP in table.column_names:
+            _add(found, SHARE_GROUP, strings(table, SHARE_GROUP), copies, tokens)
         labels = _labels(recipes, shard, names)
         is_whole = is_whole and labels is not None
         for kind, values in (labels or {}).items():
@@ -82,7 +94,8 @@ def measure(ledger: Lake, folder: str, recipes: PinnedRecipes) -> Measures:
         found.totals[f"mean_{name}"] = total / max(1, found.totals["tokens"])
     if not is_whole:
         found.absent = KINDS[1:]
-        found.groups = {"source": found.groups.get("source", {})}
+        kept = ("source", SHARE_GROUP)  # which the ledger holds by itself
+        found.groups = {kind: found.groups[kind] for kind in kept if kind in found.groups}
     return found
 
 
@@ -136,10 +149,8 @@ def add(first: Measures, second: Measures) -> Measures:
 def _combined(first: Measures, second: Measures, sign: int) -> Measures:
     totals = {name: first.totals[name] + sign * second.totals[name] for name in (*COUNTS, *MEANS)}
     groups: dict[str, dict[str, dict[str, int]]] = {}
-    for kind in KINDS:
-        if kind in {*first.absent, *second.absent}:
-            continue
-        names = sorted({*first.groups.get(kind, {}), *second.groups.get(kind, {})})
+    for kind in common_kinds(first, second):
+        names = sorted({*first.groups[kind], *second.groups[kind]})
         groups[kind] = {
             name: {
                 unit: first.group(kind, name)[unit] + sign * second.group(kind, name)[unit]
@@ -147,13 +158,20 @@ def _combined(first: Measures, second: Measures, sign: int) -> Measures:
             }
             for name in names
         }
-    absent = tuple(kind for kind in KINDS if kind not in groups)
-    return Measures(totals=totals, groups=groups, absent=absent)
+    absent = tuple(kind for kind in KINDS if kind in {*first.absent, *second.absent})
+    return Measures(totals=totals, groups=groups, absent=absent, axes=first.axes)
+
+
+def common_kinds(first: Measures, second: Measures) -> list[str]:
+    """Return what both were measured by; shares of other things have no groups in common."""
+    common = [kind for kind in first.kinds if kind in second.groups]
+    is_same = first.axes == second.axes
+    return [kind for kind in common if is_same or kind != SHARE_GROUP]
 
 
 def total_variation(a: Measures, b: Measures, kind: str) -> float | None:
     """Return half the sum of absolute differences of token shares; None if not measured."""
-    if kind in {*a.absent, *b.absent}:
+    if kind not in common_kinds(a, b):
         return None
     names = {*a.groups.get(kind, {}), *b.groups.get(kind, {})}
     before, after = max(1, a.totals["tokens"]), max(1, b.totals["tokens"])
