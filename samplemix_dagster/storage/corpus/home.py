@@ -30,6 +30,11 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def beside(place: Path) -> Path:
+    """Return a path beside a file or folder, of which no other process knows."""
+    return place.with_name(f".{place.name}.{uuid.uuid4().hex[:12]}")
+
+
 @contextlib.contextmanager
 def appears_whole(file: Path) -> Iterator[Path]:
     """Yield a path beside a file, of which no other process knows; on leaving it takes its name.
@@ -37,7 +42,7 @@ def appears_whole(file: Path) -> Iterator[Path]:
     Of several processes that write one file, the last one's is there. It is not synced: what has
     to outlive a power cut is written by :mod:`samplemix_dagster.storage.lake.whole_files`.
     """
-    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:12]}")
+    aside = beside(file)
     try:
         yield aside
         aside.replace(file)

@@ -5,12 +5,11 @@ import errno
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.home import appears_whole, beside, make_folder
 from samplemix_dagster.storage.formats.base import Openable
 
 
@@ -21,17 +20,14 @@ def written_aside(target: Path) -> Iterator[Path]:
     Raises:
         LakeError: It could not be written.
     """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
         make_folder(target.parent)
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(target)
+        with appears_whole(target) as aside:
+            yield aside
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
     except OSError as error:
         raise LakeError(_explain(error, target)) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -46,7 +42,7 @@ def filled(target: Path, marker: str, *, keeps: bool = True) -> Iterator[Path]:
     Raises:
         LakeError: It could not be written, or nothing wrote the marker.
     """
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    aside = beside(target)
     try:
         try:
             make_folder(aside)
