@@ -7,6 +7,7 @@ TORCH ?= auto
 BIN := $(VENV)/bin
 READERS ?= .venv-readers
 STAMP := $(VENV)/.installed
+BENCHES := scoring draw order ngrams blocks executors evaluate
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export DO_NOT_TRACK = 1
@@ -85,8 +86,8 @@ format: $(STAMP) ## put the code into the project's format
 ui: $(STAMP) ## open the Dagster UI on the demo project
 	$(BIN)/samplemix ui --config demo/samplemix.yaml
 
-bench: $(STAMP) ## run the benchmarks, one JSON line each
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(STAMP) ## run the benchmarks that need neither a project nor a corpus
+	for name in $(BENCHES); do $(BIN)/python benchmarks/bench_$$name.py || exit 1; done
 
 clean: ## remove the virtual environment, the demo and caches
 	rm -rf $(VENV) $(READERS) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

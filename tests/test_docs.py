@@ -1,3 +1,4 @@
+import ast
 import importlib.util
 import re
 import tomllib
@@ -128,3 +129,23 @@ def test_the_licence_is_the_one_that_the_package_states() -> None:
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text
     assert "Version 2.0, January 2004" in text
+
+
+def benches() -> list[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (names,) = re.findall(r"^BENCHES := (.+)$", makefile, flags=re.MULTILINE)
+    return names.split()
+
+
+@pytest.mark.parametrize("name", benches())
+def test_make_bench_runs_what_needs_no_argument(name: str) -> None:
+    script = ROOT / "benchmarks" / f"bench_{name}.py"
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    asked = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument"
+    ]
+    for call in asked:
+        assert call.args[0].value.startswith("--")
+        assert not any(word.arg == "required" for word in call.keywords)
