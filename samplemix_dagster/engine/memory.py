@@ -14,7 +14,8 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """glibc's numbers for what a heap may keep at its end, and for the size of a mapping (malloc.h)."""
-_BLOCK_BYTES = 256 << 20
+_BLOCK_BYTES = (256 << 20, 32 << 20)
+"""What a heap keeps: the first of them that glibc takes; older ones refuse more than the second."""
 
 
 @functools.cache
@@ -34,7 +35,9 @@ def keep_blocks() -> bool:
     """Keep freed blocks for this process, once; return whether it could be (Linux with glibc)."""
     glibc = _glibc()
     wanted = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
-    return glibc is not None and all(glibc.mallopt(what, _BLOCK_BYTES) == 1 for what in wanted)
+    return glibc is not None and any(
+        all(glibc.mallopt(what, size) == 1 for what in wanted) for size in _BLOCK_BYTES
+    )
 
 
 def give_memory_back() -> None:
