@@ -22,6 +22,7 @@ import numpy as np
 
 from samplemix_dagster.core.learners.learner import NO_STEPS, Learner, NgramLearner
 from samplemix_dagster.core.learners.ragged import TokenTexts
+from samplemix_dagster.engine.memory import keep_blocks
 from samplemix_dagster.storage.models.load import pick_dtype
 
 LADDER = (0.5, 0.75, 1.5)
@@ -34,7 +35,7 @@ CORES = 2
 POOLS: dict[str, Callable[[int], Executor]] = {
     "threads": ThreadPoolExecutor,
     "processes": lambda workers: ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn")
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=keep_blocks
     ),
 }
 
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--transformer-tokens", type=int, default=100_000)
     args = parser.parse_args()
+    keep_blocks()  # as a run does
     found: dict[str, object] = {"ngram": ngram_figures(args)}
     for dtype in dict.fromkeys((pick_dtype("cpu"), "float32")):
         for kind in POOLS:
