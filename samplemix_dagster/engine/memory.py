@@ -3,7 +3,7 @@
 A block that is a mapping of its own goes back when it is freed, and the pages of the next are
 asked for and zeroed one by one; glibc maps from 128 kB on, and moves that size, to 32 MB, by what
 was freed last. Here the size stands still, above what models need, and the heap keeps what is free
-at its end until work is done: scoring and training take six tenths of the time that they take where
+at its end for the next one: scoring and training take six tenths of the time that they take where
 each block of 1 MB is mapped, for a tenth to a quarter more memory (``benchmarks/bench_blocks.py``).
 No result depends on it.
 """
@@ -19,29 +19,13 @@ _BLOCK_BYTES = (256 << 20, 32 << 20)
 
 
 @functools.cache
-def _glibc() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        found = ctypes.CDLL(None)
-        _ = found.mallopt, found.malloc_trim
-    except (OSError, AttributeError):
-        return None
-    return found
-
-
-@functools.cache
 def keep_blocks() -> bool:
     """Keep freed blocks for this process, once; return whether it could be (Linux with glibc)."""
-    glibc = _glibc()
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
     wanted = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
-    return glibc is not None and any(
-        all(glibc.mallopt(what, size) == 1 for what in wanted) for size in _BLOCK_BYTES
-    )
-
-
-def give_memory_back() -> None:
-    """Give the system what is free on the heap; for the end of work, not for its middle."""
-    glibc = _glibc()
-    if glibc is not None:
-        glibc.malloc_trim(0)
+    return any(all(mallopt(what, size) == 1 for what in wanted) for size in _BLOCK_BYTES)

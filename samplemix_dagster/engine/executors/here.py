@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from samplemix_dagster.engine.executors.executor import Lost, Result, Unit
-from samplemix_dagster.engine.memory import give_memory_back, keep_blocks
+from samplemix_dagster.engine.memory import keep_blocks
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -25,10 +25,7 @@ class Here:
     def map(self, work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
         """Yield ``work(unit)`` for each unit, in order."""
         use_one_thread()
-        try:
-            yield from map(work, units)
-        finally:
-            give_memory_back()
+        yield from map(work, units)
 
 
 def use_one_thread() -> None:

@@ -19,7 +19,6 @@ from samplemix_dagster import tables
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.core.learners.learner import Learner
 from samplemix_dagster.core.learners.ragged import TokenTexts
-from samplemix_dagster.engine.memory import give_memory_back
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.errors import DamagedError
 from samplemix_dagster.storage.lake import keys
@@ -154,7 +153,6 @@ class Trainings:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        give_memory_back()
 
     def _nats(self, one: Training, texts: TokenTexts) -> npt.NDArray[np.float64]:
         seed, steps = one.drawn.seed, self.steps(one)
