@@ -5,8 +5,9 @@
 The same work on one thread, each in a process of its own and in turn: a small reference that is
 trained, texts that it scores, texts that the packaged encoder embeds, the smallest transformer that
 learns. ``kept`` is how this project sets glibc; ``mapped`` maps each block of 1 MB on its own, so
-that it goes back as it is freed; ``plain`` leaves glibc to itself. Seconds are those of a core, the least of the rounds, with the
-system's part of them beside, and the most memory that the process ever held. Prints JSON.
+that it goes back as it is freed; ``plain`` leaves glibc to itself. Seconds are
+those of a core, the least of the rounds, with the system's part of them beside, and the most memory
+that the process ever held. Prints JSON.
 """
 
 import argparse
