@@ -62,7 +62,7 @@ def main() -> None:
             counted = Counted.of(names[: len(known)], known, order=order, vocabulary=VOCABULARY)
             model = NgramModel(counted, order=order, vocabulary=VOCABULARY)
             made = time.process_time()
-            nats = model.nats(others, asked).sum()
+            nats = model.nats(asked, model.own(others, asked)).sum()
             scored = time.process_time()
             print(
                 f"ngram order {order}, {num_known} tokens: {nats / np.log(2) / num_bytes:.3f} bits "

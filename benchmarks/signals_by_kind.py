@@ -81,7 +81,9 @@ class Ngrams:
     def bits(self, texts: list[str]) -> Any:
         """Return the bits per byte of each text, left out where it was counted."""
         num_bytes = np.array([len(text.encode()) for text in texts])
-        return self.model.nats(names(texts), self.tokens(texts)) / np.log(2.0) / num_bytes
+        tokens = self.tokens(texts)
+        nats = self.model.nats(tokens, self.model.own(names(texts), tokens))
+        return nats / np.log(2.0) / num_bytes
 
 
 def names(texts: list[str]) -> Any:

@@ -51,6 +51,11 @@ class NgramReference(Section):
     """Size of the byte-level BPE vocabulary."""
     sources: list[str] | None = None
     """Sources to count; all of them when absent. Quality then means "like those"."""
+    near: Literal["keep", "once"] = "keep"
+    """``keep``: every text of a group of near-duplicates is counted. ``once``: one is, and each of
+    them is scored without it, so that copies make no text easy."""
+
+    LATER: ClassVar[Mapping[str, Any]] = {"near": "keep"}
 
     @model_validator(mode="after")
     def _grams_fit(self) -> "NgramReference":

@@ -71,8 +71,9 @@ def test_a_text_that_was_counted_costs_what_it_costs_a_model_that_never_saw_it(
     without = Counted.of(
         every[1:], [tokens(text) for text in texts[1:]], order=order, vocabulary=VOCABULARY
     )
-    expected = NgramModel(without, order=order, vocabulary=VOCABULARY).nats(every[:1], [own])
-    assert model(texts, order).nats(every[:1], [own])[0] == expected[0]
+    expected = NgramModel(without, order=order, vocabulary=VOCABULARY).nats([own], [None])
+    made = model(texts, order)
+    assert made.nats([own], made.own(every[:1], [own]))[0] == expected[0]
 
 
 @settings(deadline=None)
@@ -82,8 +83,8 @@ def test_scoring_texts_that_were_counted_leaves_the_model_as_it_was(
 ) -> None:
     made, every = model(texts), names(len(texts))
     each = [tokens(text) for text in texts]
-    first = made.nats(every, each)
-    again = made.nats(every[::-1], each[::-1])[::-1]
+    first = made.nats(each, made.own(every, each))
+    again = made.nats(each[::-1], made.own(every[::-1], each[::-1]))[::-1]
     assert first.tolist() == again.tolist()
 
 
@@ -114,8 +115,10 @@ def test_what_was_written_is_read_as_the_same_model() -> None:
 
 
 def test_other_tokens_under_the_id_of_a_counted_text_are_refused() -> None:
+    made, other = model([[1, 2, 3], [2, 3]]), [tokens([5, 5, 5, 5])]
+    own = made.own(names(1), other)
     with pytest.raises(ValueError, match="has the id of one that was counted"):
-        model([[1, 2, 3], [2, 3]]).nats(names(1), [tokens([5, 5, 5, 5])])
+        made.nats(other, own)
 
 
 def test_a_token_outside_the_vocabulary_is_refused() -> None:

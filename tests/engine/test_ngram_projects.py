@@ -22,7 +22,15 @@ from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import add_a_shard, rewrite_one_document, settings_changed
 from tests.engine.runs import Run, ledgers, manifest, rows, run, run_changed, version
-from tests.projects import copy_project, make_project, needs_encoder, open_project, reference_folder
+from tests.projects import (
+    copy_project,
+    make_project,
+    needs_encoder,
+    open_project,
+    reference_folder,
+    shard_rows,
+    write_shard,
+)
 
 pytestmark = needs_encoder
 NGRAM = {"ngram": {"order": 3, "tokens": 5000, "vocabulary": 400}}
@@ -154,6 +162,68 @@ def test_a_reference_whose_files_are_damaged_is_no_reference(change: Run, tmp_pa
     (folder / "ngram.json").write_text(json.dumps({**sizes, "order": 9}))
     with pytest.raises(ModelError, match="holds no n-gram reference that can be read: an order is"):
         load_ngram(folder)
+
+
+def copied_texts(root: Path) -> None:
+    """Add ``news/part-3``: of each of two texts of ``news`` five near-copies."""
+    rows = []
+    for row in shard_rows("news", 0, count=2):
+        words = row["text"].split()
+        for number in range(5):
+            changed = [*words[:number], f"changed{number}", *words[number + 1 :]]
+            rows.append({**row, "id": f"{row['id']}-{number}", "text": " ".join(changed)})
+    write_shard(root, "news", 3, rows)
+
+
+def counting(root: Path, **settings: str) -> Run:
+    settings_changed("references", "main", to={"ngram": {**NGRAM["ngram"], **settings}})(root)
+    return run(root)
+
+
+def test_near_copies_are_as_hard_as_text_of_their_kind_where_one_of_a_group_is_counted(
+    change: Run, tmp_path: Path
+) -> None:
+    root = copy_project(change.root, tmp_path / "project")
+    copied_texts(root)
+    mean = (
+        "select avg(bits_per_byte) filter (shard like '%part-3%') as copies, "
+        "avg(bits_per_byte) filter (shard not like '%part-3%') as others "
+        "from scores where source = 'news'"
+    )
+    counting(root, tokens="100k")
+    [kept] = rows(root, mean)
+    made = counting(root, tokens="100k", near="once")
+    [once] = rows(root, mean)
+    assert kept["copies"] < 0.5 * kept["others"]
+    assert once["copies"] == pytest.approx(once["others"], rel=0.25)
+    [told] = [one.facts for one in made.outcomes if one.asset == "reference_model/main"]
+    assert told["num_near_duplicates"] == 10
+    assert verify(made.project, "default", version(root), deep=20)["holds"]
+
+
+def test_a_near_copy_that_came_later_does_not_meet_what_was_counted(
+    change: Run, tmp_path: Path
+) -> None:
+    root = copy_project(change.root, tmp_path / "project")
+    counting(root, tokens="100k", near="once")
+    copied_texts(root)
+    later = run(root)
+    assert "reference_model/main" not in later.assets
+    [found] = rows(
+        root,
+        "select avg(bits_per_byte) filter (shard like '%part-3%') as copies, "
+        "avg(bits_per_byte) as every from scores where source = 'news'",
+    )
+    assert found["copies"] > 0.8 * found["every"]
+
+
+def test_near_at_what_it_always_was_is_the_same_reference(change: Run) -> None:
+    recipes = Recipes(change.project)
+    root = change.root.parent / "said"
+    copy_project(change.root, root)
+    settings_changed("references", "main", to={"ngram": {**NGRAM["ngram"], "near": "keep"}})(root)
+    said = Recipes(open_project(root))
+    assert said.fit_recipe(REFERENCE, "main") == recipes.fit_recipe(REFERENCE, "main")
 
 
 def test_progress_ends_at_the_tokens_that_there_are(tmp_path: Path) -> None:

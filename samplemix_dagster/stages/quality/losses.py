@@ -115,14 +115,14 @@ class Losses(ModelTask):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgramLosses(ModelTask):
-    """Score each text with an n-gram reference, whole, and left out of its counts."""
+    """Score each text with an n-gram reference, whole, and left out of what was counted."""
 
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
         """Return the ``perplexity`` table of a chunk."""
         reference = loaded.ngram_reference(self.folder, self.digest)
         encoded = reference.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         tokens = [np.array(found.ids, dtype=np.uint32) for found in encoded]
-        nats = reference.model.nats(id_words(doc_ids)[:, 0], tokens)
+        nats = reference.nats(id_words(doc_ids)[:, 0], texts, tokens)
         num_tokens = np.array([found.size for found in tokens], dtype=np.int64)
         num_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
         return tables.PERPLEXITY.make(

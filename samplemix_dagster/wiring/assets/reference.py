@@ -24,6 +24,10 @@ def _in_words(facts: Facts) -> Metadata:
             f"{facts['num_training_tokens']:,} tokens of {facts['num_training_documents']:,} "
             "documents"
         )
+    if "num_near_duplicates" in facts:
+        words["read"] += (
+            f"; {facts['num_near_duplicates']:,} more are near-duplicates of these, and not counted"
+        )
     if facts.get("cross_fit"):
         words["read"] += ", by the second of two: each learns one half, and scores the other"
     if "held_out_bits_per_byte" in facts:

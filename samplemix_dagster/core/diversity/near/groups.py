@@ -95,6 +95,10 @@ class NearGroups:
         order = np.lexsort((names, -sizes))
         return [(int(names[i]), int(sizes[i])) for i in order if sizes[i] > 1]
 
+    def groups_of(self, hashes: Hashes) -> Hashes:
+        """Return the group of each of N texts that groups were made of: (N,)."""
+        return self.groups[np.searchsorted(self.hashes, hashes)]
+
     def near(self, hashes: Hashes, sketches_NK: Sketches) -> Near:
         """Return the group of each of N texts, known or new.
 

@@ -6,7 +6,8 @@ after any context sum to 1. Grams are packed into 64 bits, exactly, so none is t
 
 A text that was counted is taken out while it is scored and put back. Integers come back as they
 were, and discounts are worked out anew from what is left: a score is that of a model that never
-saw the text. Which texts were counted is known by their ids.
+saw the text. Which texts were counted is known by their ids, and which of their near-duplicates
+by ``counted_once.py``.
 
 Shape letters: C = contexts, G = grams, K = orders, D = documents, T = tokens of all texts.
 """
@@ -197,25 +198,34 @@ class NgramModel:
         taken = np.array([(0.0, *found) for found in by_order])
         return probabilities(tokens, self.order, self._bits, self.vocabulary, taken, self._tables)
 
-    def nats(self, names: Words, texts: Sequence[Tokens]) -> Floats:
-        """Return the loss of each text in nats, each left out if it was counted: (D,).
+    def own(self, names: Words, texts: Sequence[Tokens]) -> list[Tokens | None]:
+        """Return each text that was counted itself, and None for the others.
 
         Args:
-            names: First half of the id of each text, (D,).
-            texts: Their tokens, below the vocabulary.
-
-        Raises:
-            ValueError: A text has the id of one that was counted, and other tokens.
+            names: First half of the id of each, (D,).
+            texts: Their tokens.
         """
         is_counted = np.isin(names, self.documents)
+        return [text if own else None for text, own in zip(texts, is_counted, strict=True)]
+
+    def nats(self, texts: Sequence[Tokens], without: Sequence[Tokens | None]) -> Floats:
+        """Return the loss of each text in nats, with what is left out never counted: (D,).
+
+        Args:
+            texts: Their tokens, below the vocabulary.
+            without: For each the counted text that is out while it is scored; None: nothing is.
+
+        Raises:
+            ValueError: What is to be left out was not counted.
+        """
         found = np.zeros(len(texts))
         with _SCORING:
-            for at, (tokens, own) in enumerate(zip(texts, is_counted, strict=True)):
-                if own:
-                    self._count(tokens, -1)
+            for at, (tokens, out) in enumerate(zip(texts, without, strict=True)):
+                if out is not None:
+                    self._count(out, -1)
                 found[at] = -math.fsum(np.log(self.probabilities(tokens)))
-                if own:
-                    self._count(tokens, 1)
+                if out is not None:
+                    self._count(out, 1)
         return found
 
     def _count(self, tokens: Tokens, times: int) -> None:
