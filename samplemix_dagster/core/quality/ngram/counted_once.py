@@ -10,6 +10,7 @@ T = their tokens.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +93,7 @@ class CountedOnce:
         """
         new = np.flatnonzero(~np.isin(names, self.near.hashes))
         sketches_NK = np.zeros((len(names), NUM_HASHES), dtype=np.uint16)
-        sketches_NK[new] = _sketches([texts[at] for at in new])
+        sketches_NK[new] = _sketches([texts[at] for at in new.tolist()])
         asked = self.near.near(names, sketches_NK).groups
         places = np.searchsorted(self.groups, asked)
         return [self._counted(at, group) for at, group in zip(places, asked, strict=True)]
@@ -102,10 +103,14 @@ class CountedOnce:
             return None
         return self.tokens[self.bounds[at] : self.bounds[at + 1]]
 
-    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a file holds."""
-        counted = {"counted_groups": self.groups, "bounds": self.bounds, "tokens": self.tokens}
-        return {**self.near.to_arrays(), **counted}
+        return {
+            **self.near.to_arrays(),
+            "counted_groups": self.groups,
+            "bounds": self.bounds,
+            "tokens": self.tokens,
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "CountedOnce":
