@@ -70,7 +70,7 @@ class Choice:
     def named_or_trained(self, num_tokens: float) -> str:
         """Return what a configuration says of it inside its braces, for so many tokens of text."""
         if self.name == NGRAM:
-            return f"ngram: {{tokens: {NgramReference().tokens}}}"
+            return f"ngram: {{tokens: {NgramReference().tokens}, near: once}}"
         if not self.model:
             return f"bootstrap: {{tokens: {reference_tokens(num_tokens)}}}"
         pinned = f", revision: {self.revision}" if self.revision else ""
