@@ -142,7 +142,9 @@ def test_one_that_counts_is_written_and_costs_the_least(
     every = choices(lambda: False)
     counted = chosen(NGRAM, every)
     config = config_with(counted, tmp_path)
-    assert config.references["main"].ngram is not None
+    ngram = config.references["main"].ngram
+    assert ngram is not None
+    assert ngram.near == "once"
     assert config.quality.tokens_per_document is None
     seconds = seconds_to_score(counted, 1e6, 1e3, rate=1e10)
     others = [seconds_to_score(one, 1e6, 1e3, rate=1e10) for one in every if one is not counted]
