@@ -56,8 +56,10 @@ class Quality(Section):
     """The reference that scores."""
     direction: Literal["low", "high"] | Band = "low"
     """Which perplexity is good: low, high, or a band."""
-    calibrate_by: Literal["language", "language_length", "source", "none"] = "language"
-    """Groups within which bits per byte are compared."""
+    calibrate_by: Literal["language", "language_length", "source", "source_language", "none"] = (
+        "language"
+    )
+    """Groups within which bits per byte are compared; small ones lean on what they are part of."""
     overlap_tokens: int = Field(default=64, ge=0)
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)

@@ -229,6 +229,8 @@ def calibration_groups(
     languages = strings(documents, "language")
     if by == "language":
         return languages
+    if by == "source_language":
+        return np.char.add(f"{shard.source}/", languages)
     if by == "language_length":
         num_bytes = documents.column("num_bytes").to_numpy()
         return np.asarray(language_length_group(languages, num_bytes), dtype=np.str_)
