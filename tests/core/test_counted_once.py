@@ -63,6 +63,7 @@ CORPUS = [*ALONE[:3], *COPIES, *ALONE[3:]]
 def test_of_a_group_the_first_that_is_read_is_counted() -> None:
     assert once(CORPUS)[2] == ALONE
     assert once(CORPUS[::-1])[2] == [*ALONE[:2:-1], COPIES[1], *ALONE[2:0:-1]]
+    assert once(CORPUS)[0].num_near_duplicates == once(CORPUS[::-1])[0].num_near_duplicates == 2
 
 
 def test_each_text_costs_what_it_costs_counts_without_its_whole_group() -> None:
@@ -109,6 +110,7 @@ def test_a_group_of_which_no_text_was_counted_leaves_nothing_out() -> None:
     found = CountedOnce.of(near, groups, [tokens(ALONE[0])])
     met = found.met(names(ALONE), ALONE)
     assert [one is None for one in met] == [False, True, True, True, True, True]
+    assert found.num_near_duplicates == 2
 
 
 def test_texts_too_short_for_n_grams_are_no_copies_of_each_other() -> None:

@@ -72,7 +72,7 @@ def count_reference(
         "kind": "ngram",
         "num_training_tokens": num_tokens,
         "num_training_documents": len(counted),
-        **({} if near is None else {"num_near_duplicates": len(ids) - len(texts)}),
+        **({} if once is None else {"num_near_duplicates": once.num_near_duplicates}),
         "num_grams": model.num_grams,
         "num_bytes_in_memory": model.num_bytes,
         # Of each order a probability is made of a count, a sum and three counts of counts.

@@ -84,6 +84,11 @@ class CountedOnce:
             tokens=np.concatenate([empty, *(counted[at] for at in order)]),
         )
 
+    @property
+    def num_near_duplicates(self) -> int:
+        """Texts in the groups of counted ones that were not counted themselves."""
+        return int(np.isin(self.near.groups, self.groups).sum()) - self.groups.size
+
     def met(self, names: Words, texts: Sequence[str]) -> list[Tokens | None]:
         """Return what was counted of the group of each text; None where nothing was.
 
