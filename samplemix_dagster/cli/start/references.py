@@ -92,7 +92,7 @@ class Choice:
             "quality:",
             "  reference: main",
             "  direction: low",
-            "  calibrate_by: language",
+            "  calibrate_by: source_language  # `language` where shares of sources are free",
             f"  gates: {{clean: {CLEAN_GATE:g}}}",
         ]
         if not self.model:
