@@ -25,9 +25,7 @@ def _in_words(facts: Facts) -> Metadata:
             "documents"
         )
     if "num_near_duplicates" in facts:
-        words["read"] += (
-            f"; {facts['num_near_duplicates']:,} more are near-duplicates of these, and not counted"
-        )
+        words["read"] += f"; their near-duplicates, not counted: {facts['num_near_duplicates']:,}"
     if facts.get("cross_fit"):
         words["read"] += ", by the second of two: each learns one half, and scores the other"
     if "held_out_bits_per_byte" in facts:
