@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError
+from samplemix_dagster.export_formats.megatron import index_bytes, read_index
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
 from samplemix_dagster.stages.export.exporting import export_version
+from samplemix_dagster.stages.export.pointers_back import read_pointers_back
 from samplemix_dagster.trace.exported import draws_of, open_export
 from tests.engine.changes import repeat_documents, settings_changed, turn_a_dial
 from tests.engine.runs import run, run_changed, version
@@ -111,6 +114,45 @@ def test_a_damaged_array_is_found_and_made_again(own: Path) -> None:
     run(own)
     assert {one.read_bytes() for one in arrays(own)} == {before}
     assert not Planner(open_project(own)).plan().tasks
+
+
+def flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "words"),
+    [
+        ("part-00000.bin", 0, "exported tokens are not those of the document"),
+        ("part-00001.idx", -9, "cannot be read back: a document of part-00001.idx"),
+        ("part-00001.idx", 42, "exported tokens are not those of the document"),
+        ("part-00001.idx", 9, "cannot be read back: part-00001.idx is of another version"),
+    ],
+)
+def test_reading_back_finds_other_bytes(
+    name: str, at: int, words: str, shared: Path, tmp_path: Path
+) -> None:
+    export(shared, tmp_path / "x", array="corpus")
+    pairs = [FORMATS["megatron"].file_names(number) for number in range(2)]
+    read_pointers_back(tmp_path / "x", pairs)
+    if name.endswith(".bin"):  # in a document that is drawn
+        first = pq.read_table(tmp_path / "x/draws.parquet").column("offset")[0].as_py()
+        at = 2 * first
+    flip(tmp_path / "x" / name, at)
+    with pytest.raises(CheckFailedError, match=words):
+        read_pointers_back(tmp_path / "x", pairs)
+
+
+def test_reading_back_finds_that_two_draws_changed_places(shared: Path, tmp_path: Path) -> None:
+    export(shared, tmp_path / "x", array="corpus")
+    pairs = [FORMATS["megatron"].file_names(number) for number in range(2)]
+    dtype, lengths, pointers = read_index(tmp_path / "x/part-00000.idx")
+    turned = index_bytes(dtype, lengths[::-1], pointers[::-1])
+    (tmp_path / "x/part-00000.idx").write_bytes(turned)
+    with pytest.raises(CheckFailedError, match="are not those of the document"):
+        read_pointers_back(tmp_path / "x", pairs)
 
 
 def test_texts_that_were_never_stored_as_ids_cannot_be_pointed_to(

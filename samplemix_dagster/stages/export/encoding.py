@@ -1,23 +1,29 @@
 """What makes of a document what its draws are written as: its text, or ids with EOS and BOS.
 
-Encoded as the stage of token counts does it, so that the counts are those of the ledger.
+Encoded as the stage of token counts does it, so that the counts are those of the ledger. That they
+are is looked at for each document whose ids are written. A text is written as it was read, and is
+known by its digest; so of those the count is made again for a few, which a hash of their names
+chooses.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from samplemix_dagster.core.hashing import tokens_digest
+from samplemix_dagster.core.hashing import id_words, keyed_hashes, tokens_digest
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.format import Vocabulary
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.corpus.shards import Document
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer, start_token_id
+
+_COUNTED_ONE_IN = 64
+_RECOUNT = "count again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +32,8 @@ class Encoded:
 
     document: Document
     """Without its text, where the ids were stored before."""
-    ids: list[int]
+    ids: list[int] | None
+    """None where the text is written and was not counted again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,18 +71,38 @@ class Encoder:
             raise InputError(f"{wanted.name}: {refusal}.")
         return cls(tokenizer=tokenizer, vocabulary=vocabulary)
 
-    def encode(self, documents: Sequence[Document]) -> Iterator[Encoded]:
-        """Yield the ids of each text; words of a text that look like a special token are text."""
-        texts = [document.text for document in documents]
-        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        for document, found in zip(documents, encoded, strict=True):
-            yield Encoded(document=document, ids=found.ids)
+    def rows_to_count(self, names: Mapping[int, str], rows: Collection[int]) -> frozenset[int]:
+        """Return which rows of a shard are counted again: all whose ids are wanted.
+
+        Of texts it is one in 64 and at least one, those whose names have the lowest hashes.
+
+        Args:
+            names: The document of each row of the shard.
+            rows: The rows with draws.
+        """
+        if self.vocabulary is not None:
+            return frozenset(rows)
+        ordered = sorted(rows)
+        hashes = keyed_hashes(id_words([names[row] for row in ordered]), 0, _RECOUNT)
+        lowest = np.argsort(hashes, kind="stable")[: -(-len(ordered) // _COUNTED_ONE_IN)]
+        return frozenset(ordered[place] for place in lowest.tolist())
+
+    def encode(self, documents: Sequence[Document], counted: Collection[int]) -> Iterator[Encoded]:
+        """Yield each document, with its ids where its row is one that is counted again.
+
+        Words of a text that look like a special token are text.
+        """
+        texts = [document.text for document in documents if document.row in counted]
+        encoded = iter(self.tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+        for document in documents:
+            is_counted = document.row in counted
+            yield Encoded(document=document, ids=next(encoded).ids if is_counted else None)
 
     def content(self, found: Encoded) -> dict[str, Any]:
         """Return the columns of a document's draws that are its content."""
-        if self.vocabulary is None:
-            return {"text": found.document.text}
         ids = found.ids
+        if self.vocabulary is None or ids is None:
+            return {"text": found.document.text}
         if held := [name for name, mark in self.vocabulary.marks.items() if mark in ids]:
             self.num_holding.update(held)
             ids = self._as_configured(found.document, ids, self.vocabulary, held)

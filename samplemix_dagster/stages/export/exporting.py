@@ -1,8 +1,7 @@
-"""Export a mixture version: order its draws, write them, read them back, count.
+"""Export a mixture version: order its draws, write them, read them back, compare.
 
-The ledger says what is drawn; here it becomes files. Every text is counted again in the budget's
-tokenizer while it is written, and the files are read back and compared with the ledger before the
-export is called done.
+The ledger says what is drawn; here it becomes files, which are read back and compared with the
+ledger before the export is called done.
 """
 
 import time
@@ -186,7 +185,7 @@ def _write(
     encoder = Encoder.of(recipes, wanted)
     if wanted.form.points_into_corpus(wanted.options) and encoder.vocabulary is not None:
         done = write_pointers(recipes, mixture, wanted, encoder.vocabulary, aside, links=is_in_lake)
-        compare_with_ledger(project, mixture, done.found, done.found.num_tokens)
+        compare_with_ledger(project, mixture, done.found)
         encoder.num_holding = done.num_holding
         manifest = _manifest(mixture, wanted, done.files, aside)
         return {**manifest, POOL: done.pool, **_of_ids(encoder, wanted, done.found)}
@@ -201,13 +200,13 @@ def _write(
         with draws_by_shard(
             recipes.lake, mixture, wanted.num_files, held_out, aside_draws
         ) as draws:
-            counted = fill(recipes, mixture, draws, spill, encoder, progress)
+            fill(recipes, mixture, draws, spill, encoder, progress)
         spill.close()
         files = write_files(spill, aside, wanted.form, plan)
         found = read_back(aside, wanted, plan, spill)
     finally:
         remove_folder(spilled)
-    compare_with_ledger(project, mixture, found, counted)
+    compare_with_ledger(project, mixture, found)
     manifest = _manifest(mixture, wanted, files, aside)
     return {**manifest, **_of_ids(encoder, wanted, found)}
 

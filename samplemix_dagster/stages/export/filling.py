@@ -1,6 +1,7 @@
 """Fill an export: read each shard with draws once, encode its documents, set its draws aside.
 
-Of a shard that was tokenized before, ids are read and no texts.
+Of a shard that was tokenized before, ids are read and no texts; for an export of texts none is
+tokenized, but for a few whose count is looked at.
 """
 
 import collections
@@ -18,7 +19,7 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.places.shard_places import is_of
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.shard_rows import rules_as_read
-from samplemix_dagster.errors import InputError
+from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.stages.export.encoding import Encoded, Encoder
 from samplemix_dagster.stages.export.order import Draws, ledger_key
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
@@ -51,8 +52,8 @@ def fill(
     spill: Spill,
     encoder: Encoder,
     progress: Progress,
-) -> int:
-    """Read each shard with draws once and set its draws aside; return the tokens counted.
+) -> None:
+    """Read each shard with draws once and set its draws aside.
 
     Args:
         recipes: The project's recipes.
@@ -64,9 +65,9 @@ def fill(
 
     Raises:
         InputError: A shard has gone or changed since.
+        CheckFailedError: A text has other tokens than the ledger says.
     """
     placed = {(one.source, one.digest): one for one in recipes.project.all_shards()}
-    counted = 0
     for number, own in draws:
         shard = mixture["shards"][number]
         by_row: dict[int, list[int]] = collections.defaultdict(list)
@@ -83,9 +84,8 @@ def fill(
             file = _shard_file(recipes.project, shard, here)
             found = _encoded(recipes, shard, file, names, by_row.keys(), encoder)
         for one in found:
-            counted += _put(one, by_row, names, shard["source"], own, spill, encoder)
+            _put(one, by_row[one.document.row], names, shard["source"], own, spill, encoder)
         progress(f"export/{mixture['name']}", "", number + 1, len(mixture["shards"]))
-    return counted
 
 
 def stored_ids(
@@ -147,6 +147,7 @@ def _encoded(
         min_characters=1,
         max_word_characters=0,
     )
+    counted = encoder.rows_to_count(names, rows)
     held: list[Document] = []
     for row in read_shard(file, rules):
         if isinstance(row, Document) and row.row in rows:
@@ -157,28 +158,38 @@ def _encoded(
                 )
             held.append(row)
             if len(held) >= _TOKENIZED_AT_ONCE:
-                yield from encoder.encode(held)
+                yield from encoder.encode(held, counted)
                 held = []
-    yield from encoder.encode(held)
+    yield from encoder.encode(held, counted)
 
 
 def _put(
     found: Encoded,
-    by_row: Mapping[int, list[int]],
+    draws_of_it: Iterable[int],
     names: Mapping[int, str],
     source: str,
     draws: Draws,
     spill: Spill,
     encoder: Encoder,
-) -> int:
-    """Set the draws of a document aside; return their tokens."""
-    num_tokens, row = len(found.ids), found.document.row
-    content = encoder.content(found)
-    for draw in by_row[row]:
+) -> None:
+    """Set the draws of a document aside.
+
+    Raises:
+        CheckFailedError: It has other tokens than the ledger says.
+    """
+    name, content = names[found.document.row], encoder.content(found)
+    for draw in draws_of_it:
+        num_tokens = int(draws.tokens[draw])
+        if found.ids is not None and len(found.ids) != num_tokens:
+            raise CheckFailedError(
+                f"the document {name} of source {source!r} has {len(found.ids):,} tokens, and the "
+                f"ledger says {num_tokens:,}: it was not counted by this tokenizer, or another "
+                "release of its library counts otherwise."
+            )
         spill.add(
             int(draws.file[draw]),
             {
-                "doc_id": names[row],
+                "doc_id": name,
                 "source": source,
                 "copy": int(draws.copy[draw]),
                 "num_tokens": num_tokens,
@@ -187,7 +198,6 @@ def _put(
                 "position": int(draws.position[draw]),
             },
         )
-    return num_tokens * len(by_row[row])
 
 
 def _shard_file(project: Project, shard: Mapping[str, Any], here: PlacedShard | None) -> Openable:

@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import tokens_digest
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.arrays import little, mapped
-from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
+from samplemix_dagster.export_formats.format import Vocabulary
 from samplemix_dagster.export_formats.megatron import index_bytes
 from samplemix_dagster.export_formats.wanted import PLACES, Wanted
 from samplemix_dagster.stages.export.corpus_array import link, linked, pool_name, write_array
 from samplemix_dagster.stages.export.order import ledger_key, ordered_draws
+from samplemix_dagster.stages.export.pointers_back import read_pointers_back
 from samplemix_dagster.stages.export.reading import Found
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
 from samplemix_dagster.storage.exports import ExportedFile, writing_place_tables
@@ -37,10 +37,11 @@ from samplemix_dagster.storage.lake.whole_files import digest_file, remove_folde
 from samplemix_dagster.storage.ranges import Ranges
 
 Integers = npt.NDArray[np.int64]
+Digests = npt.NDArray[np.bytes_]
 
 _POINTER = np.dtype([("of", "<i8"), ("copy", "<i4")])
 _SCRATCH = ".pointers"
-_READ_ROWS = 1 << 16
+_DIGEST = "S32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def write_pointers(
     with Ranges(folder / _SCRATCH, "pointers", _POINTER, wanted.num_files) as aside:
         drawn = _set_aside(recipes, mixture, documents, aside)
         digests, num_holding = _digests(
-            mapped(array, dtype), starts, lengths, drawn, documents, vocabulary
+            np.asarray(mapped(array, dtype)), starts, lengths, drawn, documents, vocabulary
         )
         written = []
         with writing_place_tables(folder / PLACES) as places:
@@ -121,7 +122,7 @@ def write_pointers(
                 of = own["of"]
                 pointers = starts[of] * little(dtype).itemsize
                 (folder / index_name).write_bytes(index_bytes(dtype, lengths[of], pointers))
-                table = _places(mixture, documents, of, digests)
+                table = _places(mixture, documents, of, digests[np.searchsorted(drawn, of)])
                 places.add(
                     table.append_column("copy", pa.array(own["copy"]))
                     .append_column("file", pa.repeat(ids_name, of.size))
@@ -140,7 +141,7 @@ def write_pointers(
     remove_folder(folder / _SCRATCH)
     return Pointed(
         files=written,
-        found=_read_back(folder, wanted, vocabulary),
+        found=read_pointers_back(folder, names),
         pool=pool,
         num_holding=num_holding,
     )
@@ -162,9 +163,9 @@ def _set_aside(
 
 
 def _places(
-    mixture: Mapping[str, Any], documents: _Documents, of: Integers, digests: Mapping[int, str]
+    mixture: Mapping[str, Any], documents: _Documents, of: Integers, digests: Digests
 ) -> pa.Table:
-    """Return what is said of some draws, by which documents they are."""
+    """Return what is said of some draws, by which documents they are and the digest of each."""
     shards = documents.shard[of].tolist()
     return pa.table(
         {
@@ -172,7 +173,7 @@ def _places(
             "source": [mixture["shards"][number]["source"] for number in shards],
             "num_tokens": documents.num_tokens[of],
             "id": pa.array([documents.id[one] for one in of.tolist()], pa.string()),
-            "digest": [digests[one] for one in of.tolist()],
+            "digest": pa.array(digests).cast(pa.string()),
         }
     )
 
@@ -229,15 +230,15 @@ def _digests(
     of: Integers,
     documents: _Documents,
     vocabulary: Vocabulary,
-) -> tuple[dict[int, str], Counter[str]]:
+) -> tuple[Digests, Counter[str]]:
     """Return the digest of each drawn document's ids, and how many texts give the id of each mark.
 
     Raises:
         InputError: One gives such an id, and that is refused.
     """
-    found, num_holding = {}, Counter[str]()
+    found, num_holding = np.empty(of.size, dtype=_DIGEST), Counter[str]()
     front, marks = len(vocabulary.front), vocabulary.marks
-    for one in np.unique(of).tolist():
+    for place, one in enumerate(of.tolist()):
         own = ids[starts[one] : starts[one] + lengths[one]]
         text = own[front : own.size - len(vocabulary.back)]
         held = [name for name, mark in marks.items() if bool((text == mark).any())]
@@ -248,32 +249,5 @@ def _digests(
                 "leaves it as it is; `escape` needs an array of the export's own."
             )
         num_holding.update(held)
-        found[one] = tokens_digest(own)
+        found[place] = tokens_digest(own)
     return found, num_holding
-
-
-def _read_back(folder: Path, wanted: Wanted, vocabulary: Vocabulary) -> Found:
-    """Read every draw where its index points to, and compare it with what was to be there.
-
-    Raises:
-        CheckFailedError: One is another.
-    """
-    plan = FilePlan(num_files=wanted.num_files, options=wanted.options, vocabulary=vocabulary)
-    found = Found()
-    draws = iter(wanted.form.read_back(folder, plan))
-    columns = ["file", "offset", "num_ids", "digest", "doc_id", "num_tokens"]
-    with pq.ParquetFile(folder / PLACES) as places:
-        for batch in places.iter_batches(_READ_ROWS, columns=columns):
-            rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-            for *place, doc_id, num_tokens in rows:
-                draw = next(draws, None)
-                if draw is None or [draw.file, draw.offset, draw.num_tokens, draw.digest] != place:
-                    raise CheckFailedError(
-                        f"exported tokens are not those of the document {doc_id}"
-                    )
-                found.draws.add_one(doc_id)
-                found.num_tokens += num_tokens
-                found.num_ids += draw.num_tokens
-    if next(draws, None) is not None:
-        raise CheckFailedError("the files have more draws than were written")
-    return found
