@@ -146,6 +146,7 @@ def _encoded(
         rules_as_read(recipes, shard["source"], shard["digest"]),
         min_characters=1,
         max_word_characters=0,
+        metadata=(),
     )
     counted = encoder.rows_to_count(names, rows)
     held: list[Document] = []
