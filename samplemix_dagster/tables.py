@@ -89,6 +89,18 @@ TOKENS = Table(
     "One row per document of a shard: its length in the budget's tokenizer.",
     (DOC_ID, Column("num_tokens", pa.int64(), "tokens in the budget's tokenizer")),
 )
+LETTERS = Table(
+    "letters",
+    "One row per document of a shard: its length in letters.",
+    (
+        DOC_ID,
+        Column(
+            "num_letters",
+            pa.int64(),
+            "characters of the text; an ideograph, a kana or a syllable of Hangul counts three",
+        ),
+    ),
+)
 QUALITY = Table(
     "quality",
     "One row per document of a shard: calibrated quality.",

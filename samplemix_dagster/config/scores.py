@@ -60,6 +60,12 @@ class Quality(Section):
         "language"
     )
     """Groups within which bits per byte are compared; small ones lean on what they are part of."""
+    unit: Literal["byte", "letter"] = "byte"
+    """What bits are told by where documents are compared: a byte of UTF-8, or a letter, which is
+    two or three bytes outside of the Latin alphabet."""
+    no_language: Literal["own", "parent"] = "own"
+    """What documents without a language (`und`, `zxx`) are compared with: each other, or all that
+    languages are part of."""
     overlap_tokens: int = Field(default=64, ge=0)
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)
@@ -84,6 +90,8 @@ class Quality(Section):
     """Signals that another tool gave, by name."""
 
     LATER: ClassVar[Mapping[str, Any]] = {
+        "unit": "byte",
+        "no_language": "own",
         "signals": {"perplexity": 1.0},
         "own": {},
         "contrast": None,

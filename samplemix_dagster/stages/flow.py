@@ -26,6 +26,7 @@ from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.labels import LABELS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION, COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.letters import LETTERS
 from samplemix_dagster.stages.quality.other_references import OTHER_REFERENCES
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
@@ -45,6 +46,7 @@ FLOW: tuple[Line, ...] = (
     OTHER_REFERENCES,
     TOKENS,
     EMBEDDINGS,
+    LETTERS,
     CALIBRATION,
     CLUSTER_FIT,
     NGRAM_INDEX,

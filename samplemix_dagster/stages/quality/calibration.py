@@ -6,8 +6,6 @@ Each signal that compares texts by references has a calibration of its own, and 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster import tables
@@ -19,7 +17,6 @@ from samplemix_dagster.core.calibration import (
     GroupHistograms,
     fit_calibration,
     group_histograms,
-    language_length_group,
     neutral_calibration,
     robust_z,
     score,
@@ -42,7 +39,16 @@ from samplemix_dagster.engine.stages import (
     Task,
 )
 from samplemix_dagster.errors import DegenerateSampleError
-from samplemix_dagster.stages.columns import floats, lazily, strings
+from samplemix_dagster.stages.columns import lazily
+from samplemix_dagster.stages.quality.comparing import (
+    compared_bits,
+    compared_groups,
+    group_settings,
+    source_settings,
+    unit_needs,
+    unit_settings,
+    version_of_groups,
+)
 from samplemix_dagster.stages.quality.other_references import (
     Compared,
     compared_signals,
@@ -77,17 +83,23 @@ class CalibrationFit(Fit):
 
     def needs(self, project: "Project", name: str) -> tuple[str, ...]:
         """Return the losses of all documents."""
-        return tuple(stage.asset for stage in losses_under(project.config, name))
+        losses = (stage.asset for stage in losses_under(project.config, name))
+        return (*losses, *unit_needs(project.config))
 
     def settings(self, recipes: "Recipes", name: str) -> Settings:
-        """Return the losses, and the groups within which they are compared."""
+        """Return the losses, what they are told by, and the groups of those compared."""
         stages = losses_under(recipes.config, name)
         return {
             **{stage.name: recipes.by_source(stage) for stage in stages},
             **({"signal": name} if name else {}),
-            "language": recipes.config.corpus.language,
-            "by": recipes.config.quality.calibrate_by,
+            **unit_settings(recipes),
+            **group_settings(recipes),
         }
+
+    def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:
+        """Return the version of the code that tells groups apart."""
+        del recipes, name
+        return version_of_groups(settings)
 
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Fit medians and deviations of bits per byte by group, token-weighted."""
@@ -98,9 +110,9 @@ class CalibrationFit(Fit):
             tokens = read(recipes, stages[0], shard, "num_reference_tokens")
             parts.append(
                 group_histograms(
-                    bits_per_byte(recipes, stages, shard),
+                    compared_bits(recipes, stages, shard),
                     tokens.column("num_reference_tokens").to_numpy(),
-                    calibration_groups(recipes, shard, documents),
+                    compared_groups(recipes, shard, documents),
                     lower=0.0 if len(stages) == 1 else -16.0,
                     upper=16.0,
                 )
@@ -123,16 +135,6 @@ def losses_under(config: Config, label: str) -> list[Stage]:
         return [main]
     by_label = {one.label: one for one in compared_signals(config)}
     return [others.get(name, main) for name in by_label[label].references]
-
-
-def bits_per_byte(
-    recipes: "Recipes", stages: Sequence[Stage], shard: PlacedShard
-) -> npt.NDArray[np.float64]:
-    """Return the bits per byte of a shard's documents, less those under a second reference."""
-    first, *less = (
-        floats(read(recipes, stage, shard, "bits_per_byte"), "bits_per_byte") for stage in stages
-    )
-    return first - less[0] if less else first
 
 
 def direction_of(recipes: "Recipes") -> Direction:
@@ -161,19 +163,20 @@ class ComparedSignal(Stage):
         """Return losses, documents and calibration."""
         label = self.compared.label
         losses = (stage.asset for stage in losses_under(project.config, label))
-        return (*losses, DOCUMENTS.asset, CALIBRATION.asset_of(label))
+        units = unit_needs(project.config)
+        return (*losses, *units, DOCUMENTS.asset, CALIBRATION.asset_of(label))
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return losses, calibration, direction and groups."""
-        label, quality = self.compared.label, recipes.config.quality
-        wished = quality.direction
+        label, wished = self.compared.label, recipes.config.quality.direction
         stages = losses_under(recipes.config, label)
         return {
             **{stage.name: recipes.fingerprint(stage, source) for stage in stages},
+            **unit_settings(recipes, source),
             "language": recipes.language(source),
             "calibration": recipes.fit(CALIBRATION, label),
             "direction": self._direction or (wished if isinstance(wished, str) else dict(wished)),
-            "source": source if quality.calibrate_by == "source" else None,
+            **source_settings(recipes, source),
         }
 
     @property
@@ -198,8 +201,8 @@ class ComparedSignal(Stage):
 
         def make(shard: PlacedShard) -> pa.Table:
             documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
-            groups = calibration_groups(recipes, shard, documents)
-            z = robust_z(bits_per_byte(recipes, stages, shard), groups, calibration)
+            groups = compared_groups(recipes, shard, documents)
+            z = robust_z(compared_bits(recipes, stages, shard), groups, calibration)
             scores = round_unit(score(z, direction))
             return tables.SIGNAL.make(doc_id=documents.column("doc_id"), score=scores)
 
@@ -219,22 +222,6 @@ class ComparedSignals(Line):
 
 
 COMPARED = ComparedSignals()
-
-
-def calibration_groups(
-    recipes: "Recipes", shard: PlacedShard, documents: pa.Table
-) -> npt.NDArray[np.str_]:
-    """Return the group within which each document's bits per byte are compared."""
-    by = recipes.config.quality.calibrate_by
-    languages = strings(documents, "language")
-    if by == "language":
-        return languages
-    if by == "source_language":
-        return np.char.add(f"{shard.source}/", languages)
-    if by == "language_length":
-        num_bytes = documents.column("num_bytes").to_numpy()
-        return np.asarray(language_length_group(languages, num_bytes), dtype=np.str_)
-    return np.full(documents.num_rows, shard.source if by == "source" else "", dtype=np.str_)
 
 
 def read_calibration(recipes: "Recipes", fit: FitStage, name: str = "") -> Calibration:

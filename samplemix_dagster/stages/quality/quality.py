@@ -26,12 +26,20 @@ from samplemix_dagster.stages.quality.calibration import (
     CALIBRATION,
     LOGITS,
     ComparedSignal,
-    calibration_groups,
     direction_of,
     read_calibration,
     write_calibration,
 )
 from samplemix_dagster.stages.quality.clean import CLEAN
+from samplemix_dagster.stages.quality.comparing import (
+    compared_bits,
+    compared_groups,
+    group_settings,
+    source_settings,
+    unit_needs,
+    unit_settings,
+    version_of_groups,
+)
 from samplemix_dagster.stages.quality.other_references import compared_signals
 from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.resembles import resembling
@@ -63,7 +71,7 @@ def _gates(config: Config) -> dict[str, float]:
 def _combined_needs(project: "Project") -> tuple[str, ...]:
     signals = signal_stages(project.config)
     own = (signals[name].asset for name in project.config.quality.weights if name in signals)
-    return (PERPLEXITY.asset, CALIBRATION.asset, *own)
+    return (PERPLEXITY.asset, *unit_needs(project.config), CALIBRATION.asset, *own)
 
 
 def _direction(recipes: "Recipes") -> object:
@@ -113,9 +121,14 @@ class QualityCalibration(Fit):
             "calibration": recipes.fit(CALIBRATION),
             "direction": _direction(recipes),
             "signals": {s: _signal_recipes(recipes, s) for s in config.corpus.sources},
-            "language": config.corpus.language,
-            "by": config.quality.calibrate_by,
+            **unit_settings(recipes),
+            **group_settings(recipes),
         }
+
+    def version_by(self, recipes: "Recipes", name: str, settings: Settings) -> int:
+        """Return the version of the code that tells groups apart."""
+        del recipes, name
+        return version_of_groups(settings)
 
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Fit medians and deviations of the combined signals (as logits) by group, by tokens."""
@@ -124,7 +137,7 @@ class QualityCalibration(Fit):
         for shard in recipes.project.all_shards():
             documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
             tokens = read(recipes, PERPLEXITY, shard, "num_reference_tokens")
-            groups = calibration_groups(recipes, shard, documents)
+            groups = compared_groups(recipes, shard, documents)
             parts.append(
                 group_histograms(
                     np.asarray(logit(quality.combined(shard, groups))),
@@ -162,13 +175,13 @@ class Quality(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return losses, direction and groups; signals where there are some beside perplexity."""
-        by_source = recipes.config.quality.calibrate_by == "source"
         return {
             "perplexity": recipes.fingerprint(PERPLEXITY, source),
+            **unit_settings(recipes, source),
             "language": recipes.language(source),
             "calibration": recipes.fit(CALIBRATION),
             "direction": _direction(recipes),
-            "source": source if by_source else None,
+            **source_settings(recipes, source),
             **self._combined(recipes, source),
             **self._gated(recipes, source),
         }
@@ -206,9 +219,9 @@ class _Parts:
         self.direction = direction_of(recipes)
 
     def z(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
-        """Return the robust z of bits per byte of a shard's documents."""
-        losses = read(self.recipes, PERPLEXITY, shard, "bits_per_byte")
-        return robust_z(floats(losses, "bits_per_byte"), groups, self.calibration)
+        """Return the robust z of the bits of a shard's documents."""
+        bits = compared_bits(self.recipes, [PERPLEXITY], shard)
+        return robust_z(bits, groups, self.calibration)
 
     def combined(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
         """Return the weighted geometric mean of the signals of a shard's documents, in (0, 1)."""
@@ -240,7 +253,7 @@ def _maker(recipes: "Recipes") -> Maker:
 
     def make(shard: PlacedShard) -> pa.Table:
         documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
-        groups = calibration_groups(recipes, shard, documents)
+        groups = compared_groups(recipes, shard, documents)
         if again is None:
             z = parts.z(shard, groups)
             quality = score(z, parts.direction)
