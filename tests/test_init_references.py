@@ -146,6 +146,7 @@ def test_one_that_counts_is_written_and_costs_the_least(
     assert ngram is not None
     assert ngram.near == "once"
     assert config.quality.calibrate_by == "source_language"
+    assert (config.quality.unit, config.quality.no_language) == ("letter", "parent")
     assert config.quality.tokens_per_document is None
     seconds = seconds_to_score(counted, 1e6, 1e3, rate=1e10)
     others = [seconds_to_score(one, 1e6, 1e3, rate=1e10) for one in every if one is not counted]

@@ -64,8 +64,8 @@ class Quality(Section):
     """What bits are told by where documents are compared: a byte of UTF-8, or a letter, which is
     two or three bytes outside of the Latin alphabet."""
     no_language: Literal["own", "parent"] = "own"
-    """What documents without a language (`und`, `zxx`) are compared with: each other, or all that
-    languages are part of."""
+    """What documents without a language (`und`, `zxx`) are compared with: each other, or what
+    languages are part of, in whose numbers they then have no say."""
     overlap_tokens: int = Field(default=64, ge=0)
     """Tokens of context that a window of a long document shares with the one before."""
     context_tokens: int | None = Field(default=None, ge=16)

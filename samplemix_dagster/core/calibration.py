@@ -23,6 +23,7 @@ from samplemix_dagster.core.group_histograms import (
     Histogram,
     group_histograms,
     language_length_group,
+    with_guests,
 )
 from samplemix_dagster.core.histogram_spread import (
     UNRESOLVED_BINS,
@@ -47,6 +48,7 @@ __all__ = [
     "logistic_asinh",
     "robust_z",
     "score",
+    "with_guests",
 ]
 
 POOLED = ""

@@ -8,7 +8,7 @@ Shape letters: N = documents, G = groups, B = bins.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,35 @@ def group_histograms(
         for row, name in enumerate(present)
     }
     return GroupHistograms(lower=lower, upper=upper, num_bins=num_bins, groups=counted)
+
+
+def with_guests(
+    members: GroupHistograms, guests: GroupHistograms, fewest: int = 40
+) -> GroupHistograms:
+    """Return the histograms of members, and of guests where a group has too few members.
+
+    A guest is compared with a group and is none of it, so that it has no say in what is usual
+    there. Where there are more guests than members, or hardly any members, they are what is usual.
+
+    Args:
+        members: The histograms of members, over the same bins; names can have levels.
+        guests: Those of guests, by the group that they are compared with.
+        fewest: Members of a group, those of its parts counted, that do without guests.
+    """
+
+    def num_members(name: str) -> int:
+        return sum(
+            histogram.num_documents
+            for group, histogram in members.groups.items()
+            if name in ("", group) or group.startswith(f"{name}/")
+        )
+
+    invited = {
+        name: histogram
+        for name, histogram in guests.groups.items()
+        if num_members(name) < max(fewest, histogram.num_documents)
+    }
+    return members.merge(replace(guests, groups=invited))
 
 
 def language_length_group(

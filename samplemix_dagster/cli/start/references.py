@@ -93,6 +93,8 @@ class Choice:
             "  reference: main",
             "  direction: low",
             "  calibrate_by: source_language  # `language` where shares of sources are free",
+            "  unit: letter                   # two bytes a letter are no sign of good text",
+            "  no_language: parent            # compared with all of its source",
             f"  gates: {{clean: {CLEAN_GATE:g}}}",
         ]
         if not self.model:

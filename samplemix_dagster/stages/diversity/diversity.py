@@ -129,7 +129,7 @@ class DiversityCalibration(Fit):
                     upper=LOGITS[1],
                 )
             )
-        return write_calibration(parts, writer, "diversity")
+        return write_calibration(parts[0].merge(*parts[1:]), writer, "diversity")
 
 
 DIVERSITY_CALIBRATION = DiversityCalibration()

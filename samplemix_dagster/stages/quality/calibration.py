@@ -3,7 +3,7 @@
 Each signal that compares texts by references has a calibration of its own, and is scored here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +16,6 @@ from samplemix_dagster.core.calibration import (
     Direction,
     GroupHistograms,
     fit_calibration,
-    group_histograms,
     neutral_calibration,
     robust_z,
     score,
@@ -42,8 +41,9 @@ from samplemix_dagster.errors import DegenerateSampleError
 from samplemix_dagster.stages.columns import lazily
 from samplemix_dagster.stages.quality.comparing import (
     compared_bits,
-    compared_groups,
+    compared_histograms,
     group_settings,
+    groups_of,
     source_settings,
     unit_needs,
     unit_settings,
@@ -104,20 +104,13 @@ class CalibrationFit(Fit):
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Fit medians and deviations of bits per byte by group, token-weighted."""
         del progress
-        stages, parts = losses_under(recipes.config, name), []
-        for shard in recipes.project.all_shards():
-            documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
-            tokens = read(recipes, stages[0], shard, "num_reference_tokens")
-            parts.append(
-                group_histograms(
-                    compared_bits(recipes, stages, shard),
-                    tokens.column("num_reference_tokens").to_numpy(),
-                    compared_groups(recipes, shard, documents),
-                    lower=0.0 if len(stages) == 1 else -16.0,
-                    upper=16.0,
-                )
-            )
-        return write_calibration(parts, writer, "quality")
+        stages = losses_under(recipes.config, name)
+        bits = (
+            (shard, compared_bits(recipes, stages, shard)) for shard in recipes.project.all_shards()
+        )
+        bounds = (0.0 if len(stages) == 1 else -16.0, 16.0)
+        found = compared_histograms(recipes, bits, stages[0], bounds)
+        return write_calibration(found, writer, "quality")
 
 
 CALIBRATION = CalibrationFit()
@@ -200,9 +193,9 @@ class ComparedSignal(Stage):
         direction = self._direction or direction_of(recipes)
 
         def make(shard: PlacedShard) -> pa.Table:
-            documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
-            groups = compared_groups(recipes, shard, documents)
-            z = robust_z(compared_bits(recipes, stages, shard), groups, calibration)
+            documents = read(recipes, DOCUMENTS, shard, "doc_id")
+            bits = compared_bits(recipes, stages, shard)
+            z = robust_z(bits, groups_of(recipes, shard), calibration)
             scores = round_unit(score(z, direction))
             return tables.SIGNAL.make(doc_id=documents.column("doc_id"), score=scores)
 
@@ -229,15 +222,14 @@ def read_calibration(recipes: "Recipes", fit: FitStage, name: str = "") -> Calib
     return Calibration.from_json(recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/{_FILE}"))
 
 
-def write_calibration(parts: Sequence[GroupHistograms], writer: FitWriter, scores: str) -> Facts:
-    """Merge histograms, fit a calibration, write it; return its groups.
+def write_calibration(merged: GroupHistograms, writer: FitWriter, scores: str) -> Facts:
+    """Fit a calibration to histograms and write it; return its groups.
 
     Args:
-        parts: Histograms of some shards each, in any order.
+        merged: The histograms of all shards.
         writer: Fills the fit's folder.
         scores: What the documents have, for the sentence where they all have the same.
     """
-    merged = parts[0].merge(*parts[1:])
     neutral = {}
     try:
         calibration = fit_calibration(merged)

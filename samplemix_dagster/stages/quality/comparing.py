@@ -1,14 +1,19 @@
 """What of documents is compared, and with what: their bits, by byte or by letter, within groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.core.calibration import POOLED, language_length_group
+from samplemix_dagster.core.calibration import (
+    POOLED,
+    GroupHistograms,
+    group_histograms,
+    language_length_group,
+    with_guests,
+)
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
@@ -81,24 +86,61 @@ def compared_bits(
     return by_letter
 
 
-def compared_groups(
-    recipes: "Recipes", shard: PlacedShard, documents: pa.Table
-) -> npt.NDArray[np.str_]:
-    """Return the group within which each document is compared."""
-    by = recipes.config.quality.calibrate_by
-    languages = strings(documents, "language")
-    source = shard.source if by in _BY_SOURCE else POOLED
+def compared_histograms(
+    recipes: "Recipes",
+    values_by_shard: Iterable[tuple[PlacedShard, npt.NDArray[np.float64]]],
+    tokens_of: Stage,
+    bounds: tuple[float, float],
+) -> GroupHistograms:
+    """Return how values lie in each group, by tokens: what a calibration is fitted to.
+
+    Args:
+        recipes: The project's recipes.
+        values_by_shard: The values of each shard's documents.
+        tokens_of: The stage that says how many tokens the reference read of each.
+        bounds: The range of the histograms.
+    """
+    members, guests = list[GroupHistograms](), list[GroupHistograms]()
+    for shard, values in values_by_shard:
+        groups, is_guest = _groups_and_guests(recipes, shard)
+        counted = read(recipes, tokens_of, shard, "num_reference_tokens")
+        tokens = counted.column("num_reference_tokens").to_numpy()
+        for parts, chosen in ((members, ~is_guest), (guests, is_guest)):
+            parts.append(
+                group_histograms(
+                    values[chosen], tokens[chosen], groups[chosen], lower=bounds[0], upper=bounds[1]
+                )
+            )
+    return with_guests(members[0].merge(*members[1:]), guests[0].merge(*guests[1:]))
+
+
+def groups_of(recipes: "Recipes", shard: PlacedShard) -> npt.NDArray[np.str_]:
+    """Return the group that each document of a shard is compared with."""
+    return _groups_and_guests(recipes, shard)[0]
+
+
+def _groups_and_guests(
+    recipes: "Recipes", shard: PlacedShard
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.bool_]]:
+    """Return the group that each document is compared with, and whether it is not of it.
+
+    Documents of no language are not, where they are told apart.
+    """
+    documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
+    quality, languages = recipes.config.quality, strings(documents, "language")
+    by = quality.calibrate_by
     # With a type of no length, each name would be cut to its first character.
-    whole = np.full(documents.num_rows, source)
+    whole = np.full(documents.num_rows, shard.source if by in _BY_SOURCE else POOLED)
+    is_guest = np.zeros(documents.num_rows, dtype=np.bool_)
+    if quality.no_language == "parent":
+        is_guest = np.isin(languages, _NO_LANGUAGE)
     if by == "language":
         groups = languages
     elif by == "source_language":
-        groups = np.char.add(f"{source}/", languages)
+        groups = np.char.add(f"{shard.source}/", languages)
     elif by == "language_length":
         num_bytes = documents.column("num_bytes").to_numpy()
         groups = np.asarray(language_length_group(languages, num_bytes), dtype=np.str_)
     else:
-        return whole
-    if recipes.config.quality.no_language == "own":
-        return groups
-    return np.where(np.isin(languages, _NO_LANGUAGE), whole, groups)
+        groups = whole
+    return np.where(is_guest, whole, groups), is_guest

@@ -11,7 +11,7 @@ from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.scores import CLEAN as CLEAN_NAME
 from samplemix_dagster.config.scores import PERPLEXITY as LOSSES
-from samplemix_dagster.core.calibration import group_histograms, robust_z, score
+from samplemix_dagster.core.calibration import robust_z, score
 from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_significant, round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
@@ -33,8 +33,9 @@ from samplemix_dagster.stages.quality.calibration import (
 from samplemix_dagster.stages.quality.clean import CLEAN
 from samplemix_dagster.stages.quality.comparing import (
     compared_bits,
-    compared_groups,
+    compared_histograms,
     group_settings,
+    groups_of,
     source_settings,
     unit_needs,
     unit_settings,
@@ -133,21 +134,13 @@ class QualityCalibration(Fit):
     def make(self, recipes: "Recipes", writer: FitWriter, name: str, progress: Progress) -> Facts:
         """Fit medians and deviations of the combined signals (as logits) by group, by tokens."""
         del name, progress
-        quality, parts = _Parts(recipes), []
-        for shard in recipes.project.all_shards():
-            documents = read(recipes, DOCUMENTS, shard, "language", "num_bytes")
-            tokens = read(recipes, PERPLEXITY, shard, "num_reference_tokens")
-            groups = compared_groups(recipes, shard, documents)
-            parts.append(
-                group_histograms(
-                    np.asarray(logit(quality.combined(shard, groups))),
-                    tokens.column("num_reference_tokens").to_numpy(),
-                    groups,
-                    lower=LOGITS[0],
-                    upper=LOGITS[1],
-                )
-            )
-        return write_calibration(parts, writer, "quality")
+        quality = _Parts(recipes)
+        logits = (
+            (shard, quality.logits(shard, groups_of(recipes, shard)))
+            for shard in recipes.project.all_shards()
+        )
+        found = compared_histograms(recipes, logits, PERPLEXITY, LOGITS)
+        return write_calibration(found, writer, "quality")
 
 
 QUALITY_CALIBRATION = QualityCalibration()
@@ -234,6 +227,10 @@ class _Parts:
                 columns[name] = self._signal(name, shard)
         return np.asarray(combine(columns, weights), dtype=np.float64)
 
+    def logits(self, shard: PlacedShard, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+        """Return the logits of :meth:`combined`."""
+        return np.asarray(logit(self.combined(shard, groups)), dtype=np.float64)
+
     def gated(
         self, shard: PlacedShard, quality: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
@@ -252,13 +249,12 @@ def _maker(recipes: "Recipes") -> Maker:
     again = read_calibration(recipes, QUALITY_CALIBRATION) if has_signals(recipes.config) else None
 
     def make(shard: PlacedShard) -> pa.Table:
-        documents = read(recipes, DOCUMENTS, shard, "doc_id", "language", "num_bytes")
-        groups = compared_groups(recipes, shard, documents)
+        documents, groups = read(recipes, DOCUMENTS, shard, "doc_id"), groups_of(recipes, shard)
         if again is None:
             z = parts.z(shard, groups)
             quality = score(z, parts.direction)
         else:
-            z = robust_z(logit(parts.combined(shard, groups)), groups, again)
+            z = robust_z(parts.logits(shard, groups), groups, again)
             quality = score(z, "high")
         return tables.QUALITY.make(
             doc_id=documents.column("doc_id"),
