@@ -71,7 +71,7 @@ def test_two_humps_are_named_with_their_axis() -> None:
     fit, goodness = judged(merge([sample(low, 9000), sample(high, 3000)]))
     messages = " ".join(warnings(goodness, fit))
     assert "does not describe quality" in messages
-    assert "does not describe diversity" not in messages
+    assert "diversity by" not in messages
     assert "ruler" in messages
 
 

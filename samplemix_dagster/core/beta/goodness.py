@@ -119,18 +119,20 @@ def warnings(goodness: Goodness, fit: LawFit) -> list[str]:
             f"The law rests on {fit.num_documents:,} documents that weigh like "
             f"{fit.effective_sample_size:.0f}; under {MIN_SAMPLE_SIZE:.0f} its shapes are guesses."
         )
-    for name, marginal in (("quality", goodness.quality), ("diversity", goodness.diversity)):
-        if marginal.ks > MAX_KS and marginal.significance < MAX_SIGNIFICANCE:
-            messages.append(
-                f"A beta law does not describe {name}: up to {marginal.ks:.1%} of the tokens lie "
-                f"on the wrong side of some score (over {MAX_KS:.0%}). Weights and the budget come "
-                "from the histogram and hold; do not read the shapes as the corpus."
-            )
+    missed = [
+        f"{name} by up to {marginal.ks:.0%} of the tokens"
+        for name, marginal in (("quality", goodness.quality), ("diversity", goodness.diversity))
+        if marginal.ks > MAX_KS and marginal.significance < MAX_SIGNIFICANCE
+    ]
+    if missed:
+        messages.append(
+            f"A beta law does not describe {' and '.join(missed)}. Weights and the budget come "
+            "from the histogram and hold; read nothing from the law's shapes."
+        )
     if goodness.total_variation > MAX_VARIATION_OVER_FLOOR * goodness.total_variation_floor:
         messages.append(
-            f"One bivariate beta misplaces {goodness.total_variation:.1%} of the tokens on a "
-            f"{COARSE_BINS} x {COARSE_BINS} grid, where chance alone gives "
-            f"{goodness.total_variation_floor:.1%}: use the law as a ruler, not as a portrait."
+            f"Both at once misplace {goodness.total_variation:.0%} of the tokens (chance alone "
+            f"{goodness.total_variation_floor:.0%}): a ruler, not a portrait."
         )
     if goodness.dependence_gain_nats < 0.0:
         messages.append(
