@@ -70,7 +70,7 @@ def test_two_humps_are_named_with_their_axis() -> None:
     high = BivariateBeta(a_quality=90.0, b_quality=10.0, a_diversity=4.0, b_diversity=2.0, rho=0.0)
     fit, goodness = judged(merge([sample(low, 9000), sample(high, 3000)]))
     messages = " ".join(warnings(goodness, fit))
-    assert "does not describe quality" in messages
+    assert "misses quality by" in messages
     assert "diversity by" not in messages
     assert "ruler" in messages
 

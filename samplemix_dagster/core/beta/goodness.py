@@ -126,7 +126,7 @@ def warnings(goodness: Goodness, fit: LawFit) -> list[str]:
     ]
     if missed:
         messages.append(
-            f"A beta law does not describe {' and '.join(missed)}. Weights and the budget come "
+            f"A beta law misses {' and '.join(missed)}. Weights and the budget come "
             "from the histogram and hold; read nothing from the law's shapes."
         )
     if goodness.total_variation > MAX_VARIATION_OVER_FLOOR * goodness.total_variation_floor:
