@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.stages.quality.calibration import CALIBRATION, read_calibration
+from samplemix_dagster.stages.quality.comparing import groups_of
 from tests.engine.changes import settings_changed
 from tests.engine.runs import Run, rows, run, run_changed
-from tests.projects import needs_encoder, open_project
+from tests.projects import copy_project, needs_encoder, open_project
 
 pytestmark = needs_encoder
 SOURCES = ("letters", "news", "web")
@@ -70,3 +73,34 @@ def test_turning_it_scores_no_text_again(change: Run) -> None:
     assert {"calibration", "quality_scores"} <= change.assets
     assert run(change.root).outcomes == []
     assert open_project(change.root).config.quality.calibrate_by == "source_language"
+
+
+@pytest.mark.parametrize(
+    ("by", "no_language", "wanted"),
+    [
+        ("source", "own", "{source}"),
+        ("language", "own", "{language}"),
+        ("source_language", "own", "{source}/{language}"),
+        ("none", "own", ""),
+        ("language", "parent", "{known}"),
+        ("source_language", "parent", "{source}{slash}{known}"),
+        ("source", "parent", "{source}"),
+    ],
+)
+def test_groups_bear_their_names_as_a_whole(
+    by: str, no_language: str, wanted: str, finished: Path, tmp_path: Path
+) -> None:
+    root = copy_project(finished, tmp_path / "project")
+    settings_changed("quality", "calibrate_by", to=by)(root)
+    settings_changed("quality", "no_language", to=no_language)(root)
+    recipes, without = Recipes(open_project(root)), 0
+    for shard in recipes.project.all_shards():
+        languages = read(recipes, DOCUMENTS, shard, "language").column("language").to_pylist()
+        for group, language in zip(groups_of(recipes, shard), languages, strict=True):
+            known = "" if language in ("und", "zxx") else language
+            without += not known
+            slash = "/" if known else ""
+            assert group == wanted.format(
+                source=shard.source, language=language, known=known, slash=slash
+            )
+    assert without

@@ -131,8 +131,7 @@ def test_without_the_keys_there_is_no_such_stage(finished: Path, tmp_path: Path)
     assert not Planner(open_project(root)).plan().tasks
 
 
-@pytest.mark.parametrize("by", ["source", "source_language"])
-def test_two_sources_with_one_shard_have_each_its_own_quality(by: str, tmp_path: Path) -> None:
+def test_two_sources_with_one_shard_have_each_its_own_quality(tmp_path: Path) -> None:
     def share_a_shard(root: Path) -> None:
         content = (root / "data/news/part-0.jsonl").read_bytes()
         (root / "data/web").mkdir(exist_ok=True)
@@ -145,7 +144,7 @@ def test_two_sources_with_one_shard_have_each_its_own_quality(by: str, tmp_path:
     done = run_changed(
         tmp_path / "project",
         settings_changed("corpus", "duplicates", to="keep"),
-        settings_changed("quality", "calibrate_by", to=by),
+        settings_changed("quality", "calibrate_by", to="source_language"),
         share_a_shard,
     )
     recipes = Recipes(done.project)
