@@ -117,6 +117,25 @@ def test_of_a_large_corpus_a_model_from_elsewhere_teaches_a_student(
     assert (student is not None) == is_taught
 
 
+@pytest.mark.parametrize(("bytes_of_text", "are_grouped"), [(10**6, True), (6 * 10**9, False)])
+def test_near_copies_weigh_as_one_text_where_their_sketches_fit(
+    bytes_of_text: int, are_grouped: bool
+) -> None:
+    source = FoundSource(
+        name="a",
+        folder="a",
+        paths=("a/*",),
+        format="jsonl",
+        text="text",
+        id=None,
+        num_files=1,
+        num_bytes=bytes_of_text,
+        bytes_per_document=5_000.0,
+    )
+    duplicates = parse_config(config_text((source,)), "samplemix.yaml").diversity.duplicates
+    assert (duplicates is not None) == are_grouped
+
+
 def test_twenty_times_the_documents_cost_a_model_with_a_student_less_than_twice_as_much() -> None:
     model = Choice(name="x", model="x", num_parameters=135_000_000)
     few, many = (seconds_to_score(model, 1e12, count, rate=5e10) for count in (1e5, 2e6))

