@@ -94,7 +94,7 @@ class Choice:
             "  direction: low",
             "  calibrate_by: source_language  # `language` where shares of sources are free",
             "  unit: letter                   # two bytes a letter are no sign of good text",
-            "  no_language: parent            # compared with all of its source",
+            "  no_language: parent            # what is in none is compared with what is in one",
             f"  gates: {{clean: {CLEAN_GATE:g}}}",
         ]
         if not self.model:
