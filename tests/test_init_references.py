@@ -12,6 +12,7 @@ from samplemix_dagster.cli.start.init import Found, FoundSource, describe
 from samplemix_dagster.cli.start.references import (
     AUTO,
     BOOTSTRAP,
+    COUNTED_HERE,
     HUB,
     HUB_MODEL,
     HUB_REVISION,
@@ -94,6 +95,22 @@ def test_one_from_elsewhere_is_written_with_windows(
     assert config.quality.tokens_per_document == 128
 
 
+def config_of_size(bytes_of_text: int, reference: Choice) -> Config:
+    """What is written for one source of so many bytes, 5,000 a document."""
+    source = FoundSource(
+        name="a",
+        folder="a",
+        paths=("a/*",),
+        format="jsonl",
+        text="text",
+        id=None,
+        num_files=1,
+        num_bytes=bytes_of_text,
+        bytes_per_document=5_000.0,
+    )
+    return parse_config(config_text((source,), reference), "samplemix.yaml")
+
+
 @pytest.mark.parametrize(
     ("name", "bytes_of_text", "is_taught"),
     [(AUTO, 10**6, False), (AUTO, 10**9, True), (NGRAM, 10**9, False), (BOOTSTRAP, 10**9, False)],
@@ -101,19 +118,8 @@ def test_one_from_elsewhere_is_written_with_windows(
 def test_of_a_large_corpus_a_model_from_elsewhere_teaches_a_student(
     name: str, bytes_of_text: int, is_taught: bool, machine: SimpleNamespace
 ) -> None:
-    source = FoundSource(
-        name="a",
-        folder="a",
-        paths=("a/*",),
-        format="jsonl",
-        text="text",
-        id=None,
-        num_files=1,
-        num_bytes=bytes_of_text,
-        bytes_per_document=5_000.0,
-    )
-    text = config_text((source,), chosen(name, choices(lambda: False)))
-    student = parse_config(text, "samplemix.yaml").quality.student
+    config = config_of_size(bytes_of_text, chosen(name, choices(lambda: False)))
+    student = config.quality.student
     assert (student is not None) == is_taught
 
 
@@ -121,18 +127,7 @@ def test_of_a_large_corpus_a_model_from_elsewhere_teaches_a_student(
 def test_near_copies_weigh_as_one_text_where_their_sketches_fit(
     bytes_of_text: int, are_grouped: bool
 ) -> None:
-    source = FoundSource(
-        name="a",
-        folder="a",
-        paths=("a/*",),
-        format="jsonl",
-        text="text",
-        id=None,
-        num_files=1,
-        num_bytes=bytes_of_text,
-        bytes_per_document=5_000.0,
-    )
-    duplicates = parse_config(config_text((source,)), "samplemix.yaml").diversity.duplicates
+    duplicates = config_of_size(bytes_of_text, COUNTED_HERE).diversity.duplicates
     assert (duplicates is not None) == are_grouped
 
 
