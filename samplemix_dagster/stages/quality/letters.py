@@ -33,7 +33,7 @@ class Letters(Stage):
     asset = "letter_counts"
     group = "quality"
     table = tables.LETTERS
-    words = "Each document's length in letters: what its bits are told by where it is compared."
+    words = "Each document's length in letters, by which its bits are divided where it is compared."
     is_base = True
     is_wide = True
     carries_over = True
