@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -104,3 +106,25 @@ def test_groups_bear_their_names_as_a_whole(
                 source=shard.source, language=language, known=known, slash=slash
             )
     assert without
+
+
+@pytest.mark.parametrize(("names", "median"), [("whole", 9.0), (None, 2.0)])
+def test_an_older_calibration_by_source_is_read_as_what_it_meant(
+    names: str | None, median: float
+) -> None:
+    """It had one character of each name, so that sources that begin alike were one."""
+
+    def fitted(median: float) -> dict[str, float]:
+        return {"median": median, "scale": 1.0, "num_documents": 99}
+
+    stated = {"groups": {"": fitted(9.0), "n": fitted(2.0)}, "parents": {"n": ""}}
+    recipes = SimpleNamespace(
+        config=SimpleNamespace(
+            quality=SimpleNamespace(calibrate_by="source"),
+            corpus=SimpleNamespace(sources={"news": None, "notes": None, "web": None}),
+        ),
+        fit_key=lambda *_: "fits/calibration/x",
+        lake=SimpleNamespace(read_json=lambda _: stated | ({"names": names} if names else {})),
+    )
+    found = read_calibration(cast("Recipes", recipes), CALIBRATION)
+    assert [found.lookup(name).median for name in ("news", "notes", "web")] == [median, median, 9.0]

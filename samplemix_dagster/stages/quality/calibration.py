@@ -4,6 +4,7 @@ Each signal that compares texts by references has a calibration of its own, and 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
 
 _FILE = "calibration.json"
+_NAMES, _WHOLE = "names", "whole"
 LOGITS = (-16.0, 16.0)
 """The range of logits of a combined score whose histogram is taken."""
 
@@ -110,7 +112,8 @@ class CalibrationFit(Fit):
         )
         bounds = (0.0 if len(stages) == 1 else -16.0, 16.0)
         found = compared_histograms(recipes, bits, stages[0], bounds)
-        return write_calibration(found, writer, "quality")
+        by_source = recipes.config.quality.calibrate_by == "source"
+        return write_calibration(found, writer, "quality", whole_names=by_source)
 
 
 CALIBRATION = CalibrationFit()
@@ -218,17 +221,29 @@ COMPARED = ComparedSignals()
 
 
 def read_calibration(recipes: "Recipes", fit: FitStage, name: str = "") -> Calibration:
-    """Return a fitted calibration."""
-    return Calibration.from_json(recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/{_FILE}"))
+    """Return a fitted calibration.
+
+    An older one by source has one character of each source's name, and is read as what it meant.
+    """
+    stated = recipes.lake.read_json(f"{recipes.fit_key(fit, name)}/{_FILE}")
+    found = Calibration.from_json(stated)
+    is_by_source = recipes.config.quality.calibrate_by == "source" and fit.group == "quality"
+    if not is_by_source or stated.get(_NAMES) == _WHOLE:
+        return found
+    groups = {source: found.lookup(source[:1]) for source in recipes.config.corpus.sources}
+    return replace(found, groups={**found.groups, **groups})
 
 
-def write_calibration(merged: GroupHistograms, writer: FitWriter, scores: str) -> Facts:
+def write_calibration(
+    merged: GroupHistograms, writer: FitWriter, scores: str, *, whole_names: bool = False
+) -> Facts:
     """Fit a calibration to histograms and write it; return its groups.
 
     Args:
         merged: The histograms of all shards.
         writer: Fills the fit's folder.
         scores: What the documents have, for the sentence where they all have the same.
+        whole_names: Whether groups are sources, by the whole of their names; older ones were not.
     """
     neutral = {}
     try:
@@ -236,7 +251,7 @@ def write_calibration(merged: GroupHistograms, writer: FitWriter, scores: str) -
     except DegenerateSampleError as error:
         calibration = neutral_calibration(merged)
         neutral = {NEUTRAL: f"All documents have one {scores}: {error}"}
-    stated = calibration.to_json()
+    stated = {**calibration.to_json(), _NAMES: _WHOLE} if whole_names else calibration.to_json()
     writer.lake.replace_json(_FILE, stated)
     groups = {name or "all": group for name, group in calibration.groups.items()}
     return {

@@ -140,7 +140,8 @@ class QualityCalibration(Fit):
             for shard in recipes.project.all_shards()
         )
         found = compared_histograms(recipes, logits, PERPLEXITY, LOGITS)
-        return write_calibration(found, writer, "quality")
+        by_source = recipes.config.quality.calibrate_by == "source"
+        return write_calibration(found, writer, "quality", whole_names=by_source)
 
 
 QUALITY_CALIBRATION = QualityCalibration()
