@@ -19,9 +19,9 @@ from tests.engine.runs import version
 from tests.projects import needs_encoder, open_project
 
 NAMES = {row: doc_id(f"text {row}") for row in range(1_000)}
-TEXTS = Encoder(tokenizer=None, vocabulary=None)
+TEXTS = Encoder(text_ids=None, vocabulary=None)
 IDS = Encoder(
-    tokenizer=None,
+    text_ids=None,
     vocabulary=Vocabulary(size=9, tokenizer="0", eos="end", eos_id=1, inside="keep", bos="none"),
 )
 

@@ -1,6 +1,7 @@
 """A project whose reference counts n-grams: made once, blind to each text, traced, verified."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,32 @@ def test_progress_ends_at_the_tokens_that_there_are(tmp_path: Path) -> None:
     )
     assert told[-1] == (facts["num_training_tokens"], facts["num_training_tokens"])
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+needs_gigatoken = pytest.mark.skipif(
+    find_spec("gigatoken") is None, reason="gigatoken is not installed"
+)
+by_gigatoken = settings_changed("compute", "tokenize_with", to="gigatoken")
+
+
+@needs_gigatoken
+def test_the_library_that_tokenizes_makes_nothing_stale(change: Run, tmp_path: Path) -> None:
+    root = copy_project(change.root, tmp_path / "project")
+    by_gigatoken(root)
+
+    assert run(root).outcomes == []
+
+
+@needs_gigatoken
+def test_the_library_that_tokenizes_changes_no_byte(change: Run, tmp_path: Path) -> None:
+    def change_both(root: Path) -> None:
+        with_ngrams(root)
+        by_gigatoken(root)
+
+    made = run_changed(tmp_path / "project", change_both)
+
+    assert {"perplexity", "token_counts"} <= made.assets
+    assert ledgers(made.root) == ledgers(change.root)
+    assert version(made.root) == version(change.root)
+    found = verify(made.project, "default", version(made.root), deep=20)
+    assert found["holds"], found["checks"]

@@ -159,7 +159,8 @@ def test_loading_a_broken_folder_is_an_error_of_ours_too(name: str, folder: Path
 
 def test_a_panic_on_a_text_is_an_error_that_names_the_document(folder: Path) -> None:
     edit(folder / "tokenizer.json", backtracking)
-    task = CountTokens(tokenizer=str(folder), digest=digest_tokenizer(folder))
+    digest = digest_tokenizer(folder)
+    task = CountTokens(tokenizer=str(folder), digest=digest, library="tokenizers")
     chunk = Chunk(
         shard=0,
         doc_ids=["0" * 32, "1" * 32],

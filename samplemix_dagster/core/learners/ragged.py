@@ -38,7 +38,7 @@ class TokenTexts:
 
     @classmethod
     def after(
-        cls, contexts: Sequence[Sequence[int]], judged: Sequence[Sequence[int]]
+        cls, contexts: Sequence[Sequence[int] | Tokens], judged: Sequence[Sequence[int] | Tokens]
     ) -> "TokenTexts":
         """Return texts of which each is a context and what is judged after it."""
         found = cls.of([*before, *after] for before, after in zip(contexts, judged, strict=True))

@@ -2,12 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.engine.memory import keep_blocks
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.models.files import digest_model, digest_tokenizer
+
+if TYPE_CHECKING:
+    from samplemix_dagster.config.around import TokenizingLibrary
 
 
 # The digest is part of the cache's key: a folder whose files changed is another model.
@@ -67,6 +70,32 @@ def tokenizer(path: str, digest: str) -> Any:
     found = load_tokenizer(Path(path))
     _check_model(path, digest, digest_tokenizer(Path(path)))
     return found
+
+
+@lru_cache(maxsize=4)
+def text_ids(path: str, digest: str, library: "TokenizingLibrary") -> Any:
+    """Return what turns texts into ids of the tokenizer of a folder or file, by a library.
+
+    Raises:
+        ConfigError: The library is not installed.
+        ModelError: The tokenizer was replaced since the run began, or the library cannot read it.
+    """
+    from samplemix_dagster.storage.models.text_ids import text_ids
+
+    return text_ids(tokenizer(path, digest), library)
+
+
+@lru_cache(maxsize=2)
+def ngram_text_ids(folder: str, digest: str, library: "TokenizingLibrary") -> Any:
+    """Return what turns texts into ids of an n-gram reference's tokenizer, by a library.
+
+    Raises:
+        ConfigError: The library is not installed.
+        ModelError: The reference was replaced since the run began, or the library cannot read it.
+    """
+    from samplemix_dagster.storage.models.text_ids import text_ids
+
+    return text_ids(ngram_reference(folder, digest).tokenizer, library)
 
 
 def _check_model(folder: str, expected: str, found: str) -> None:

@@ -95,10 +95,12 @@ def write_array(
         for shard in placed:
             key = recipes.feature_key(TOKEN_IDS, shard)
             ids = recipes.lake.read_table(key, ["ids"]).column("ids").combine_chunks()
-            laid = [vocabulary.laid(one) for one in ids.to_pylist()]
+            flat, ends = ids.flatten().to_numpy(), np.cumsum(ids.value_lengths().to_numpy())
+            starts = ends - ids.value_lengths().to_numpy()
+            laid = [vocabulary.laid(flat[a:b]) for a, b in zip(starts, ends, strict=True)]
             wanted = lengths[first : first + len(laid)]
-            if [len(one) for one in laid] != wanted.tolist():
+            if [one.size for one in laid] != wanted.tolist():
                 raise recipes.lake.damage(key, "its ids are not as many as were counted")
             for one in laid:
-                file.write(np.array(one, little(dtype)).tobytes())
+                file.write(one.astype(little(dtype)).tobytes())
             first += len(laid)

@@ -21,6 +21,7 @@ from samplemix_dagster.export_formats.format import Vocabulary
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.corpus.shards import Document
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer, start_token_id
+from samplemix_dagster.storage.models.text_ids import Ids, TextIds, text_ids
 
 _COUNTED_ONE_IN = 64
 _RECOUNT = "count again"
@@ -32,7 +33,7 @@ class Encoded:
 
     document: Document
     """Without its text, where the ids were stored before."""
-    ids: list[int] | None
+    ids: Ids | None
     """None where the text is written and was not counted again."""
 
 
@@ -40,7 +41,7 @@ class Encoded:
 class Encoder:
     """What makes of a document what its draws are written as."""
 
-    tokenizer: Any
+    text_ids: TextIds
     vocabulary: Vocabulary | None
     """None where draws are written as text."""
     num_holding: Counter[str] = field(default_factory=Counter)
@@ -56,8 +57,9 @@ class Encoder:
             InputError: The format cannot hold its ids, or needs an EOS that it does not have.
         """
         tokenizer = load_tokenizer(recipes.tokenizer_folder)
+        found = text_ids(tokenizer, recipes.config.compute.tokenize_with)
         if wanted.form.unit == "text":
-            return cls(tokenizer=tokenizer, vocabulary=None)
+            return cls(text_ids=found, vocabulary=None)
         vocabulary = Vocabulary(
             size=max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1,
             tokenizer=recipes.tokenizer_digest,
@@ -69,7 +71,7 @@ class Encoder:
         )
         if refusal := wanted.form.refusal(vocabulary):
             raise InputError(f"{wanted.name}: {refusal}.")
-        return cls(tokenizer=tokenizer, vocabulary=vocabulary)
+        return cls(text_ids=found, vocabulary=vocabulary)
 
     def rows_to_count(self, names: Mapping[int, str], rows: Collection[int]) -> frozenset[int]:
         """Return which rows of a shard are counted again: all whose ids are wanted.
@@ -93,10 +95,10 @@ class Encoder:
         Words of a text that look like a special token are text.
         """
         texts = [document.text for document in documents if document.row in counted]
-        encoded = iter(self.tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+        encoded = iter(self.text_ids.of(texts))
         for document in documents:
             is_counted = document.row in counted
-            yield Encoded(document=document, ids=next(encoded).ids if is_counted else None)
+            yield Encoded(document=document, ids=next(encoded) if is_counted else None)
 
     def content(self, found: Encoded) -> dict[str, Any]:
         """Return the columns of a document's draws that are its content."""
@@ -106,12 +108,12 @@ class Encoder:
         if held := [name for name, mark in self.vocabulary.marks.items() if mark in ids]:
             self.num_holding.update(held)
             ids = self._as_configured(found.document, ids, self.vocabulary, held)
-        tokens = np.array(self.vocabulary.laid(ids), dtype=np.uint32)
+        tokens = self.vocabulary.laid(ids)
         return {"tokens": tokens, "num_ids": tokens.size, "digest": tokens_digest(tokens)}
 
     def _as_configured(
-        self, document: Document, ids: list[int], vocabulary: Vocabulary, held: list[str]
-    ) -> list[int]:
+        self, document: Document, ids: Ids, vocabulary: Vocabulary, held: list[str]
+    ) -> Ids:
         """Return the ids of a text that gives the ids of some marks, by their names.
 
         Raises:
@@ -127,20 +129,20 @@ class Encoder:
                 "those words in pieces, `eos_inside: keep` leaves them as they are."
             )
         marks = vocabulary.marks.values()
-        escaped = self._escaped(document.text, [self.tokenizer.id_to_token(one) for one in marks])
-        if not set(escaped).isdisjoint(marks):
+        name_of = self.text_ids.tokenizer.id_to_token
+        escaped = self._escaped(document.text, [str(name_of(one)) for one in marks])
+        if not set(escaped.tolist()).isdisjoint(marks):
             raise InputError(
                 f"{gives} also in pieces; leave the document out, or export with "
                 "`eos_inside: keep`."
             )
         return escaped
 
-    def _escaped(self, text: str, words: list[str]) -> list[int]:
+    def _escaped(self, text: str, words: list[str]) -> Ids:
         """Return a text's ids with some words cut behind their first character."""
         first, *others = re.split(f"({'|'.join(map(re.escape, words))})", text)
         pieces = [first]
         for word, other in zip(others[::2], others[1::2], strict=True):
             pieces[-1] += word[0]
             pieces.append(word[1:] + other)
-        encoded = self.tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
-        return [one for found in encoded for one in found.ids]
+        return np.concatenate(self.text_ids.of(pieces))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from samplemix_dagster.config.around import TokenizingLibrary
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
@@ -37,12 +38,12 @@ class Tokenize:
 
     tokenizer: str
     digest: str
+    library: TokenizingLibrary
 
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
         """Return the ``ids`` table of a chunk."""
-        tokenizer = loaded.tokenizer(self.tokenizer, self.digest)
-        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return TABLE.make(doc_id=doc_ids, ids=[found.ids for found in encoded])
+        found = loaded.text_ids(self.tokenizer, self.digest, self.library).of(texts)
+        return TABLE.make(doc_id=doc_ids, ids=found)
 
 
 class TokenIds(Stage):
@@ -77,7 +78,11 @@ class TokenIds(Stage):
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
         """Return what tokenizes texts."""
         del partition
-        return Tokenize(tokenizer=str(recipes.tokenizer_folder), digest=recipes.tokenizer_digest)
+        return Tokenize(
+            tokenizer=str(recipes.tokenizer_folder),
+            digest=recipes.tokenizer_digest,
+            library=recipes.config.compute.tokenize_with,
+        )
 
 
 TOKEN_IDS = TokenIds()

@@ -19,6 +19,7 @@ from samplemix_dagster.table_contract import Column, Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from samplemix_dagster.config.around import TokenizingLibrary
     from samplemix_dagster.core.quality.sampled_loss import SampledLosses
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
     from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -117,11 +118,12 @@ class Losses(ModelTask):
 class NgramLosses(ModelTask):
     """Score each text with an n-gram reference, whole, and left out of what was counted."""
 
+    library: "TokenizingLibrary"
+
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
         """Return the ``perplexity`` table of a chunk."""
         reference = loaded.ngram_reference(self.folder, self.digest)
-        encoded = reference.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        tokens = [np.array(found.ids, dtype=np.uint32) for found in encoded]
+        tokens = loaded.ngram_text_ids(self.folder, self.digest, self.library).of(texts)
         nats = reference.nats(id_words(doc_ids)[:, 0], texts, tokens)
         num_tokens = np.array([found.size for found in tokens], dtype=np.int64)
         num_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
@@ -137,7 +139,13 @@ class NgramLosses(ModelTask):
 
 def ngram_losses(models: "ModelRecipes", folder: "Path", digest: str) -> NgramLosses:
     """Return what scores texts with the n-gram reference in a folder."""
-    return NgramLosses(folder=str(folder), digest=digest, device="cpu", dtype=models.dtype)
+    return NgramLosses(
+        folder=str(folder),
+        digest=digest,
+        device="cpu",
+        dtype=models.dtype,
+        library=models.config.compute.tokenize_with,
+    )
 
 
 def loss_settings(recipes: "Recipes", source: str, name: str) -> Settings:

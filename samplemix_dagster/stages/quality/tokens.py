@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from samplemix_dagster import tables
+from samplemix_dagster.config.around import TokenizingLibrary
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.placed_shard import PlacedShard
@@ -29,12 +30,12 @@ class CountTokens:
 
     tokenizer: str
     digest: str
+    library: TokenizingLibrary
 
     def run(self, doc_ids: list[str], texts: list[str]) -> pa.Table:
         """Return the ``tokens`` table of a chunk."""
-        tokenizer = loaded.tokenizer(self.tokenizer, self.digest)
-        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return tables.TOKENS.make(doc_id=doc_ids, num_tokens=[len(item.ids) for item in encoded])
+        found = loaded.text_ids(self.tokenizer, self.digest, self.library).of(texts)
+        return tables.TOKENS.make(doc_id=doc_ids, num_tokens=[ids.size for ids in found])
 
 
 class Tokens(ModelStage):
@@ -72,8 +73,8 @@ class Tokens(ModelStage):
 
     def scorer(self, models: "ModelRecipes", folder: Path, digest: str) -> Task:
         """Return what counts the tokens of texts."""
-        del models
-        return CountTokens(tokenizer=str(folder), digest=digest)
+        library = models.config.compute.tokenize_with
+        return CountTokens(tokenizer=str(folder), digest=digest, library=library)
 
 
 def _from_perplexity(recipes: "Recipes") -> Maker:

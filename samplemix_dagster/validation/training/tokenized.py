@@ -12,6 +12,7 @@ from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.models.load import load_tokenizer
+from samplemix_dagster.storage.models.text_ids import Ids, text_ids
 from samplemix_dagster.validation.corpus import JudgedCorpus
 from samplemix_dagster.validation.texts import JudgedText
 from samplemix_dagster.validation.training.batches import batches
@@ -24,8 +25,9 @@ class TokenSource:
 
     def __init__(self, recipes: Recipes) -> None:
         self.recipes = recipes
-        self._tokenizer = load_tokenizer(recipes.tokenizer_folder)
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        tokenizer = load_tokenizer(recipes.tokenizer_folder)
+        self._text_ids = text_ids(tokenizer, recipes.config.compute.tokenize_with)
+        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
         self.vocabulary = max(vocabulary.values()) + 1
         """Number of token ids."""
 
@@ -34,10 +36,9 @@ class TokenSource:
         """The tokenizer's digest."""
         return self.recipes.tokenizer_digest
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return the ids of each text; words that look like a special token are text."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [found.ids for found in encoded]
+        return self._text_ids.of(texts)
 
     def judged(self, texts: Sequence[JudgedText]) -> TokenTexts:
         """Return pieces as token ids."""
@@ -58,7 +59,7 @@ class TokenSource:
         Raises:
             InputError: A shard has changed since it was scored.
         """
-        found: dict[int, list[int]] = {}
+        found: dict[int, Ids] = {}
         shard_of = corpus.shard_of[rows]
         for number in np.unique(shard_of).tolist():
             mine = rows[shard_of == number]
@@ -68,7 +69,7 @@ class TokenSource:
 
     def _of_shard(
         self, corpus: JudgedCorpus, number: int, rows: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[int, list[int]]]:
+    ) -> Iterator[tuple[int, Ids]]:
         wanted = dict(zip(corpus.row_of[rows].tolist(), rows.tolist(), strict=True))
         shard = corpus.shards[number]
         held = (one for one in read_documents(self.recipes, shard) if one.row in wanted)
