@@ -213,7 +213,7 @@ def test_a_budget_in_steps_that_is_none_is_refused_by_its_key(written: str, expe
         (
             with_lines("compute:", "  zzz: 3"),
             "samplemix.yaml:7: compute.zzz: unknown key. Known here: address, device, dtype, "
-            "executor, num_cpus, num_gpus, workers.",
+            "executor, num_cpus, num_gpus, tokenize_with, workers.",
         ),
     ],
     ids=["mixture", "source", "top", "clusters", "bootstrap", "nothing near"],

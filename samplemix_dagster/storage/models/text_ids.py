@@ -9,7 +9,7 @@ a hash of the text chooses. A difference is an error and not another result.
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +144,7 @@ def _is_compared(text: str) -> bool:
 
 def _without_special_tokens(tokenizer: "Tokenizer") -> str:
     """Return a tokenizer as JSON, so that words like a special token are text here, too."""
-    written: dict[str, Any] = json.loads(tokenizer.to_str())
+    written = json.loads(tokenizer.to_str())
     added = written.get("added_tokens") or []
     return json.dumps(
         written
