@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.export_formats.table import FORMATS
-from samplemix_dagster.export_formats.wanted import Wanted
+from samplemix_dagster.export_formats.wanted import MOST_FILES, Wanted
 from samplemix_dagster.section import Section, check_name, check_one_of
 
 
@@ -35,7 +35,7 @@ class ExportKeys(Section):
         "bos": None,
     }
 
-    files: int = Field(default=4, ge=1, le=100_000)
+    files: int = Field(default=4, ge=1, le=MOST_FILES)
     """Files of near-equal size."""
     eos: Literal["end", "start", "none"] | None = None
     """Where each document has the tokenizer's EOS; read by formats of ids. What the format's own

@@ -11,6 +11,7 @@ The layout is that of ``litdata.streaming.writer`` for one tensor without a head
 import json
 import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -73,9 +74,11 @@ class LitData(Format):
 
         del plan
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        chunks = [_read_chunk(folder, entry, _dtype_of(index)) for entry in index["chunks"]]
-        names = [entry["filename"] for entry in index["chunks"]]
-        bounds = np.cumsum([0, *(ids.size for ids in chunks)])
+        entries, dtype = index["chunks"], _dtype_of(index)
+        names = [entry["filename"] for entry in entries]
+        bounds = np.cumsum([0, *(entry["dim"] for entry in entries)])
+        # A chunk that is mapped is a file that is open; draws go through them one by one.
+        chunk = lru_cache(maxsize=8)(lambda number: _read_chunk(folder, entries[number], dtype))
         ends = np.load(folder / _ENDS, allow_pickle=False)
         if (int(ends[-1]) if ends.size else 0) != bounds[-1]:
             raise ValueError(f"{_INDEX} has {bounds[-1]:,} ids, and its documents end elsewhere")
@@ -86,9 +89,9 @@ class LitData(Format):
             *(array.tolist() for array in (starts, ends, firsts, lasts)), strict=True
         ):
             pieces = [
-                chunks[number][max(0, start - low) : end - low]
+                chunk(number)[max(0, start - low) : end - low]
                 for number, low in enumerate(bounds[first : last + 1].tolist(), first)
-                if number < len(chunks)
+                if number < len(entries)
             ]
             yield ReadDraw(
                 file=names[first] if names else self.file_names(0)[0],

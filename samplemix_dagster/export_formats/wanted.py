@@ -17,6 +17,8 @@ from samplemix_dagster.export_formats.table import FORMATS, format_of
 MANIFEST = "manifest.json"
 PLACES = "draws.parquet"
 """Where each draw lies, for a format of ids; texts carry their ids themselves."""
+MOST_FILES = 100_000
+"""Their names have five digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +35,12 @@ class Wanted:
 
         Raises:
             ConfigError: There is no such format, an option has no such value, two contradict each
-                other, or the format needs more files.
+                other, or the format needs more files, or there are too many.
         """
         form = format_of(name)
         options = form.options
+        if num_files > MOST_FILES:
+            raise ConfigError(f"files: at most {MOST_FILES:,}, not {num_files:,}")
         if num_files < form.least_files:
             raise ConfigError(f"files: {name} needs at least {form.least_files}, not {num_files}")
         own = {key: every_option.get(key, one.default) for key, one in options.items()}

@@ -49,7 +49,9 @@ PLACES_SCHEMA = pa.schema(
 _SCHEMAS: dict[Unit, pa.Schema] = {"text": SCHEMA, "tokens": TOKENS_SCHEMA}
 _HEAVY = ("text", "tokens")
 _ID_BYTES = 4
-_SPILL_ROWS = 256
+_SPILL_BYTES = 32_000_000
+_ROW_BYTES = 500
+_ROWS_AT_ONCE = 256
 _PLACES_ROWS = 1 << 16
 _GROUP_ROWS = 1 << 20
 
@@ -77,12 +79,13 @@ class OtherFile:
 class Spill:
     """Draws set aside by output file."""
 
-    def __init__(self, folder: Path, num_files: int, unit: Unit = "text") -> None:
+    def __init__(self, folder: Path, unit: Unit = "text") -> None:
         self.folder = folder
         self._schema = _SCHEMAS[unit]
         self._spilled = _as_spilled(self._schema)
-        self._rows: list[list[Mapping[str, Any]]] = [[] for _ in range(num_files)]
-        self._writers: dict[int, pa.RecordBatchFileWriter] = {}
+        self._rows: dict[int, list[Mapping[str, Any]]] = {}
+        self._num_bytes = 0
+        """Of the texts and tokens in memory."""
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, file: int, row: Mapping[str, Any]) -> None:
@@ -92,29 +95,28 @@ class Spill:
         """
         if "tokens" in row:
             row = {**row, "tokens": row["tokens"].tobytes()}
-        rows = self._rows[file]
-        rows.append(row)
-        if len(rows) >= _SPILL_ROWS:
-            self._flush(file)
+        self._rows.setdefault(file, []).append(row)
+        self._num_bytes += sum(len(row[name]) for name in _HEAVY if name in row) + _ROW_BYTES
+        if self._num_bytes >= _SPILL_BYTES:
+            self._flush()
 
-    def _flush(self, file: int) -> None:
-        if not self._rows[file]:
-            return
-        if file not in self._writers:
-            self._writers[file] = pa.ipc.new_file(self._path(file), self._spilled)
-        batch = pa.RecordBatch.from_pylist(self._rows[file], schema=self._spilled)
-        self._writers[file].write(batch)
-        self._rows[file] = []
+    def _flush(self) -> None:
+        """Append what is in memory to the spill files, each open no longer than that."""
+        for file, rows in self._rows.items():
+            batch = pa.RecordBatch.from_pylist(rows, schema=self._spilled)
+            with (
+                self._path(file).open("ab") as sink,
+                pa.ipc.new_stream(sink, self._spilled) as writer,
+            ):
+                writer.write_batch(batch)
+        self._rows, self._num_bytes = {}, 0
 
-    def _path(self, file: int) -> str:
-        return str(self.folder / f"{file:05d}.arrow")
+    def _path(self, file: int) -> Path:
+        return self.folder / f"{file:05d}.arrows"
 
     def close(self) -> None:
         """Write out everything that is still in memory."""
-        for file in range(len(self._rows)):
-            self._flush(file)
-        for writer in self._writers.values():
-            writer.close()
+        self._flush()
 
     def sorted_table(self, file: int) -> pa.Table:
         """Return one output file's draws in their order."""
@@ -128,14 +130,19 @@ class Spill:
     def rows(self, file: int) -> Iterator[Mapping[str, Any]]:
         """Yield one output file's draws in their order, without text and tokens."""
         names = [name for name in self._schema.names if name not in _HEAVY]
-        for batch in self._sorted(file, names).to_batches(max_chunksize=_SPILL_ROWS):
+        for batch in self._sorted(file, names).to_batches(max_chunksize=_ROWS_AT_ONCE):
             yield from batch.to_pylist()
 
     def _sorted(self, file: int, names: list[str]) -> pa.Table:
-        if file not in self._writers:
+        path = self._path(file)
+        if not path.exists():
             return self._spilled.empty_table().select(names)
-        with pa.memory_map(self._path(file)) as mapped:
-            table = pa.ipc.open_file(mapped).read_all().select([*names, "position"])
+        with pa.memory_map(str(path)) as mapped:
+            # One stream for each time that something was appended.
+            tables = []
+            while mapped.tell() < mapped.size():
+                tables.append(pa.ipc.open_stream(mapped).read_all().select([*names, "position"]))
+            table = pa.concat_tables(tables)
             return table.sort_by("position").drop_columns(["position"])
 
 

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 Records = npt.NDArray[np.void]
 _BUFFER_BYTES = 1 << 16
+_MOST_OPEN = 32
+"""Files of one set that are open at once: some systems allow 256 in all, and there are thousands of
+ranges."""
 
 
 class Ranges:
@@ -23,7 +26,9 @@ class Ranges:
         self.num_ranges = num_ranges
         self._form = form
         self._folder, self._name = folder, name
+        self._present: set[int] = set()
         self._files: dict[int, IO[bytes]] = {}
+        """Those that are open, the one that was written to last at the end."""
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +40,7 @@ class Ranges:
         trace: TracebackType | None,
     ) -> None:
         del kind, error, trace
-        for number in list(self._files):
+        for number in list(self._present):
             self._forget(number)
 
     def add(self, ranges: npt.NDArray[np.int64], records: Records) -> None:
@@ -49,11 +54,10 @@ class Ranges:
 
     def read(self, number: int) -> Records:
         """Return the records of a range, which are forgotten."""
-        if number not in self._files:
+        if number not in self._present:
             return np.empty(0, dtype=self._form)
-        file = self._files[number]
-        file.seek(0)
-        found = np.frombuffer(file.read(), dtype=self._form)
+        self._close(number)
+        found = np.frombuffer(self._path(number).read_bytes(), dtype=self._form)
         self._forget(number)
         return found
 
@@ -61,13 +65,27 @@ class Ranges:
         return self._folder / f"{self._name}-{number:05d}.bin"
 
     def _file(self, number: int) -> IO[bytes]:
-        if number not in self._files:
+        file = self._files.pop(number, None)
+        if file is None:
+            while len(self._files) >= _MOST_OPEN:
+                self._close(next(iter(self._files)))
             self._folder.mkdir(parents=True, exist_ok=True)
-            # It is written bit by bit, and closed when its range is read.
-            self._files[number] = self._path(number).open("w+b", buffering=_BUFFER_BYTES)
-        return self._files[number]
+            file = self._path(number).open("ab", buffering=_BUFFER_BYTES)
+            self._present.add(number)
+        self._files[number] = file
+        return file
+
+    def _close(self, number: int) -> None:
+        """Write out what is still in memory, should the file be open.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        if number in self._files:
+            self._files.pop(number).close()
 
     def _forget(self, number: int) -> None:
         with contextlib.suppress(OSError):
-            self._files.pop(number).close()
+            self._close(number)
         self._path(number).unlink(missing_ok=True)
+        self._present.discard(number)

@@ -9,6 +9,7 @@ from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.core.mixture.order import order_keys, order_luck, strata_of
 from samplemix_dagster.stages.export import order
 from samplemix_dagster.stages.export.order import draws_by_shard, ledger_key, ordered_draws
+from samplemix_dagster.storage import ranges
 from samplemix_dagster.storage.ranges import Ranges
 from tests.engine.changes import repeat_documents
 from tests.engine.runs import manifest, run_changed
@@ -121,7 +122,11 @@ def test_an_order_that_is_left_half_way_leaves_no_file(drawn: Path, tmp_path: Pa
     assert not scratch.exists()
 
 
-def test_what_is_set_aside_comes_back_by_range_in_the_order_it_came(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_open", [1, 3, 32])
+def test_what_is_set_aside_comes_back_by_range_in_the_order_it_came(
+    most_open: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "_MOST_OPEN", most_open)
     form = np.dtype([("number", "<i8")])
     numbers = np.arange(1000)
     with Ranges(tmp_path, "some", form, 7) as aside:

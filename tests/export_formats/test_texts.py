@@ -100,6 +100,12 @@ def test_nanochat_needs_a_file_to_validate() -> None:
         Wanted.of("nanochat", 1, {})
 
 
+def test_more_files_than_names_have_digits_for_are_refused() -> None:
+    assert Wanted.of("parquet", 100_000, {}).num_files == 100_000
+    with pytest.raises(ConfigError, match="files: at most 100,000, not 100,001"):
+        Wanted.of("parquet", 100_001, {})
+
+
 def test_huggingface_names_its_files_in_a_card(tmp_path: Path) -> None:
     write(FORMATS["huggingface"], tmp_path, TEXTS, TEXTS)
     card = (tmp_path / "README.md").read_text()

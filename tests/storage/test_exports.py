@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from samplemix_dagster.core.hashing import doc_id, tokens_digest
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw, Vocabulary
 from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.storage import exports
 from samplemix_dagster.storage.exports import SCHEMA, ExportedFile, Spill, write_files
 from samplemix_dagster.storage.lake.whole_files import digest_file
 
@@ -72,11 +75,39 @@ def found(folder: Path, num_files: int, form: str) -> list[ReadDraw]:
 def spilled(
     folder: Path, draws: list[tuple[int, dict[str, Any]]], num_files: int, form: str
 ) -> Spill:
-    spill = Spill(folder / "spill", num_files, FORMATS[form].unit)
+    spill = Spill(folder / "spill", FORMATS[form].unit)
     for file, row in draws:
         spill.add(file, row)
     spill.close()
     return spill
+
+
+@pytest.fixture
+def few_open_files() -> Iterator[None]:
+    """Let this process open some 60 files more than it has open now."""
+    resource = pytest.importorskip("resource", reason="there is no such limit to set here")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor + 60, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.usefixtures("few_open_files")
+def test_more_files_can_be_written_and_read_than_may_be_open(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_SPILL_BYTES", 1)  # so that each draw is set aside by itself
+    rows = [draw(f"{place} " * 700, place, 0, str(place)) for place in range(200)]
+    arriving = [(row["position"] // 2, row) for row in rows]
+
+    files = written(tmp_path, [*arriving[1::2], *arriving[::2]], 100, form)
+
+    assert len(files) == 100
+    back = [one.digest for one in found(tmp_path, 100, form)]
+    assert back == [digest_of(form, row) for row in rows]
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -194,7 +194,7 @@ def _write(
     )
     spilled = aside.parent / f".spill-{aside.name}"
     try:
-        spill = Spill(spilled, wanted.num_files, wanted.form.unit)
+        spill = Spill(spilled, wanted.form.unit)
         held_out = wanted.form.held_out_share(wanted.options)
         aside_draws = spilled / "order"
         with draws_by_shard(
