@@ -60,7 +60,7 @@ class After(Section):
     def _names_one_for_good(cls, version: str) -> str:
         if _VERSION.fullmatch(version) is None:
             raise ValueError(
-                "what was consumed is a version, NAME@VERSION or the first digits of one, as "
+                "what was consumed is a version, NAME@VERSION or its first six digits or more, as "
                 f"`samplemix mixture list` says it, not {version!r}: "
                 "which version a name means moves"
             )

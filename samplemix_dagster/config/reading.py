@@ -101,6 +101,8 @@ def _explain(error: ValidationError, node: yaml.Node | None, name: str) -> str:
             message = f"unknown key.{_nearest(item['loc'])}"
         elif item["type"] == "missing":
             message = "this key is required."
+        elif item["type"] in {"model_type", "dict_type", "model_attributes_type"}:
+            message = f"this is a section, keys with values, and not {item['input']!r:.40}."
         problems.setdefault((line, key), message)
     lines = [
         f"{name}:{line}: {key}: {text}" if key else f"{name}: {text}"

@@ -67,9 +67,15 @@ class Megatron(Format):
         if (found := super().conflict(options)) or options["array"] == "own":
             return found
         if options["materialise"] == "true":
-            return "`materialise: true` writes ids out, and `array: corpus` points to those there"
+            return (
+                "`materialise: true` writes ids out, and `array: corpus` points to those there; "
+                "leave one of the two out"
+            )
         if options["eos_inside"] == "escape":
-            return "`eos_inside: escape` changes ids, and `array: corpus` points to those there"
+            return (
+                "`eos_inside: escape` changes ids, and `array: corpus` points to those there; "
+                "leave one of the two out"
+            )
         return ""
 
     def points_into_corpus(self, options: Mapping[str, str]) -> bool:

@@ -90,7 +90,7 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
         f"mixture {manifest['name']}  version {manifest['version']}",
         f"  made {manifest['made_at']} by {manifest['made_by'] or 'unknown'}",
         f"  tokens       {report['realised_tokens']:,} of {report['budget_tokens']:,} "
-        f"({left:,} left: less than the next document)",
+        f"({left:,} left: less than the next document{_of_budget(left, report)})",
         f"  documents    {report['num_documents_drawn']:,} of {report['num_documents']:,} drawn, "
         f"{report['num_draws']:,} draws",
         f"  quality      {report['mean_quality']:.3f}  corpus {corpus['mean_quality']:.3f}, "
@@ -109,6 +109,15 @@ def mixture_lines(manifest: Mapping[str, Any]) -> list[str]:
     if after := after_words(report):
         lines.append(f"  goes on      {after}")
     return [*lines, *(f"  warning: {one}" for one in report["warnings"])]
+
+
+_MUCH_LEFT = 0.01
+
+
+def _of_budget(left: int, report: Mapping[str, Any]) -> str:
+    """Return how much of the budget is left, where that is a hundredth of it or more."""
+    part = left / max(1, report["budget_tokens"])
+    return f", {part:.0%} of the budget" if part >= _MUCH_LEFT else ""
 
 
 def after_words(report: Mapping[str, Any]) -> str:

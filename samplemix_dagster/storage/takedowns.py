@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -28,6 +29,9 @@ _DOC_ID = re.compile(r"[0-9a-f]{32}")
 _OWN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
 _HOST = re.compile(r"[^\s/:@]+\.[^\s/:@.]+")
 _SCHEME = re.compile(r"^https?://", re.IGNORECASE)
+_URL = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?(?:www\.)?([^/?#]*)([^?#]*)(\?[^#]+)?", re.IGNORECASE
+)
 _MARK = "://"
 _LINES = frozenset({".jsonl", ".ndjson"})
 
@@ -47,6 +51,8 @@ class Entry:
     @property
     def key(self) -> tuple[str, str]:
         """What it names: two entries with one key are one; a text is named by its id."""
+        if self.what == "url":
+            return ("url", _decoded(self.value))
         return ("id" if self.what == "text" else self.what, self.value)
 
 
@@ -107,7 +113,7 @@ def _keys_of(
     if own is not None:
         yield "id", f"{source}:{own}"
     for url in _urls(own, metadata):
-        yield "url", plain_url(url)
+        yield "url", _decoded(plain_url(url))
         host = _host(url)
         while "." in host:
             yield "domain", host
@@ -138,11 +144,21 @@ def plain_url(url: str) -> str:
 
     Host in small letters, ports of http and https left out. A path keeps its letters.
     """
-    parts = urlsplit(url.strip() if _MARK in url else f"http://{url.strip()}")
-    host = parts.netloc.rpartition("@")[2].lower().removeprefix("www.")
-    host = re.sub(r":(?:80|443)$", "", host)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{host}{parts.path.rstrip('/')}{query}"
+    found = _URL.match(url.strip(" \t\r\n"))
+    host, path, query = found.groups("") if found else ("", "", "")
+    host = re.sub(r":(?:80|443)$", "", host.lower())
+    return f"{host}{path.rstrip('/')}{query}"
+
+
+def _decoded(url: str) -> str:
+    """Return a plain URL with its percent-encoding undone, where that gives UTF-8.
+
+    A browser copies a URL encoded, and a corpus may have it either way.
+    """
+    try:
+        return unquote(url, errors="strict")
+    except UnicodeDecodeError:
+        return url
 
 
 # -- entries from what a person hands in ----------------------------------------------------------
@@ -181,22 +197,26 @@ def is_one_text(file: Path, entries: Sequence[Entry]) -> bool:
 
 
 def _value(what: str, line: str, file: Path, number: int) -> str:
+    value, problem = _normal(what, line)
+    if problem:
+        raise InputError(f"{file}, line {number}: {line!r:.80} is no {what}: {problem}.")
+    return value
+
+
+def _normal(what: str, value: str) -> tuple[str, str]:
+    """Return an id, a URL or a domain as it is compared, or what keeps it from being one."""
     if what == "id":
-        if _DOC_ID.fullmatch(line.lower()):
-            return line.lower()
-        if _OWN_ID.fullmatch(line):
-            return line
+        if _DOC_ID.fullmatch(value.lower()):
+            return value.lower(), ""
         problem = "a document's id has 32 hexadecimal digits, one of a source's own is SOURCE:ID"
-    elif what == "url":
-        if "." in plain_url(line).partition("/")[0]:
-            return plain_url(line)
-        problem = "a URL names a host, and mostly a path"
-    else:
-        host = line.lower().removeprefix("*.").removeprefix("www.").rstrip(".")
-        if _HOST.fullmatch(host):
-            return host
-        problem = "a domain is a host's name without a path, as example.org"
-    raise InputError(f"{file}, line {number}: {line!r:.80} is no {what}: {problem}.")
+        return value, "" if _OWN_ID.fullmatch(value) else problem
+    if what == "url":
+        plain = plain_url(value)
+        problem = "" if "." in plain.partition("/")[0] else "a URL names a host, and mostly a path"
+        return plain, problem
+    host = value.lower().removeprefix("*.").removeprefix("www.").rstrip(".")
+    problem = "a domain is a host's name without a path, as example.org"
+    return host, "" if _HOST.fullmatch(host) else problem
 
 
 def _texts(file: Path, content: str) -> Iterator[str]:
@@ -254,12 +274,46 @@ def _parsed(line: str, file: Path, number: int) -> Mapping[str, object]:
 def _entry(value: Mapping[str, object], file: Path, number: int) -> Entry:
     names = ("what", "value", "reason", "added")
     given = [value.get(name) for name in names]
-    if sorted(value) != sorted(names) or not all(isinstance(one, str) for one in given):
+    if more := sorted(set(value) - set(names)):
+        raise InputError(
+            f"{file}, line {number}: an entry has {', '.join(names)}, and no {more[0]!r:.80}."
+        )
+    if not all(isinstance(one, str) for one in given):
         raise InputError(f"{file}, line {number}: an entry has {', '.join(names)}, all of it text.")
     what, *rest = map(str, given)
-    if what not in KINDS:
-        raise InputError(f"{file}, line {number}: what is one of {', '.join(KINDS)}, not {what!r}.")
-    return Entry(what, *rest)
+    entry = Entry(what, *rest)
+    if problem := _problem_of(entry):
+        raise InputError(f"{file}, line {number}: {problem}")
+    return entry
+
+
+def _problem_of(entry: Entry) -> str:
+    """Return what keeps an entry from naming what it means, in words; empty where nothing does.
+
+    What is compared stands in the list as :func:`entries_of` writes it: in another form it would
+    name nothing, and nobody would notice.
+    """
+    if entry.what not in KINDS:
+        return f"what is one of {', '.join(KINDS)}, not {entry.what!r}."
+    try:
+        date.fromisoformat(entry.added)
+    except ValueError:
+        return f"added is a date, as 2026-01-31, not {entry.added!r}."
+    if entry.what == "text":
+        if not _DOC_ID.fullmatch(entry.value):
+            return (
+                f"a text stands there as its document id, not as {entry.value!r:.80}; "
+                "`samplemix takedown add --texts` writes it."
+            )
+        return ""
+    wanted, problem = _normal(entry.what, entry.value)
+    if problem:
+        return f"{entry.value!r:.80} is no {entry.what}: {problem}."
+    if entry.what == "url" and plain_url(f"http://www.{entry.value}") == entry.value:
+        return ""  # a host whose own name begins with www
+    if wanted != entry.value:
+        return f"this {entry.what} is written {wanted!r:.200} there, not {entry.value!r:.200}."
+    return ""
 
 
 def add_takedowns(file: Path, entries: Iterable[Entry]) -> list[Entry]:

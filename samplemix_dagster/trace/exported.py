@@ -182,9 +182,8 @@ def trace_step(exported: Exported, step: int, batch: int, sequence: int | None =
         raise ConfigError(f"{form.name} is cut by the trainer's own tokenizer; ask FILE ROW")
     reading = form.readings[0]
     if not reading.keeps_order:
-        raise ConfigError(
-            f"the trainers of {form.name} shuffle; ask FILE OFFSET, or Megatron's --cache"
-        )
+        other = ", or name Megatron's --cache" if form.name == "megatron" else ""
+        raise ConfigError(f"the trainers of {form.name} shuffle; ask FILE OFFSET{other}")
     sequence = sequence_of(exported, sequence)
     draws = draws_of(exported)
     lengths, streams = draws["num_ids"].to_numpy(), _streams(draws, exported, reading)

@@ -5,10 +5,12 @@ shards have gone since answers too. How absence is proven is in ``takedown_proof
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -90,6 +92,36 @@ class Holdings:
             among = self.named.among(documents, shard["source"])
             self._known[place] = {doc_id: entries[0] for doc_id, entries in among}
         return self._known[place]
+
+
+def held_words(project: Project, name: str, version: str) -> str:
+    """Return a warning where a version draws what was taken down since; else nothing."""
+    held = Holdings(project, listed(project)).of_version(name, version)
+    return _held_words(len(held), sum(row["copies"] for row in held.values()))
+
+
+def held_words_of_recipe(project: Project, folder: Path) -> str:
+    """Return a warning where a recipe's ledger draws what was taken down here; else nothing."""
+    named = listed(project)
+    if not named.entries:
+        return ""
+    gone = {value for what, value in named.by_key if what == "id"}
+    gone |= set().union(*matches(project, named)[0].values())
+    ledger = ds.dataset(sorted((folder / "ledger").rglob("*.parquet"))).to_table(
+        columns=["doc_id", "copies"], filter=pc.field("copies") > 0
+    )
+    held = ledger.filter(pc.is_in(ledger["doc_id"], pa.array(sorted(gone), pa.string())))
+    return _held_words(held.num_rows, int(pc.sum(held["copies"]).as_py() or 0))
+
+
+def _held_words(num_documents: int, num_draws: int) -> str:
+    if not num_documents:
+        return ""
+    return (
+        f"these files hold {num_documents:,} document{'' if num_documents == 1 else 's'} taken "
+        f"down since, in {num_draws:,} draw{'' if num_draws == 1 else 's'}; `samplemix run` makes "
+        "a version without them."
+    )
 
 
 def num_held(project: Project) -> dict[tuple[str, str], int]:

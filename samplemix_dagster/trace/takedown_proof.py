@@ -4,7 +4,8 @@ It reads the list, the version's manifest and ledger, and the documents that it 
 finds anew what the list names: by its own rules in SQL, not by ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
@@ -16,7 +17,9 @@ from samplemix_dagster.storage.lake import keys
 
 _QUERY = """\
 with named as (
-    select what, value
+    select
+        what,
+        case when what = 'url' then coalesce(try(url_decode(value)), value) else value end as value
     from read_json({list}, format = 'newline_delimited',
         columns = {{what: 'varchar', value: 'varchar'}})
 ),
@@ -34,20 +37,28 @@ documents as (
         on split_part(parse_filename(d.filename), '.', 1) = s.digest
 ),
 urls as (
-    select doc_id, unnest(regexp_extract_all(
-        concat_ws(' ', case when regexp_matches(id, '^https?://', 'i') then id end, metadata),
-        '(?i)"?(https?://[^"\\s]+)"?', 1)) as url
+    select
+        doc_id,
+        unnest(list_concat([id], coalesce(json_extract_string(metadata, '$.*'), []))) as url
     from documents
 ),
 parts as (
     select
         doc_id,
         regexp_replace(
-            lower(regexp_extract(url, '(?i)^https?://(?:[^/@?#]*@)?(?:www\\.)?([^/?#]*)', 1)),
+            lower(regexp_extract(url, '(?i)^https?://(?:[^/?#]*@)?(?:www\\.)?([^/?#]*)', 1)),
             ':(80|443)$', '') as host,
         rtrim(regexp_extract(url, '(?i)^https?://[^/?#]*([^?#]*)', 1), '/') as path,
-        regexp_replace(regexp_extract(url, '(\\?[^#]*)', 1), '^\\?$', '') as query
-    from urls
+        regexp_extract(url, '(?i)^https?://[^?#]*(\\?[^#]+)', 1) as query
+    from (select doc_id, regexp_replace(url, '[ \\t\\r\\n]+$', '') as url from urls)
+    where regexp_matches(url, '^https?://', 'i')
+),
+pages as (
+    select
+        doc_id,
+        host,
+        coalesce(try(url_decode(concat(host, path, query))), concat(host, path, query)) as page
+    from parts
 ),
 gone as (
     select value as doc_id from named where what in ('id', 'text')
@@ -55,10 +66,10 @@ gone as (
     select d.doc_id from documents as d
     inner join named as n on n.what = 'id' and n.value = concat(d.source, ':', d.id)
     union
-    select p.doc_id from parts as p
-    inner join named as n on n.what = 'url' and n.value = concat(p.host, p.path, p.query)
+    select p.doc_id from pages as p
+    inner join named as n on n.what = 'url' and n.value = p.page
     union
-    select p.doc_id from parts as p
+    select p.doc_id from pages as p
     inner join named as n on n.what = 'domain'
         and (split_part(p.host, ':', 1) = n.value
             or ends_with(split_part(p.host, ':', 1), concat('.', n.value)))
@@ -90,11 +101,11 @@ def proof(project: Project, name: str, version: str) -> Mapping[str, Any]:
     )
     # A shard's rejected rows stand beside its documents, under a longer name.
     folders = sorted({path.parent / f"{'?' * 32}.parquet" for path in tables})
-    query = _QUERY.format(
-        list=text(str(takedown_file(project))),
-        manifest=text(str(project.lake.path(keys.manifest_in(folder)))),
-        ledger=_listed(sorted({path.parent / "*.parquet" for path in ledger})),
-        documents=_listed(folders),
+    query = query_of(
+        takedown_file(project),
+        project.lake.path(keys.manifest_in(folder)),
+        sorted({path.parent / "*.parquet" for path in ledger}),
+        folders,
     )
     with duckdb.connect(":memory:") as connection:
         rows = connection.sql(query).fetchall()
@@ -106,5 +117,18 @@ def proof(project: Project, name: str, version: str) -> Mapping[str, Any]:
     }
 
 
-def _listed(paths: list[Any]) -> str:
+def query_of(named: Path, manifest: Path, ledger: Sequence[Path], documents: Sequence[Path]) -> str:
+    """Return the query over a list, a version's manifest, its ledger and its documents.
+
+    Each of the last two is one pattern of files or more.
+    """
+    return _QUERY.format(
+        list=text(str(named)),
+        manifest=text(str(manifest)),
+        ledger=_listed(ledger),
+        documents=_listed(documents),
+    )
+
+
+def _listed(paths: Sequence[Path]) -> str:
     return f"[{', '.join(text(str(path)) for path in paths)}]"

@@ -16,6 +16,9 @@ from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.explain import explain_document
 from samplemix_dagster.trace.exported import draws_of, open_export
 from samplemix_dagster.trace.lineage import lineage
+from samplemix_dagster.trace.papers.card import card
+from samplemix_dagster.trace.papers.facts import facts_of
+from samplemix_dagster.trace.papers.summary import californian, european
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import copies, ledgers, manifest, rows, version
 from tests.projects import (
@@ -315,3 +318,14 @@ def test_a_lost_ledger_of_the_version_before_is_drawn_again_first(
     run_project(open_project(root))
     assert lake.digest(f"{folder}/{lost}") == bytes_before
     assert copies(root, "next") == before
+
+
+def test_papers_say_what_was_consumed_before(going_on: Path) -> None:
+    project = open_project(going_on)
+    counted = sum(consumed(going_on, "some").values())
+    for paper in (european, californian, lambda facts: card(facts, None)):
+        told = paper(facts_of(project, "some", version(going_on, "some")))
+        assert f"{CONSUMED:,} tokens ({counted:,} draws of" in told
+        assert "not among these numbers" in told
+        alone = paper(facts_of(project, "small", version(going_on, "small")))
+        assert "not among these numbers" not in alone

@@ -316,6 +316,13 @@ def test_a_text_that_gives_the_id_of_bos_is_one_only_where_bos_is_written(
     assert (done["num_documents_holding_bos"], done["num_documents_holding_eos"]) == (1, 1)
     escaped, [pieces, *_] = export_odd(odd, tmp_path / "pieces", "escape", "first", "start")
     assert pieces.count(done["bos_id"]) == 1
+    # Both odd texts are in pieces, and no text has the id of a mark any more.
+    assert (escaped["num_documents_holding_bos"], escaped["num_documents_holding_eos"]) == (0, 0)
+    assert escaped["num_escaped_documents"] == 2
+    marks = 2 * escaped["num_draws"]
+    assert escaped["num_added_tokens"] == marks + escaped["num_escape_tokens"]
+    assert escaped["num_escape_tokens"] > 0
+    assert "num_escaped_documents" not in done
     assert load_tokenizer(odd.parent / "bare").decode(pieces[1:-1]).endswith(" <|first|>")
     _, [unmarked, *_] = export_odd(odd, tmp_path / "none", "escape", "first")
     assert unmarked.count(done["bos_id"]) == 1

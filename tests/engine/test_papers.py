@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.errors import CheckFailedError, InputError
+from samplemix_dagster.storage.takedowns import Entry, add_takedowns
 from samplemix_dagster.trace.exported import open_export
 from samplemix_dagster.trace.papers.card import card
 from samplemix_dagster.trace.papers.croissant import croissant
-from samplemix_dagster.trace.papers.facts import UNSTATED, Facts, facts_of
+from samplemix_dagster.trace.papers.facts import UNSTATED, Facts, facts_of, licence_of
 from samplemix_dagster.trace.papers.rebuild import rebuild, write_recipe
 from samplemix_dagster.trace.papers.summary import TO_FILL, californian, european
+from samplemix_dagster.trace.takedown import held_words_of_recipe
 from tests.engine.runs import Run, rows, run_changed, version
 from tests.projects import (
     make_project,
@@ -174,6 +177,23 @@ def test_another_team_with_the_same_shards_rebuilds_every_file_to_the_byte(
         mine, theirs = exported.folder / file, tmp_path / "out" / "parquet-2" / file
         assert mine.read_bytes() == theirs.read_bytes()
     assert not (other / ".samplemix/lake/mixtures").exists()
+
+
+def test_who_rebuilds_what_was_taken_down_there_is_told(recipe: Path, tmp_path: Path) -> None:
+    project = open_project(of_another_team(tmp_path))
+    assert held_words_of_recipe(project, recipe) == ""
+    files = sorted((recipe / "ledger").rglob("*.parquet"))
+    ledger = [row for file in files for row in pq.read_table(file).to_pylist()]
+    drawn = next(row for row in ledger if row["copies"])
+    entry = Entry("id", drawn["doc_id"], "asked", "2026-01-31")
+    add_takedowns(project.root / "takedown.jsonl", [entry])
+    told = held_words_of_recipe(project, recipe)
+    assert told.startswith("these files hold 1 document taken down since, in ")
+
+
+def test_no_licence_is_stated_by_words_that_say_so() -> None:
+    assert licence_of({"license": " Unknown "}) == licence_of({"license": "n/a"}) == UNSTATED
+    assert licence_of({"license": "unknown", "licence": "MIT"}) == "MIT"
 
 
 def test_a_recipe_holds_no_text(recipe: Path) -> None:

@@ -101,6 +101,15 @@ def test_the_same_query_finds_them_in_the_versions_before(
         assert {row["doc_id"] for row in found["held"]} == {doc_id(prose(n)) for n in drawn}
 
 
+def test_who_exports_a_version_of_before_is_told_what_it_holds(
+    former: dict[str, str], root: Path, tmp_path: Path
+) -> None:
+    words = ["export", "--to", str(tmp_path / "old"), f"default@{former['default']}"]
+    assert "these files hold 2 documents taken down since, in" in asked(root, *words).stderr
+    words = ["export", "--to", str(tmp_path / "new"), "default"]
+    assert "taken down" not in asked(root, *words).stderr
+
+
 def test_versions_of_before_stay_and_are_marked(former: dict[str, str], root: Path) -> None:
     listed = {(one["name"], one["version"]): one for one in answer(root, "mixture", "list")}
     for name, one in former.items():

@@ -1,10 +1,15 @@
 """The list of what was taken down: its lines, what they name, and what is no line of it."""
 
 import json
+import re
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import InputError
@@ -45,6 +50,17 @@ def named(what: str, value: str, *rows: tuple[str, str | None, str | None]) -> l
 )
 def test_a_page_has_one_url_however_it_is_written(url: str) -> None:
     assert plain_url(url) == "example.org/a/b?c=1"
+
+
+@pytest.mark.parametrize("url", ["http://[bad/x", "http://\u2100.example/x", "https://", "//"])
+def test_what_is_no_url_names_nothing_and_breaks_nothing(url: str) -> None:
+    assert named("domain", "example.org", (ONE, None, url)) == []
+
+
+@pytest.mark.parametrize("listed", ["zh.example.org/%E7%BB%B4/4", "zh.example.org/\u7ef4/4"])
+@pytest.mark.parametrize("written", ["zh.example.org/%e7%bb%b4/4", "zh.example.org/\u7ef4/4"])
+def test_a_url_may_be_encoded_or_not_on_either_side(listed: str, written: str) -> None:
+    assert named("url", listed, (ONE, None, f"https://{written}")) == [ONE]
 
 
 @pytest.mark.parametrize("url", ["https://example.org/A/b?c=1", "https://example.org/a/b"])
@@ -141,3 +157,56 @@ def test_a_line_of_the_list_that_is_no_entry_is_named(
     (tmp_path / "takedown.jsonl").write_text(line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=problem):
         read_takedowns(tmp_path / "takedown.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "problem"),
+    [
+        ("domain", "EXAMPLE.org", "this domain is written 'example.org' there"),
+        ("url", "https://Example.org/a/", "this url is written 'example.org/a' there"),
+        ("id", ONE.upper(), f"this id is written '{ONE}' there"),
+        ("id", "zz", "'zz' is no id"),
+        ("text", "the words themselves", "a text stands there as its document id"),
+        ("page", "x", "what is one of id, text, url, domain, not 'page'"),
+    ],
+)
+def test_a_line_written_by_hand_in_another_form_is_an_error_and_names_nothing_in_silence(
+    what: str, value: str, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "takedown.jsonl"
+    line = {"what": what, "value": value, "reason": "x", "added": "2026-01-31"}
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=f"line 1: .*{re.escape(problem)}"):
+        read_takedowns(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"added": "soon"}, "added is a date, as 2026-01-31, not 'soon'"),
+        ({"why": "x"}, "an entry has what, value, reason, added, and no 'why'"),
+        ({"reason": 3}, "all of it text"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_said(
+    change: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "takedown.jsonl"
+    line = {"what": "id", "value": ONE, "reason": "x", "added": "2026-01-31", **change}
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(problem)):
+        read_takedowns(file)
+
+
+@pytest.mark.parametrize("what", ["id", "url", "domain"])
+@given(line=st.text(min_size=1, max_size=40))
+def test_whatever_is_added_can_be_read_again(what: str, line: str) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        source, file = Path(made, "named.txt"), Path(made, "takedown.jsonl")
+        source.write_bytes(line.encode("utf-8", "surrogatepass"))
+        try:
+            entries = entries_of(what, source, "asked", "2026-01-31")
+        except InputError:
+            return
+        add_takedowns(file, entries)
+        assert {one.key for one in read_takedowns(file).entries} == {one.key for one in entries}

@@ -36,6 +36,7 @@ def export(
     from samplemix_dagster.export_formats.wanted import Wanted
     from samplemix_dagster.show.bars import Bars
     from samplemix_dagster.stages.export.exporting import export_version
+    from samplemix_dagster.trace.takedown import held_words
     from samplemix_dagster.trace.versions import resolve_version
 
     if form not in FORMATS:
@@ -51,6 +52,8 @@ def export(
             folder=to,
             progress=bars.update,
         )
+    if held := held_words(project, mixture, version):
+        say(f"warning: {held}")
     if json:
         print_json({**manifest, "folder": to})
     else:
@@ -83,9 +86,16 @@ def _eos_words(manifest: Mapping[str, Any]) -> str:
     words = f" BOS ({manifest['bos_id']}) adds {num_bos:,} ids." if num_bos else ""
     if manifest["eos_id"] is None:
         return f"{words} The tokenizer names no EOS, so none stands between documents."
-    added, inside = manifest["num_added_tokens"] - num_bos, manifest["num_documents_holding_eos"]
+    pieces = manifest.get("num_escape_tokens", 0)
+    added = manifest["num_added_tokens"] - num_bos - pieces
+    inside, escaped = manifest["num_documents_holding_eos"], manifest.get("num_escaped_documents")
     eos = manifest["eos_id"]
     words += f" EOS ({eos}) adds {added:,} ids." if added else " EOS is not written."
+    if escaped:
+        words += (
+            f" Words like it in {escaped:,} document{'' if escaped == 1 else 's'} are written in "
+            f"pieces, which adds {pieces:,} ids."
+        )
     if inside:
         words += f" {inside:,} documents hold its id in their text: go by the ends, not by EOS."
     return words

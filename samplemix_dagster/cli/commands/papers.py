@@ -99,8 +99,12 @@ def rebuild(
 ) -> None:
     """Rebuild the exports of a recipe from this project's shards, and compare every byte."""
     from samplemix_dagster.trace.papers.rebuild import rebuild as rebuilt
+    from samplemix_dagster.trace.takedown import held_words_of_recipe
 
-    found = rebuilt(open_project(config), folder, to)
+    project = open_project(config)
+    found = rebuilt(project, folder, to)
+    if held := held_words_of_recipe(project, folder):
+        say(f"warning: {held}")
     if json:
         print_json(found)
         return

@@ -3,13 +3,16 @@
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError
 from samplemix_dagster.show.terminal import print_json, print_lines, say
+
+if TYPE_CHECKING:
+    from samplemix_dagster.storage.takedowns import Takedowns
 
 takedown_app = typer.Typer(
     help="What was taken down: add, list, prove.", no_args_is_help=True, rich_markup_mode=None
@@ -77,7 +80,7 @@ def takedown_add(
     known = len(named.by_key) - len(new)
     before = f"; {known:,} stood there already" if known else ""
     print_lines([f"{len(new):,} added to {takedown_file(project).name}{before}."])
-    _say_matches(found, num_unread)
+    _say_matches(named, found, num_unread)
     _show_versions(versions)
     if versions:
         print_lines(["", "`samplemix run` draws the next versions without them."])
@@ -98,11 +101,13 @@ def _documents(count: int) -> str:
     return "1 document" if count == 1 else f"{count:,} documents"
 
 
-def _say_matches(found: Mapping[tuple[str, str], set[str]], num_unread: int) -> None:
+def _say_matches(
+    named: "Takedowns", found: Mapping[tuple[str, str], set[str]], num_unread: int
+) -> None:
     """Say what of the corpus is named, and warn of what names nothing."""
     documents = set().union(*found.values())
     print_lines([f"{_documents(len(documents))} of the corpus named."])
-    nothing = [f"{what} {value}" for (what, value), ids in found.items() if not ids]
+    nothing = [f"{named.by_key[key].what} {key[1]}" for key, ids in found.items() if not ids]
     if nothing:
         more = f" and {len(nothing) - _SHOWN:,} more" if len(nothing) > _SHOWN else ""
         say(
@@ -193,8 +198,8 @@ def takedown_prove(
         raise InputError(
             "nothing was taken down: there is no takedown.jsonl beside samplemix.yaml."
         )
-    found = proof(project, name, version)
     ours = Holdings(project, listed(project)).of_version(name, version)
+    found = proof(project, name, version)
     of = {"name": name, "version": version}
     exports = [folder for folder, _ in exports_of(project, of)]
     agrees = {row["doc_id"] for row in found["held"]} == set(ours)
@@ -212,7 +217,8 @@ def takedown_prove(
         draws = sum(row["copies"] for row in found["held"])
         raise CheckFailedError(
             f"{name}@{version[:12]} draws {_documents(len(found['held']))} taken down since, "
-            f"in {draws:,} draws: it was made before that. `samplemix run` makes one without them."
+            f"in {draws:,} draw{'' if draws == 1 else 's'}: it was made before that. "
+            "`samplemix run` makes one without them."
         )
     if not json:
         where = f" Its exports were written from it: {', '.join(exports)}." if exports else ""

@@ -68,9 +68,11 @@ def trace(
         return
     from samplemix_dagster.show.explained import explanation_lines
 
+    is_text = exported.wanted.form.unit == "text"
     for draw in draws:
         end = draw["offset"] + draw["num_ids"]
-        print_lines([f"draw: copy {draw['copy']}, {draw['file']} {draw['offset']:,} to {end:,}"])
+        where = f"row {draw['offset']:,}" if is_text else f"{draw['offset']:,} to {end:,}"
+        print_lines([f"draw: copy {draw['copy']}, {draw['file']} {where}"])
     document = found["document"]
     print_lines([found["problem"]] if document is None else explanation_lines(document))
 

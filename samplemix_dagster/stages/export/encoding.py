@@ -45,8 +45,10 @@ class Encoder:
     vocabulary: Vocabulary | None
     """None where draws are written as text."""
     num_holding: Counter[str] = field(default_factory=Counter)
-    """Documents so far whose own text gave the id of EOS, or of BOS, by that name: a reader that
+    """Documents so far whose own text gives the id of EOS, or of BOS, by that name: a reader that
     goes by the id would cut them in two."""
+    num_escaped: int = 0
+    """Documents so far of which such words were written in pieces."""
 
     @classmethod
     def of(cls, recipes: Recipes, wanted: Wanted) -> "Encoder":
@@ -106,7 +108,6 @@ class Encoder:
         if self.vocabulary is None or ids is None:
             return {"text": found.document.text}
         if held := [name for name, mark in self.vocabulary.marks.items() if mark in ids]:
-            self.num_holding.update(held)
             ids = self._as_configured(found.document, ids, self.vocabulary, held)
         tokens = self.vocabulary.laid(ids)
         return {"tokens": tokens, "num_ids": tokens.size, "digest": tokens_digest(tokens)}
@@ -120,6 +121,7 @@ class Encoder:
             InputError: Such a text is refused, or there is no other way to write it.
         """
         if vocabulary.inside == "keep":
+            self.num_holding.update(held)
             return ids
         where = f"row {document.row} (id {document.id!r})"
         gives = f"the text of {where} gives the id of {held[0]} ({vocabulary.marks[held[0]]})"
@@ -136,6 +138,7 @@ class Encoder:
                 f"{gives} also in pieces; leave the document out, or export with "
                 "`eos_inside: keep`."
             )
+        self.num_escaped += 1
         return escaped
 
     def _escaped(self, text: str, words: list[str]) -> Ids:

@@ -15,7 +15,7 @@ from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import InputError, LakeError
-from samplemix_dagster.export_formats.format import FilePlan
+from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
 from samplemix_dagster.stages.export.corpus_array import POOL
 from samplemix_dagster.stages.export.encoding import Encoder
@@ -122,6 +122,7 @@ def export_version(
         CheckFailedError: What was read back is not what the ledger says.
     """
     lake, key = project.export_target(str(folder))
+    _refuse_file(folder)
     manifest = lake.read_json(f"{key}/{MANIFEST}")
     if manifest is not None:
         manifest = require_export(lake, key, manifest, str(folder))
@@ -242,6 +243,7 @@ def _of_ids(encoder: Encoder, wanted: Wanted, found: Found) -> Mapping[str, Any]
     said = {
         "num_added_tokens": found.num_ids - found.num_tokens,
         "num_documents_holding_eos": encoder.num_holding["EOS"],
+        **_of_pieces(encoder, vocabulary, found),
         "eos_id": vocabulary.eos_id,
         "vocabulary_size": vocabulary.size,
         "dtype": wanted.form.dtype(vocabulary.size),
@@ -254,3 +256,28 @@ def _of_ids(encoder: Encoder, wanted: Wanted, found: Found) -> Mapping[str, Any]
             "num_documents_holding_bos": encoder.num_holding["BOS"],
         }
     return said
+
+
+def _of_pieces(encoder: Encoder, vocabulary: Vocabulary, found: Found) -> Mapping[str, int]:
+    """Return how many documents have words in pieces, and ids more for it; nothing for none."""
+    if not encoder.num_escaped:
+        return {}
+    marks = found.draws.num_draws * len(vocabulary.laid([]))
+    return {
+        "num_escaped_documents": encoder.num_escaped,
+        "num_escape_tokens": found.num_ids - found.num_tokens - marks,
+    }
+
+
+def _refuse_file(folder: Path | str) -> None:
+    """Refuse to write below what is no folder.
+
+    Raises:
+        InputError: It, or what it would lie in, is a file.
+    """
+    if isinstance(folder, str) and folder.startswith(SCHEME):
+        return
+    path = Path(folder)
+    for one in (path, *path.parents):
+        if one.exists() and not one.is_dir():
+            raise InputError(f"{one} is a file; choose an empty folder with --to.")

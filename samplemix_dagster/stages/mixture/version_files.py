@@ -84,6 +84,10 @@ def wanted_export(project: "Project", name: str, export: str = "") -> Wanted:
         ConfigError: The mixture has no such export.
     """
     exports = project.config.exports_of(name)
+    if not export and len(exports) > 1:
+        raise ConfigError(
+            f"mixture {name!r} has several exports; name one with --export: {', '.join(exports)}"
+        )
     if export not in exports:
         raise ConfigError(f"mixture {name!r} has no export {export!r}; it has {', '.join(exports)}")
     return exports[export].wanted

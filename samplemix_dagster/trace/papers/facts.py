@@ -20,6 +20,10 @@ from samplemix_dagster.storage.takedowns import hosts_of
 
 UNSTATED = "not stated"
 _LICENCES = ("license", "licence")
+_UNSAID = frozenset(
+    {"", "-", "?", "n/a", "na", "nan", "noassertion", "none", "null", "unknown", "unspecified"}
+)
+"""What stands where no licence is stated."""
 _DATES = ("date", "created")
 _COUNTS = ("documents", "documents_drawn", "draws", "tokens", "tokens_drawn")
 
@@ -150,7 +154,7 @@ def licence_of(metadata: Mapping[str, Any]) -> str:
     """Return a document's licence: its SPDX identifier, else what is written, else that none is."""
     for name in _LICENCES:
         written = metadata.get(name)
-        if isinstance(written, str) and written.strip():
+        if isinstance(written, str) and written.strip().lower() not in _UNSAID:
             return spdx(written) or " ".join(written.split())[:80]
     return UNSTATED
 

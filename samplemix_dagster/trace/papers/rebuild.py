@@ -5,6 +5,7 @@ folder of a recipe holds ``recipe.json``, the version's manifest and ledger as t
 scored document the cluster, which decides the order.
 """
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -39,8 +40,8 @@ def write_recipe(project: Project, name: str, version: str, to: Path) -> Mapping
         InputError: The folder holds something, or the version has no export in the lake.
         LakeError: A table of the version is gone or damaged.
     """
-    if to.exists() and any(to.iterdir()):
-        raise InputError(f"{to} is not empty; choose an empty folder with --to.")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InputError(f"{to} is not an empty folder; choose one with --to.")
     manifest = read_traced(project, name, version)
     exports = {
         folder: dict(exported.manifest)
@@ -84,7 +85,9 @@ def rebuild(project: Project, folder: Path, to: Path) -> list[Mapping[str, Any]]
     name, version = str(recipe["name"]), str(recipe["version"])
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     found: list[Mapping[str, Any]] = []
-    with scratch_over(project) as lake:
+    own = project.lake
+    with scratch_over(project) as lake, contextlib.ExitStack() as after:
+        after.callback(setattr, project, "lake", own)
         place = keys.version_folder(name, version)
         for file in (MANIFEST, *(one for one in recipe["files"] if one.startswith("ledger/"))):
             target = lake.top.path(f"{place}/{file}")

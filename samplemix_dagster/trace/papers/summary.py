@@ -97,10 +97,26 @@ def californian(facts: Facts) -> str:
 
 def _of_which(facts: Facts) -> str:
     manifest = facts.manifest
-    return (
+    words = (
         f"Of mixture `{manifest['name']}`, version `{manifest['version']}`. Numbers are counted "
         "from its ledger and from the documents that it was drawn from; a duplicate of a text "
         "counts once, a document that is drawn twice counts twice among draws and tokens."
+    )
+    before = consumed_before(facts)
+    return f"{words} **{before}**" if before else words
+
+
+def consumed_before(facts: Facts) -> str:
+    """Return what training had consumed before a version that goes on from another; else empty."""
+    after = facts.manifest["report"].get("after")
+    if after is None or "consumed" not in after:
+        return ""
+    consumed = after["consumed"]
+    return (
+        f"It goes on from version {after['version']}, of which {after['tokens']:,} tokens "
+        f"({consumed['draws']:,} draws of {consumed['documents']:,} documents, with what that "
+        "version went on from) had been consumed: they are training content too, and are not "
+        "among these numbers; papers of that version tell of them."
     )
 
 
@@ -180,6 +196,8 @@ def sentences(facts: Facts) -> Iterator[str]:
         f"{settings['budget_tokens']:,} tokens, each at most {settings['max_copies']} times; "
         f"shares of {_axes(settings)}: {_shares(settings['shares'])}."
     )
+    if before := consumed_before(facts):
+        yield before
     for reason, counts in report.get("excluded", {}).items():
         yield (
             f"{counts['documents']:,} documents ({counts['tokens']:,} tokens) were excluded: "

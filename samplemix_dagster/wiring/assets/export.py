@@ -16,6 +16,8 @@ _OF_IDS = {
     "num_documents_holding_eos": "documents_holding_eos",
     "num_bos_tokens": "bos_tokens",
     "num_documents_holding_bos": "documents_holding_bos",
+    "num_escaped_documents": "documents_written_in_pieces",
+    "num_escape_tokens": "tokens_of_pieces",
 }
 
 
@@ -42,7 +44,8 @@ def _of_ids(facts: Mapping[str, Any]) -> Metadata:
     """Return what is shown of EOS and BOS; nothing of an export of texts."""
     if "num_added_tokens" not in facts:
         return {}
-    eos_tokens = facts["num_added_tokens"] - facts.get("num_bos_tokens", 0)
+    others = facts.get("num_bos_tokens", 0) + facts.get("num_escape_tokens", 0)
+    eos_tokens = facts["num_added_tokens"] - others
     shown = {told: facts[name] for name, told in _OF_IDS.items() if name in facts}
     return {"eos_tokens": eos_tokens, **shown}
 
