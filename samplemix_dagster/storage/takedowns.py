@@ -15,24 +15,19 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from urllib.parse import unquote
 
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import written_aside
+from samplemix_dagster.storage.urls import decoded, host_of, plain_url, urls_of
 
 TAKEDOWN_FILE = "takedown.jsonl"
 KINDS = ("id", "text", "url", "domain")
 _DOC_ID = re.compile(r"[0-9a-f]{32}")
 _OWN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
 _HOST = re.compile(r"[^\s/:@]+\.[^\s/:@.]+")
-_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
-_URL = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?(?:www\.)?([^/?#]*)([^?#]*)(\?[^#]+)?", re.IGNORECASE
-)
-_MARK = "://"
 _LINES = frozenset({".jsonl", ".ndjson"})
 
 
@@ -52,7 +47,7 @@ class Entry:
     def key(self) -> tuple[str, str]:
         """What it names: two entries with one key are one; a text is named by its id."""
         if self.what == "url":
-            return ("url", _decoded(self.value))
+            return ("url", decoded(self.value))
         return ("id" if self.what == "text" else self.what, self.value)
 
 
@@ -112,53 +107,12 @@ def _keys_of(
     yield "id", identity
     if own is not None:
         yield "id", f"{source}:{own}"
-    for url in _urls(own, metadata):
-        yield "url", _decoded(plain_url(url))
-        host = _host(url)
+    for url in urls_of(own, metadata):
+        yield "url", decoded(plain_url(url))
+        host = host_of(url)
         while "." in host:
             yield "domain", host
             host = host.partition(".")[2]
-
-
-def _urls(own: str | None, metadata: str | None) -> Iterator[str]:
-    if own is not None and _SCHEME.match(own):
-        yield own
-    if metadata and _MARK in metadata:
-        for value in json.loads(metadata).values():
-            if isinstance(value, str) and _SCHEME.match(value):
-                yield value
-
-
-def hosts_of(own: str | None, metadata: str | None) -> Iterator[str]:
-    """Yield the host of each URL of a document, without ``www.`` and port."""
-    for url in _urls(own, metadata):
-        yield _host(url)
-
-
-def _host(url: str) -> str:
-    return plain_url(url).partition("/")[0].partition("?")[0].partition(":")[0]
-
-
-def plain_url(url: str) -> str:
-    """Return a URL as it is compared: without scheme, ``www.``, fragment and a last slash.
-
-    Host in small letters, ports of http and https left out. A path keeps its letters.
-    """
-    found = _URL.match(url.strip(" \t\r\n"))
-    host, path, query = found.groups("") if found else ("", "", "")
-    host = re.sub(r":(?:80|443)$", "", host.lower())
-    return f"{host}{path.rstrip('/')}{query}"
-
-
-def _decoded(url: str) -> str:
-    """Return a plain URL with its percent-encoding undone, where that gives UTF-8.
-
-    A browser copies a URL encoded, and a corpus may have it either way.
-    """
-    try:
-        return unquote(url, errors="strict")
-    except UnicodeDecodeError:
-        return url
 
 
 # -- entries from what a person hands in ----------------------------------------------------------

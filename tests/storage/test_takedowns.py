@@ -18,9 +18,9 @@ from samplemix_dagster.storage.takedowns import (
     Takedowns,
     add_takedowns,
     entries_of,
-    plain_url,
     read_takedowns,
 )
+from samplemix_dagster.storage.urls import plain_url
 
 ONE, TWO = doc_id("one"), doc_id("two")
 

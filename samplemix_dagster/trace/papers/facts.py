@@ -16,7 +16,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.takedowns import hosts_of
+from samplemix_dagster.storage.urls import hosts_of
 
 UNSTATED = "not stated"
 _LICENCES = ("license", "licence")

@@ -1,0 +1,55 @@
+"""URLs of documents, and the form in which two of them are compared."""
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
+_URL = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?(?:www\.)?([^/?#]*)([^?#]*)(\?[^#]+)?", re.IGNORECASE
+)
+_MARK = "://"
+
+
+def urls_of(own: str | None, metadata: str | None) -> Iterator[str]:
+    """Yield the URLs of a document: its own id, and fields kept beside it, that are one."""
+    if own is not None and _SCHEME.match(own):
+        yield own
+    if metadata and _MARK in metadata:
+        for value in json.loads(metadata).values():
+            if isinstance(value, str) and _SCHEME.match(value):
+                yield value
+
+
+def hosts_of(own: str | None, metadata: str | None) -> Iterator[str]:
+    """Yield the host of each URL of a document, without ``www.`` and port."""
+    for url in urls_of(own, metadata):
+        yield host_of(url)
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, without ``www.`` and port."""
+    return plain_url(url).partition("/")[0].partition("?")[0].partition(":")[0]
+
+
+def plain_url(url: str) -> str:
+    """Return a URL as it is compared: without scheme, ``www.``, fragment and a last slash.
+
+    Host in small letters, ports of http and https left out. A path keeps its letters.
+    """
+    found = _URL.match(url.strip(" \t\r\n"))
+    host, path, query = found.groups("") if found else ("", "", "")
+    host = re.sub(r":(?:80|443)$", "", host.lower())
+    return f"{host}{path.rstrip('/')}{query}"
+
+
+def decoded(url: str) -> str:
+    """Return a plain URL with its percent-encoding undone, where that gives UTF-8.
+
+    A browser copies a URL encoded, and a corpus may have it either way.
+    """
+    try:
+        return unquote(url, errors="strict")
+    except UnicodeDecodeError:
+        return url
