@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,28 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(
     assert "Traceback" not in rest
     stages = answer_of_started(tmp_path, "run", "--select", "quality")["stages"]
     assert "raw_shards" not in {stage["asset"] for stage in stages}
+
+
+def test_an_export_that_is_ended_leaves_nothing_beside_its_place(
+    project: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "samplemix_dagster.cli", "export", "default"]
+    command += ["--to", str(tmp_path / "out"), "--format", "litdata", "--files", "20000"]
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        while not any(tmp_path.glob(".out.*/*")):
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.02)
+        running.terminate()
+        rest = running.stderr.read()
+    assert running.returncode == 130
+    assert "stopped" in rest
+    assert list(tmp_path.iterdir()) == []
+
+    # One that is killed cannot; who exports to the same place again is told.
+    (tmp_path / ".out.0123456789ab").mkdir()
+    told = samplemix(project, "export", "default", "--to", str(tmp_path / "out"))
+    assert "Beside it lie .out.0123456789ab: of exports that were killed" in told.stderr
 
 
 def test_an_option_of_a_format_is_set_by_its_name(project: Path, tmp_path: Path) -> None:

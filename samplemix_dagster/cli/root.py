@@ -6,6 +6,7 @@ things up stay quick. Errors are one sentence on stderr; ``--debug`` adds the tr
 """
 
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -42,11 +43,14 @@ app.add_typer(config_app, name="config")
 app.add_typer(takedown_app, name="takedown")
 
 _STOPPED = 130
-"""What click gives back after Ctrl-C: 128 + SIGINT."""
+"""What click gives back after Ctrl-C: 128 + SIGINT. A termination is answered so, too."""
 
 
 def main() -> None:
     """Run a command; turn errors into a sentence and an exit code."""
+    # Whoever is ended (by a container's stop, say) takes away what it keeps aside, as after Ctrl-C.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:

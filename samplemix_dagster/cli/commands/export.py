@@ -1,6 +1,7 @@
 """The command that writes a mixture's draws as files for trainers."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,8 @@ def export(
     from samplemix_dagster.export_formats.wanted import Wanted
     from samplemix_dagster.show.bars import Bars
     from samplemix_dagster.stages.export.exporting import export_version
+    from samplemix_dagster.storage.corpus.home import left_beside
+    from samplemix_dagster.storage.s3.bucket import SCHEME
     from samplemix_dagster.trace.takedown import held_words
     from samplemix_dagster.trace.versions import resolve_version
 
@@ -54,6 +57,11 @@ def export(
         )
     if held := held_words(project, mixture, version):
         say(f"warning: {held}")
+    if left := [] if to.startswith(SCHEME) else left_beside(Path(to).resolve()):
+        say(
+            f"Beside it lie {', '.join(one.name for one in left)}: of exports that were killed, or "
+            "that are at work. Remove them when none is."
+        )
     if json:
         print_json({**manifest, "folder": to})
     else:

@@ -6,6 +6,7 @@ means it.
 """
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,14 @@ def make_folder(folder: Path) -> Path:
 def beside(place: Path) -> Path:
     """Return a path beside a file or folder, of which no other process knows."""
     return place.with_name(f".{place.name}.{uuid.uuid4().hex[:12]}")
+
+
+def left_beside(place: Path) -> list[Path]:
+    """Return what processes keep beside a file or folder, or kept when they were killed."""
+    name = re.compile(rf"(?:\.spill-)?\.{re.escape(place.name)}\.[0-9a-f]{{12}}")
+    with contextlib.suppress(OSError):
+        return sorted(one for one in place.parent.iterdir() if name.fullmatch(one.name))
+    return []
 
 
 @contextlib.contextmanager
