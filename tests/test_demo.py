@@ -1,9 +1,12 @@
 import gzip
 import json
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from samplemix_dagster.cli import main
 from samplemix_dagster.cli.start.demo import demo_config, make_demo, write_demo_corpus
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import parse_config
@@ -92,3 +95,15 @@ def test_the_configuration_names_the_sources_that_are_written(config: Config) ->
 def test_the_configuration_matches_every_shard(config: Config, corpus: Path) -> None:
     found = {path for s in config.corpus.sources.values() for path in corpus.glob(str(s.path))}
     assert found == set(corpus.rglob("*.gz"))
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "afile").touch()
+    monkeypatch.setattr(sys, "argv", ["samplemix", "demo", str(tmp_path / "afile")])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    said = capsys.readouterr().err
+    assert "afile/data/documentation could not be read or written: Not a directory" in said
