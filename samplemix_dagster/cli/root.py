@@ -25,7 +25,7 @@ from samplemix_dagster.cli.commands.papers import card, rebuild, recipe, summary
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
 from samplemix_dagster.cli.commands.takedown import takedown_app
-from samplemix_dagster.cli.commands.trace import sees, trace
+from samplemix_dagster.cli.commands.trace import launch, sees, trace
 from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.show.terminal import print_json, say
@@ -110,6 +110,7 @@ app.command("plan")(plan)
 app.command("run")(run)
 app.command("trace")(trace)
 app.command("sees")(sees)
+app.command("launch")(launch)
 app.command("status")(status)
 app.command("evaluate")(evaluate)
 app.command("dirty")(dirty)

@@ -18,6 +18,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     readings_of_texts,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch, maxtext
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +60,10 @@ class ArrayRecord(Format):
     unit = "text"
     readings = readings_of_texts()
     endings = (".array_record",)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return what MaxText is told."""
+        return (maxtext("arrayrecord", launch, "*.array_record"),)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of records."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from samplemix_dagster.export_formats.arrays import Flat, Part, little, smallest_unsigned
 from samplemix_dagster.export_formats.format import Reading
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     from samplemix_dagster.export_formats.arrays import Integers
@@ -34,6 +35,24 @@ class Olmo(Flat):
         if options["bos"] == "start" and options["eos"] == "none":
             return "OLMo-core takes BOS for a beginning only behind EOS; leave `eos: none` out"
         return super().conflict(options)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return a dataset and a loader of OLMo-core."""
+        bos = "" if launch.bos_id is None else f", bos_token_id={launch.bos_id}"
+        text = (
+            "dataset = NumpyFSLDatasetConfig(\n"
+            f"    paths=[\n{launch.paths('        ')}\n    ],\n"
+            f"    sequence_length={launch.sequence},\n"
+            f"    tokenizer=TokenizerConfig({launch.vocabulary_size}, "
+            f"eos_token_id={launch.eos_id}, pad_token_id={launch.eos_id}{bos}),\n"
+            f"    dtype=NumpyDatasetDType.uint{8 * launch.bytes_of_an_id},\n"
+            "    work_dir=WORK,\n"
+            ").build()\n"
+            "loader = NumpyDataLoaderConfig(global_batch_size=TOKENS_OF_A_STEP, seed=0)"
+            ".build(dataset)\n"
+            "loader.shuffle = False  # before reshuffle(): the order of the export"
+        )
+        return (Fragment(trainer="OLMo-core 3.0", language="python", text=text),)
 
     def dtype(self, size: int) -> str:
         """Return the narrowest type, as ``NumpyDatasetConfig.get_dtype`` chooses it."""
@@ -72,6 +91,28 @@ class Nanotron(Flat):
     readings = (Reading(words="each file cut", more=1, step_more=1, keeps_order=False),)
     endings = (".ds", ".ds.index", ".ds.metadata")
 
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return datatrove's dataset, which reads in order, and nanotron's, which does not."""
+        size = launch.bytes_of_an_id
+        ordered = (
+            "ConcatDataset([\n"
+            f"    DatatroveFileDataset(path, {launch.sequence}, {size}) for path in [\n"
+            f"{launch.paths('        ')}\n    ]\n])"
+        )
+        nanoset = (
+            f"Nanoset(dataset_folders=[{launch.quoted()}], sequence_length={launch.sequence},\n"
+            f"        token_size={size}, train_split_num_samples=SEQUENCES)"
+        )
+        return (
+            Fragment(trainer="datatrove 0.10", language="python", text=ordered),
+            Fragment(
+                trainer="nanotron",
+                language="python",
+                text=nanoset,
+                order="Nanoset shuffles its windows",
+            ),
+        )
+
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``uint32``."""
         return smallest_unsigned(size)
@@ -100,6 +141,17 @@ class Torchtitan(Flat):
     name = "torchtitan"
     readings = (Reading(words="documents joined, then cut", by_file=False),)
     endings = (".bin", ".document_offsets.npy")
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return what a source of torchtitan's maps into memory."""
+        stems = (name.removesuffix(self.endings[0]) for name in launch.files)
+        text = "\n".join(
+            f'tokens = np.memmap({launch.quoted(f"{stem}.bin")}, np.uint32, "r")\n'
+            f"offsets = np.load({launch.quoted(f'{stem}.document_offsets.npy')})"
+            for stem in stems
+        )
+        text += "\n# document i is tokens[offsets[i]:offsets[i + 1]]; of the data: shuffle=False"
+        return (Fragment(trainer="torchtitan", language="python", text=text),)
 
     def dtype(self, size: int) -> str:
         """Return ``uint32``."""

@@ -19,6 +19,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from samplemix_dagster.export_formats.launch import Fragment, Launch
+
 Unit = Literal["text", "tokens"]
 """What a draw is in a file: its text, or the ids of its tokens."""
 
@@ -231,6 +233,11 @@ class Format(abc.ABC):
         if options.get("bos") == options.get("eos") == "start":
             return "`bos: start` and `eos: start` both stand first; say `eos: end` or `eos: none`"
         return ""
+
+    def fragments(self, launch: "Launch") -> "tuple[Fragment, ...]":
+        """Return what is typed so that its trainers take an export as it is."""
+        del launch
+        return ()
 
     def points_into_corpus(self, options: Mapping[str, str]) -> bool:
         """Whether draws are pointers into the stored ids of the whole corpus."""

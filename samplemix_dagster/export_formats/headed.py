@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.arrays import Flat, Part, little, mapped, smallest_unsigned
 from samplemix_dagster.export_formats.format import Reading, options_of_ids
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     from samplemix_dagster.export_formats.arrays import Ids, Integers
@@ -37,6 +38,22 @@ class Nanogpt(Flat):
     head_bytes = 4 * _NANOGPT_WORDS
     stem = "samplemix_train_"
     digits = 6
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return the pattern of files for llm.c and modded-nanogpt."""
+        pattern = f"{self.stem}*.bin"
+        return (
+            Fragment(
+                trainer="llm.c",
+                language="sh",
+                text=f"./train_gpt2cu -i {launch.shell(pattern)} -t {launch.sequence} -r 0",
+            ),
+            Fragment(
+                trainer="modded-nanogpt",
+                language="python",
+                text=f"train_files = {launch.quoted(pattern)}  # in Hyperparameters",
+            ),
+        )
 
     def dtype(self, size: int) -> str:
         """Return ``uint16``."""
@@ -90,6 +107,22 @@ class Modalities(Flat):
     readings = (Reading(words="each file cut", more=1),)
     endings = (".pbin",)
     head_bytes = struct.calcsize(_PBIN_HEAD)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return the components of a configuration, for each file."""
+        datasets = "\n".join(
+            f"{'train_dataset' if len(launch.files) == 1 else f'train_dataset_{number}'}:\n"
+            "  component_key: dataset\n"
+            "  variant_key: packed_mem_map_dataset_continuous\n"
+            "  config:\n"
+            f"    raw_data_path: {launch.quoted(name)}\n"
+            f"    sequence_length: {launch.sequence}\n"
+            "    sample_key: input_ids\n"
+            "    reuse_last_target: true"
+            for number, name in enumerate(launch.files)
+        )
+        text = f"{datasets}\n# of its sampler (resumable_distributed_sampler): shuffle: false"
+        return (Fragment(trainer="Modalities 0.5", language="yaml", text=text),)
 
     def dtype(self, size: int) -> str:
         """Return the narrowest of one, two and four bytes."""

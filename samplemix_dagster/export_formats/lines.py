@@ -14,6 +14,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     readings_of_texts,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,14 @@ class JsonLines(Format):
         self.compression: Compression = compression
         self.name = f"jsonl.{compression}" if compression else "jsonl"
         self.endings = (f".{self.name}",)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return how ``datasets`` loads the lines, in their order."""
+        text = (
+            f'load_dataset("json", data_files=[\n{launch.paths("    ")}\n], '
+            'split="train", streaming=True)'
+        )
+        return (Fragment(trainer="datasets, and what reads by it", language="python", text=text),)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of lines."""
@@ -67,6 +76,14 @@ class IndexedLines(JsonLines):
     Readers at random places (torchtitan's ``IndexedJsonlSource``) would else scan every file for
     line ends, in each process.
     """
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return torchtitan's source of lines, in their order."""
+        text = "\n".join(
+            f"IndexedJsonlSource({launch.quoted(name)})  # of the data: shuffle=False"
+            for name in launch.files
+        )
+        return (Fragment(trainer="torchtitan", language="python", text=text),)
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     options_of_ids,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,6 +56,26 @@ class LitData(Format):
     joins_files = True
     stem = "chunk-0-"
     digits = 1
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return LitData's dataset, in order, and litgpt's command, whose module shuffles."""
+        ordered = (
+            f"StreamingDataset({launch.quoted()}, shuffle=False,\n"
+            f"                 item_loader=TokensLoader(block_size={launch.sequence + 1}))"
+        )
+        command = (
+            f"litgpt pretrain MODEL --data LitData --data.data_path {launch.shell()} \\\n"
+            f"  --train.max_seq_length {launch.sequence}"
+        )
+        return (
+            Fragment(trainer="LitData 0.2", language="python", text=ordered),
+            Fragment(
+                trainer="litgpt 0.5",
+                language="sh",
+                text=command,
+                order="its module LitData shuffles blocks while it trains",
+            ),
+        )
 
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``int32``."""

@@ -27,6 +27,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     options_of_ids,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +63,25 @@ class Mds(Format):
     readings = (Reading(words="rows as written", by_file=False, pads=True),)
     joins_files = True
     stem = "shard."
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return LLM Foundry's loader, and the library's dataset."""
+        mark = (
+            f"bos_token_id: {launch.bos_id}"
+            if launch.eos_id is None
+            else f"eos_token_id: {launch.eos_id}"
+        )
+        loader = (
+            "train_loader:\n  name: text\n  dataset:\n"
+            f"    local: {launch.quoted()}\n    split: null\n    shuffle: false\n"
+            f"    max_seq_len: {launch.sequence}\n    token_encoding_type: int32\n    {mark}\n"
+            "  drop_last: true"
+        )
+        dataset = f"StreamingDataset(local={launch.quoted()}, shuffle=False, batch_size=BATCH)"
+        return (
+            Fragment(trainer="LLM Foundry 0.22", language="yaml", text=loader),
+            Fragment(trainer="Streaming 0.13", language="python", text=dataset),
+        )
 
     def dtype(self, size: int) -> str:
         """Return ``int32``, which is what LLM Foundry's own converters write."""

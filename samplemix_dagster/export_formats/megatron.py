@@ -29,6 +29,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     options_of_ids,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,19 @@ class Megatron(Format):
                 "leave one of the two out"
             )
         return ""
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return the arguments that Megatron-LM takes of its data."""
+        prefixes = " ".join(launch.shell(name.removesuffix(".bin")) for name in launch.files)
+        text = (
+            f"--data-path {prefixes} \\\n  --split 100,0,0 --seq-length {launch.sequence} \\\n"
+            "  --data-cache-path CACHE"
+        )
+        order = (
+            "it shuffles documents and samples, whatever one says; `samplemix trace EXPORT "
+            "--step N --batch B --cache CACHE` follows it"
+        )
+        return (Fragment(trainer="Megatron-LM", language="sh", text=text, order=order),)
 
     def points_into_corpus(self, options: Mapping[str, str]) -> bool:
         """Whether its index points to the ids of the whole corpus."""

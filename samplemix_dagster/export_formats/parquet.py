@@ -14,6 +14,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     readings_of_texts,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch, maxtext
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,19 @@ class Parquet(Format):
     unit = "text"
     readings = readings_of_texts()
     endings = (".parquet",)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return what Axolotl and MaxText are told."""
+        axolotl = (
+            "pretraining_dataset:\n  - path: parquet\n"
+            f"    data_files: {launch.quoted('*.parquet')}\n"
+            "    type: pretrain\n    text_column: text\n    split: train\n"
+            f"sequence_len: {launch.sequence}\nshuffle_merged_datasets: false\nmax_steps: STEPS"
+        )
+        return (
+            Fragment(trainer="Axolotl 0.19", language="yaml", text=axolotl),
+            maxtext("parquet", launch, "*.parquet"),
+        )
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of tables."""
@@ -93,6 +107,14 @@ class HuggingFace(Parquet):
     stem = "train-"
     others = (_README,)
 
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return how the folder is loaded, and what keeps its order in transformers' Trainer."""
+        text = (
+            f'rows = load_dataset({launch.quoted()}, split="train")\n'
+            'TrainingArguments(train_sampling_strategy="sequential")  # and your own'
+        )
+        return (Fragment(trainer="transformers 5, TRL", language="python", text=text),)
+
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of tables and of the card that names them."""
         del plan
@@ -119,6 +141,11 @@ class Nanochat(Parquet):
     stem = "shard_"
     options = MappingProxyType({"held_out": Option(default="1", is_named=False)})
     least_files = 2
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return where nanochat looks for its shards."""
+        text = f'cp {launch.shell()}/shard_*.parquet "$NANOCHAT_BASE_DIR/base_data_climbmix/"'
+        return (Fragment(trainer="nanochat", language="sh", text=text),)
 
     def held_out_share(self, options: Mapping[str, str]) -> float:
         """Return ``held_out`` percent: what the last file has."""

@@ -25,6 +25,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     options_of_ids,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,15 @@ class Tokens(Format):
     others = (_CONTENTS,)
     options = options_of_ids(inside="keep")
     readings = (Reading(words="each file cut"),)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return how the ids and the documents' ends are mapped into memory."""
+        dtype = f"np.uint{8 * launch.bytes_of_an_id}"
+        text = "\n".join(
+            f'ids = np.memmap({launch.quoted(name)}, {dtype}, "r")  # ends beside it'
+            for name in launch.files
+        )
+        return (Fragment(trainer="NumPy", language="python", text=text),)
 
     def dtype(self, size: int) -> str:
         """Return ``uint16`` for a vocabulary of up to 65,536 ids, else ``uint32``."""

@@ -18,6 +18,7 @@ from samplemix_dagster.export_formats.format import (
     Writer,
     readings_of_texts,
 )
+from samplemix_dagster.export_formats.launch import Fragment, Launch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,11 @@ class WebDataset(Format):
     unit = "text"
     readings = readings_of_texts()
     endings = (".tar",)
+
+    def fragments(self, launch: Launch) -> tuple[Fragment, ...]:
+        """Return a reader of the tar files, in their order."""
+        text = f"wds.WebDataset([\n{launch.paths('    ')}\n], shardshuffle=False)"
+        return (Fragment(trainer="webdataset 1.0", language="python", text=text),)
 
     def open(self, folder: Path, plan: FilePlan) -> Writer:
         """Return a writer of archives."""

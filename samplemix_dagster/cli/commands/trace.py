@@ -146,3 +146,28 @@ def sees(
             for when in ("before", "after")
         ],
     )
+
+
+def launch(
+    of: _ExportArgument,
+    sequence: _SequenceOption = None,
+    *,
+    export: _NameOption = "",
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Say what to type so that a trainer takes an export as it is, in its order if it can."""
+    from dataclasses import asdict
+
+    from samplemix_dagster.trace.exported import open_export
+    from samplemix_dagster.trace.launching import fragments_of
+
+    found = fragments_of(open_export(open_project(config), of, export), sequence)
+    if json:
+        print_json([asdict(one) for one in found])
+        return
+    for number, one in enumerate(found):
+        order = f"not in the order of the export: {one.order}" if one.order else "in its order"
+        gap = [""] if number else []
+        print_lines([*gap, f"{one.trainer} ({one.language}), {order}:", ""])
+        print_lines([f"    {line}" for line in one.text.split("\n")])
