@@ -72,7 +72,7 @@ def nanotron(folder: Path, work: Path) -> dict[str, Any]:
 
 def olmo(folder: Path, work: Path) -> dict[str, Any]:
     import numpy as np
-    from olmo_core.data import NumpyFSLDatasetConfig, TokenizerConfig
+    from olmo_core.data import NumpyDataLoaderConfig, NumpyFSLDatasetConfig, TokenizerConfig
     from olmo_core.data.utils import iter_document_indices
 
     facts = json.loads((folder / "manifest.json").read_text())
@@ -88,6 +88,10 @@ def olmo(folder: Path, work: Path) -> dict[str, Any]:
     dataset.prepare()
     assert np.dtype(dataset.dtype) == facts["dtype"]
     windows = [dataset[number]["input_ids"].tolist() for number in range(len(dataset))]
+    loader = NumpyDataLoaderConfig(global_batch_size=SEQUENCE, seed=0).build(dataset)
+    loader.shuffle = False  # what `samplemix launch` says
+    loader.reshuffle(epoch=1)
+    assert [row for batch in loader for row in batch["input_ids"].tolist()] == windows
     documents, parts = [], []
     for path in paths:
         ids = np.memmap(path, facts["dtype"], mode="r")
