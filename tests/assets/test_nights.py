@@ -16,8 +16,9 @@ from samplemix_dagster.cli.session import _instance
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.watching import looking
 from samplemix_dagster.wiring.names import PLAIN
+from samplemix_dagster.wiring.running import resources
 from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, WHY_TAG
-from tests.engine.changes import add_a_shard, settings_changed
+from tests.engine.changes import add_a_shard, settings_changed, turn_a_dial
 from tests.engine.runs import ledgers, manifest, rows, version
 from tests.engine.test_publishing import lose_a_document
 from tests.projects import (
@@ -199,3 +200,22 @@ def test_a_check_that_fails_in_the_night_leaves_the_other_mixture_and_says_which
     assert "mixture/default: " in words
     assert house.launch(house.nightly()).success
     assert house.said() == house.said("flat") == (True, "")
+
+
+def test_a_night_after_a_dial_was_turned_runs_though_the_process_is_older(house: House) -> None:
+    assert "Everything is current" in house.nightly().skip_message
+    turn_a_dial(house.root)
+    tick = house.nightly()
+    [request] = tick.run_requests
+    assert "mixture/default" in request.tags[WHY_TAG]
+    resources._projects.clear()  # a run is a process of its own
+    assert house.launch(tick).success
+    assert "Everything is current" in house.nightly().skip_message
+
+
+def test_a_night_whose_configuration_cannot_be_read_failed_and_is_not_quiet(house: House) -> None:
+    (house.root / "samplemix.yaml").write_text("mixtures: [", encoding="utf-8")
+    with pytest.raises(dg.DagsterError) as error:
+        house.nightly()
+    assert "this is not YAML" in str(error.value.__cause__)
+    assert "this is not YAML" in house.notice().skip_message

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.runs.upkeep.hooks import tell_failure
 from samplemix_dagster.wiring.names import Belongings, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource
@@ -55,7 +56,10 @@ def tell_failures_sensor(project: Project, ours: Belongings, names: Names) -> dg
             return dg.SkipReason("It is no run of this project.")
         if tag_of(run.tags, TOLD_TAG) or tag_of(run.tags, REPORTS_TO_TAG):
             return dg.SkipReason("What ran it has told of it.")
-        opened = project.open()
+        try:
+            opened = project.open_anew()
+        except SampleMixError as error:
+            return dg.SkipReason(f"Nobody is told: {error}")
         if opened.config.hooks.failure is None:
             return dg.SkipReason("samplemix.yaml has no hooks.failure.")
         where = ", ".join(sorted(names.asset(key) for key in run.asset_selection or ()))

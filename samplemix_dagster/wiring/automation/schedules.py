@@ -49,7 +49,9 @@ def build_schedules(
     def nightly(
         context: dg.ScheduleEvaluationContext, project: ProjectResource
     ) -> dg.RunRequest | dg.SkipReason:
-        opened = project.open()
+        # As the file is tonight: this process began with what it was days ago. A file that cannot
+        # be read is a tick that failed, not a night with nothing to do.
+        opened = project.open_anew()
         reap_dead_runs(context.instance)
         words = what_is_stale(opened, with_report=with_report)
         if not words:

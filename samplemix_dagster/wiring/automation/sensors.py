@@ -16,6 +16,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching.findings import Finding
 from samplemix_dagster.engine.watching.looking import look_at_all
 from samplemix_dagster.engine.watching.telling import digest_of, in_words
+from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.wiring.automation.failures import tell_failures_sensor
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Belongings, Names
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
@@ -86,7 +87,11 @@ def _new_shards(
     def new_shards(
         context: dg.SensorEvaluationContext, project: ProjectResource
     ) -> dg.SensorResult:
-        return tick(context, project.open(), ours, names)
+        try:
+            opened = project.open_anew()
+        except SampleMixError as error:
+            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+        return tick(context, opened, ours, names)
 
     return new_shards
 
