@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
+from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.stages.external import EXTERNALS
 from samplemix_dagster.stages.labels import label_stages
 from samplemix_dagster.stages.mixture.version_files import export_asset
@@ -76,9 +77,14 @@ def build_defs(
             one nothing waits. None puts them into no pool.
 
     Raises:
-        ConfigError: The configuration has an error, or a prefix cannot stand before a name.
+        ConfigError: The configuration has an error, a prefix cannot stand before a name, or the
+            executor or the pool is none.
     """
     names = names_of(key_prefix, group_prefix)
+    if executor is not None and not isinstance(executor, dg.ExecutorDefinition):
+        raise ConfigError(f"executor: an ExecutorDefinition of Dagster, not {executor!r}.")
+    if pool == "":
+        raise ConfigError("pool: a name, or None for no pool; an empty one is neither.")
     if project is None:
         project = open_project(Path(config) if config else config_path())
     adopt_project(project)

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from samplemix_dagster.export_formats.launch import Fragment, Launch
@@ -113,8 +112,10 @@ class Vocabulary:
         found = {"EOS": self.eos_id, "BOS": self.bos_id if self.bos == "start" else None}
         return {name: mark for name, mark in found.items() if mark is not None}
 
-    def laid(self, ids: npt.ArrayLike) -> npt.NDArray[np.uint32]:
+    def laid(self, ids: "npt.ArrayLike") -> "npt.NDArray[np.uint32]":
         """Return the ids of a document as they lie in a file, with EOS and BOS as asked for."""
+        import numpy as np
+
         parts = (self.front, ids, self.back)
         return np.concatenate([np.asarray(part, dtype=np.uint32) for part in parts])
 

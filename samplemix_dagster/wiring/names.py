@@ -92,6 +92,8 @@ def names_of(key_prefix: str | Sequence[str] | None, group_prefix: str | None = 
         ConfigError: A part is not of letters, digits and single ``_``, beginning with a letter.
     """
     given = key_prefix.split("/") if isinstance(key_prefix, str) else key_prefix
+    if given is not None and not isinstance(given, Sequence):
+        raise ConfigError(f"key_prefix: a text or a list of texts, not {key_prefix!r}.")
     parts = tuple(given or ())
     before = "_".join(parts) if group_prefix is None else group_prefix
     _check("key_prefix", parts)
@@ -99,9 +101,9 @@ def names_of(key_prefix: str | Sequence[str] | None, group_prefix: str | None = 
     return Names(key_parts=parts, group_prefix=before)
 
 
-def _check(argument: str, parts: Iterable[str]) -> None:
+def _check(argument: str, parts: Iterable[object]) -> None:
     for part in parts:
-        if not _PART.fullmatch(part):
+        if not isinstance(part, str) or not _PART.fullmatch(part):
             raise ConfigError(
                 f"{argument}: {part!r} cannot stand before a name; take letters, digits and single "
                 "underscores, beginning with a letter."

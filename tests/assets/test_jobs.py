@@ -233,7 +233,8 @@ def test_other_settings_may_hold_shares_of_languages(
     [
         ({"mixture": "nonsense"}, "no mixture 'nonsense'; there are default, flat"),
         ({"budget_tokens": 900_000_000}, "the nearest feasible budget is"),
-        ({"shares": "some"}, "shares"),
+        ({"shares": "some"}, "shares: one of free, proportional, kept, uniform, not 'some'"),
+        ({"shares": "free", "source_shares": {"web": 1.0}}, "say the same thing twice"),
         ({"source_shares": {"nowhere": 1.0}}, "no source 'nowhere'; there are"),
         (
             {"source_shares": {"fr": 1.0}, "shares_by": ["language"]},

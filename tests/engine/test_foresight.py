@@ -46,6 +46,10 @@ def refused(text: str) -> str:
         ({"budget_tokens": 8_010, "shares": "uniform"}, "book would draw 4,005 of at most 4,000"),
         ({"budget_tokens": 5_000, "shares": {"book": 1.0}}, "is 4,000 or less"),
         ({"budget_tokens": 4_000, "shares": {"book": 1.0}}, ""),
+        ({"budget_tokens": 99_000, "shares": {"book": 1.0}}, "is 4,000 or less"),
+        ({"budget_tokens": 99_000, "shares": "uniform"}, "is 8,000 or less"),
+        ({"budget_tokens": 99_000, "shares": "kept"}, "there are 16,000, and shares that are held"),
+        ({"budget_tokens": 16_000, "shares": "kept"}, ""),
     ],
 )
 def test_a_budget_is_held_against_what_there_is(settings: dict[str, object], words: str) -> None:

@@ -24,6 +24,8 @@ from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 SOURCES = "sources"
 _LISTED = 20
 """How many names an error lists."""
+SHARES = ("free", "proportional", "kept", "uniform")
+"""Shares by a word; others are by name."""
 Shares = Literal["free", "proportional", "kept", "uniform"] | Mapping[str, float]
 
 

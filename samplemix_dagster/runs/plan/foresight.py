@@ -144,10 +144,17 @@ def over_budget(settings: Mixture, capacity: Capacity) -> str:
     total = sum(capacity.tokens.values())
     if total == 0:
         return "" if budget <= 0 else "the corpus has no token to draw"
-    if cap * total < budget:
+    is_known = settings.is_by_source and settings.shares != "kept"
+    if cap * total < budget and (settings.shares in ("free", "proportional") or not is_known):
+        most = f"the nearest feasible budget is {cap * total:,} or less"
+        if settings.shares not in ("free", "proportional"):
+            most = (
+                f"there are {cap * total:,}, and shares that are held leave less: the first source "
+                "or group that has too little for its share bounds the whole"
+            )
         return (
             f"a budget of {budget:,} tokens is more than there is: {capacity.words}; at max_copies "
-            f"{cap} the nearest feasible budget is {cap * total:,} or less"
+            f"{cap} {most}"
         )
     if not settings.is_by_source:
         return ""  # what each group has is known when the mixture is drawn

@@ -10,13 +10,18 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from samplemix_dagster.core.mixture.shares import SHARES
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.errors import CheckFailedError, SampleMixError
+from samplemix_dagster.errors import CheckFailedError, ConfigError, SampleMixError
 from samplemix_dagster.runs.upkeep.choosing import check_mixtures
 from samplemix_dagster.runs.upkeep.what_if import draw_what_if
+from samplemix_dagster.stages.beta import load_plane
 from samplemix_dagster.stages.mixture.publishing import broken_verdicts, current_or_none
 from samplemix_dagster.trace.difference.difference import difference
+from samplemix_dagster.wiring.assets.mixture import headline_words, mixture_plane
+from samplemix_dagster.wiring.assets.pictures import bars_svg, plane_svg, share_rows
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource
 from samplemix_dagster.wiring.running.run_tags import LASTS_TAG, TOLD_TAG, process_tags
@@ -70,7 +75,22 @@ class WhatIf(dg.Config):
 
 
 def changes_of(choice: WhatIf, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a mixture that change, in the words of the configuration."""
+    """Return the settings of a mixture that change, in the words of the configuration.
+
+    Raises:
+        ConfigError: A field is for other mixtures, or two of them contradict each other.
+    """
+    dials = {"quality": choice.quality, "diversity": choice.diversity}
+    turned = {key: value for key, value in dials.items() if value is not None}
+    if turned and "balance" not in before:
+        raise ConfigError(
+            f"{' and '.join(turned)}: the strategy {before['strategy']} has no dials; leave them "
+            "out, or name a mixture of the strategy beta."
+        )
+    if choice.shares is not None and choice.shares not in SHARES:
+        raise ConfigError(f"shares: one of {', '.join(SHARES)}, not {choice.shares!r}.")
+    if choice.shares is not None and choice.source_shares:
+        raise ConfigError("shares and source_shares say the same thing twice: name one of them.")
     named = {
         "budget_tokens": choice.budget_tokens,
         "max_copies": choice.max_copies,
@@ -78,9 +98,7 @@ def changes_of(choice: WhatIf, before: Mapping[str, Any]) -> dict[str, Any]:
         "shares_by": choice.shares_by or None,
         "seed": choice.seed,
     }
-    dials = {"quality": choice.quality, "diversity": choice.diversity}
     changed = {key: value for key, value in named.items() if value is not None}
-    turned = {key: value for key, value in dials.items() if value is not None}
     return changed | ({"balance": {**before.get("balance", {}), **turned}} if turned else {})
 
 
@@ -137,7 +155,7 @@ def run_what_if(
     lines = _against_current(project, name, outcome.data_version)
     for line in lines:
         context.log.info(line)
-    context.log_event(_materialization(name, outcome, changes, lines, names))
+    context.log_event(_materialization(project, name, outcome, changes, lines, names))
 
 
 def _against_current(project: Project, name: str, version: str) -> list[str]:
@@ -150,7 +168,12 @@ def _against_current(project: Project, name: str, version: str) -> list[str]:
 
 
 def _materialization(
-    name: str, outcome: Outcome, changes: Mapping[str, Any], lines: list[str], names: Names
+    project: Project,
+    name: str,
+    outcome: Outcome,
+    changes: Mapping[str, Any],
+    lines: list[str],
+    names: Names,
 ) -> dg.AssetMaterialization:
     version = outcome.data_version
     commands = [
@@ -165,10 +188,19 @@ def _materialization(
         asset_key=names.key(f"{WHAT_IF}/{name}"),
         description=f"version {version[:12]} of mixture {name!r}, which is not current",
         metadata={
-            "version": version,
+            **headline_words(outcome.facts),
+            "against_current_version": "; ".join(lines),
+            "plane": plane_svg(
+                load_plane(Recipes(project)).tokens_BB, mixture_plane(project, name, version), None
+            ),
+            "how_to_read_the_plane": "right: quality; up: diversity; dark: half the tokens",
+            "shares_by_source": bars_svg(
+                share_rows(outcome.facts["sources"]), "shares before and after"
+            ),
             "settings": dg.MetadataValue.json(dict(changes)),
-            **{key: outcome.facts[key] for key in _NUMBERS},
+            "version": version,
             "against_current": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines)),
+            **{key: outcome.facts[key] for key in _NUMBERS},
             "commands": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         },
         tags={"dagster/data_version": version},
