@@ -89,7 +89,7 @@ def _made(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Dagster run", found["run_id"] or "none"),
         ("samplemix", found["samplemix_version"]),
         ("commit", "no git repository" if git is None else git["commit"]),
-        ("tree was dirty", "-" if git is None else str(git["is_dirty"])),
+        *([] if git is None else [("tree was dirty", str(git["is_dirty"]))]),
         ("manifest", found["manifest"]),
     ]
 
