@@ -1,9 +1,10 @@
 """Standalone pages: whatever text is in them stays text, and they fit a narrow screen."""
 
-from collections.abc import Iterator
+from collections.abc import re
 from html.parser import HTMLParser
 from typing import Any
 
+import Iterator
 import pytest
 from jinja2 import UndefinedError
 
@@ -144,9 +145,18 @@ def test_a_column_of_numbers_alone_stands_to_the_right() -> None:
 
 def test_a_wide_drawing_scrolls_on_a_narrow_screen_and_the_page_does_not() -> None:
     for page in (lineage_page(lineage_of("a")), difference_page(difference_of("a"), ["a"])):
-        assert '<div class="wide"><svg' in page
+        assert re.search(r'<div class="wide[ a-z]*"><svg', page)
         assert ".wide { margin: 18px 0; overflow-x: auto; }" in page
         assert "@media (max-width: 640px)" in page
+
+
+def test_bars_that_a_telephone_would_cut_off_are_words_there() -> None:
+    page = difference_page(difference_of("a"), ["a"])
+    assert '<div class="wide desk"><svg' in page
+    assert ".desk { display: none; }" in page
+    changes = re.findall(r'font-size="12">([+-][0-9,]+)</text>', page)
+    assert changes
+    assert [f"{one} tokens</li>" in page for one in changes] == [True] * len(changes)
 
 
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
