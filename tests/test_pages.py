@@ -1,10 +1,10 @@
 """Standalone pages: whatever text is in them stays text, and they fit a narrow screen."""
 
-from collections.abc import re
+import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
-import Iterator
 import pytest
 from jinja2 import UndefinedError
 
