@@ -94,6 +94,16 @@ class Evaluation(Section):
         return sorted(set(decays))
 
     @model_validator(mode="after")
+    def _groups_have_names_of_their_own(self) -> "Evaluation":
+        for name in self.texts:
+            if name in {"all", "tasks"}:
+                raise ValueError(
+                    f"texts: {name!r} is what all groups, or all tasks, are called together; give "
+                    "this group another name"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _sets_name_groups(self) -> "Evaluation":
         for name, groups in self.sets.items():
             check_name("set", name)
@@ -111,7 +121,9 @@ class Evaluation(Section):
         for name in self.tasks:
             check_name("task", name)
             if name in {"all", "tasks"} or name in self.texts:
-                raise ValueError(f"tasks: {name!r} is taken")
+                raise ValueError(
+                    f"tasks: {name!r} is taken, by a group of texts or by what all are called"
+                )
         return self
 
     def source(self, group: str) -> Source:

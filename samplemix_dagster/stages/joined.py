@@ -68,7 +68,7 @@ def cells(file: Path, joined: Joined, where: str) -> Iterator[tuple[str, Key, ob
     Raises:
         InputError: It cannot be read, or a column is not there.
     """
-    table = table_of(file)
+    table = table_of(file, {joined.key, "source"})
     where = f"{where}: {file}"
     for name in (joined.key, joined.column):
         if name not in table.column_names:

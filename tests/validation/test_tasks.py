@@ -282,3 +282,9 @@ def test_the_command_takes_tasks_and_prints_them(root: Path, held_out: str, tmp_
     assert result.exit_code == 0
     assert "learned (multiple choice): 20 of 20 rows judged." in result.output
     assert "tasks: answers that are right, beside proportional" in result.output
+
+
+@pytest.mark.parametrize("name", ["all", "tasks"])
+def test_a_group_of_texts_has_not_the_name_of_all(name: str) -> None:
+    with pytest.raises(ValueError, match=f"texts: '{name}' is what all groups, or all tasks"):
+        Evaluation(texts={name: "held.jsonl", "other": "more.jsonl"})

@@ -75,7 +75,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``undecided``."""
+        """``better``, ``worse`` or ``undecided``; fewer pairs than a claim needs decide nothing."""
+        if not self.is_claim:
+            return "undecided"
         if self.high < 0.0:
             return "better"
         return "worse" if self.low > 0.0 else "undecided"

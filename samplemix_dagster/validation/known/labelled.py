@@ -13,16 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.outside_tables import table_of
-from samplemix_dagster.validation.known.truth import Floats, Labelled, Truth, truth_of
+from samplemix_dagster.validation.known.truth import JUNK, Floats, Labelled, Truth, truth_of
 
 Labels = Mapping[tuple[str, str], str]
 """Kinds by (source, id)."""
+_NAMED = ("source", "id", "kind")
 _COORDINATES = ("quality", "diversity")
 _COMPONENT = "_score"
 
@@ -54,15 +56,41 @@ def read_labels(path: Path) -> Labels:
     """Return the labels of a file such as ``labels.parquet``.
 
     Raises:
-        InputError: There is no such file, or it has no columns ``source``, ``id`` and ``kind``.
+        InputError: There is no such file, it has no columns ``source``, ``id`` and ``kind``, a row
+            lacks one of them, or two rows contradict each other.
     """
     if not path.is_file():
         raise InputError(f"labels: there is no file {path}.")
-    table = table_of(path)
+    table = table_of(path, _NAMED)
     if lacking := sorted({"source", "id", "kind"} - set(table.column_names)):
         raise InputError(f"{path} lacks the column {lacking[0]!r} of labels.")
-    sources, ids, kinds = (table.column(name).to_pylist() for name in ("source", "id", "kind"))
-    return dict(zip(zip(sources, ids, strict=True), kinds, strict=True))
+    sources, ids, kinds = (table.column(name).to_pylist() for name in _NAMED)
+    found: dict[tuple[str, str], str] = {}
+    for row, (source, own, kind) in enumerate(zip(sources, ids, kinds, strict=True), 1):
+        if source is None or own is None or kind in {None, ""}:
+            raise InputError(f"{path}, row {row}: a label has a source, an id and a kind.")
+        place = (str(source), str(own))
+        if found.setdefault(place, str(kind)) != str(kind):
+            raise InputError(
+                f"{path}, row {row}: {place[1]!r} of source {place[0]!r} is {kind!r}, and "
+                f"{found[place]!r} in a row before."
+            )
+    return _with_a_name_for_all_junk(found, path)
+
+
+def _with_a_name_for_all_junk(labels: Labels, path: Path) -> Labels:
+    """Return labels, of which one kind of junk among others may not have the name of all.
+
+    Raises:
+        InputError: One has.
+    """
+    kinds = set(labels.values()) - {CLEAN}
+    if JUNK in kinds and len(kinds) > 1:
+        raise InputError(
+            f"{path}: {JUNK!r} is what all kinds together are called; beside "
+            f"{', '.join(sorted(kinds - {JUNK}))} that kind needs another name."
+        )
+    return labels
 
 
 def labelled_documents(

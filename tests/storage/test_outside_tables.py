@@ -1,0 +1,89 @@
+"""Tables of documents from other tools: names are text, whatever they look like."""
+
+from pathlib import Path
+
+import pytest
+
+from samplemix_dagster.core.hashing import doc_id
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.outside_tables import table_of
+from samplemix_dagster.validation.choices import read_choice
+from samplemix_dagster.validation.known.labelled import read_labels
+
+HEX = ["0" * 31 + "a", "f" * 32]
+
+
+def written(tmp_path: Path, name: str, content: str) -> Path:
+    file = tmp_path / name
+    file.write_bytes(content.encode())
+    return file
+
+
+def test_ids_of_a_csv_file_keep_their_zeros_and_an_empty_one_is_missing(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.csv", "source,id,score\nweb,007,0.5\nweb,,0.25\n")
+    table = table_of(file)
+    assert table.column("id").to_pylist() == ["007", None]
+    assert table.column("score").to_pylist() == [0.5, 0.25]
+
+
+def test_another_column_that_names_documents_is_text_too(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.csv", "isbn,score\n0012,1\n")
+    assert table_of(file, {"isbn"}).column("isbn").to_pylist() == ["0012"]
+
+
+@pytest.mark.parametrize("content", ["one\r\ntwo words\r\n", "\ufeffone\ntwo words\n\n"])
+def test_lines_are_ids_as_a_whole_without_mark_and_line_end(tmp_path: Path, content: str) -> None:
+    table = table_of(written(tmp_path, "ids.txt", content))
+    assert table.to_pydict() == {"id": ["one", "two words"]}
+
+
+def test_lines_that_look_like_digests_may_be_ids_of_a_source(tmp_path: Path) -> None:
+    found = read_choice(written(tmp_path, "ids.txt", "\n".join(HEX)))
+    assert (found.key, found.may_be_own_ids) == ("doc_id", True)
+    digests = written(tmp_path, "a.csv", f"doc_id\n{doc_id('one')}\n")
+    assert not read_choice(digests).may_be_own_ids
+
+
+def test_copies_are_as_many_rows(tmp_path: Path) -> None:
+    copies = read_choice(written(tmp_path, "a.csv", "id,copies\na,10\nb,1\n"))
+    rows = read_choice(written(tmp_path, "b.txt", "a\n" * 10 + "b\n"))
+    assert copies.max_copies == rows.max_copies == 10
+    assert read_choice(written(tmp_path, "c.csv", "id,weight\na,10\nb,1\n")).max_copies == 1
+    two = "source,id\nweb,a\nnews,a\n"
+    assert read_choice(written(tmp_path, "d.csv", two)).max_copies == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("a,abc\n", "weight is a number in every row"),
+        ("a,1e300\n", "weight is a number from 0 to 1e"),
+        ("a,0\nb,0\n", "weight is 0 in every row"),
+        ("a,-1\n", "weight is a number from 0"),
+    ],
+)
+def test_a_weight_that_is_none_is_said(tmp_path: Path, rows: str, problem: str) -> None:
+    with pytest.raises(InputError, match=f"a.csv: {problem}"):
+        read_choice(written(tmp_path, "a.csv", f"id,weight\n{rows}"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("web,1,clean\nweb,1,salad\n", "row 2: '1' of source 'web' is 'salad', and 'clean'"),
+        ("web,1,\n", "row 1: a label has a source, an id and a kind"),
+        ("web,1,junk\nweb,2,salad\n", "'junk' is what all kinds together are called"),
+    ],
+)
+def test_labels_that_say_two_things_or_none_are_refused(
+    tmp_path: Path, rows: str, problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        read_labels(written(tmp_path, "labels.csv", f"source,id,kind\n{rows}"))
+
+
+def test_labels_by_number_are_found_by_its_text(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.jsonl", '{"source": "web", "id": 7, "kind": "junk"}\n')
+    assert read_labels(file) == {("web", "7"): "junk"}
+    zeros = written(tmp_path, "a.csv", "source,id,kind\nweb,007,clean\n")
+    assert read_labels(zeros) == {("web", "007"): "clean"}
