@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.config.corpus import MAX_PARTITIONS, Corpus
+from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.config.reading import load_config, parse_config
 from samplemix_dagster.config.scores import Band
@@ -482,3 +483,16 @@ def test_shares_by_source_stand_in_no_recipe() -> None:
 def test_given_shares_of_languages_are_no_shares_of_sources() -> None:
     line = "  other: {budget_tokens: 1, shares_by: language, shares: {en: 1}}"
     assert parse_config(f"{SMALL}{line}\n").mixtures["other"].shares == {"en": 1.0}
+
+
+def test_a_set_is_looked_for_in_all_fields_unless_one_is_named() -> None:
+    found = Exclude.model_validate(
+        {
+            "evaluation": {
+                "plain": "a.jsonl",
+                "section": {"path": "a.jsonl"},
+                "named": {"path": "a.jsonl", "text": "text"},
+            }
+        }
+    )
+    assert [found.field(name) for name in found.evaluation] == [None, None, "text"]

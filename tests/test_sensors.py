@@ -16,7 +16,7 @@ from samplemix_dagster.errors import ConfigError, TransientError
 from samplemix_dagster.runs.upkeep.run import run_project
 from samplemix_dagster.wiring.assets import asset
 from samplemix_dagster.wiring.assets.asset import begin, retries
-from samplemix_dagster.wiring.automation import failures, sensors
+from samplemix_dagster.wiring.automation import failures, sensors, staleness
 from samplemix_dagster.wiring.automation.schedules import what_is_stale
 from samplemix_dagster.wiring.automation.sensors import tick
 from samplemix_dagster.wiring.names import PUBLISH, READ_SHARDS
@@ -33,7 +33,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     old_name,
     process_tags,
 )
-from tests.engine.changes import add_a_shard, rewrite_one_document
+from tests.engine.changes import add_a_shard, rewrite_one_document, settings_changed
 from tests.projects import (
     copy_project,
     finished_project,
@@ -329,3 +329,20 @@ def test_sensors_and_schedule_are_off_at_first_and_say_what_they_do(tmp_path: Pa
         assert one.description
         assert one.default_status.value == "STOPPED"
     assert found["new_shards"].minimum_interval_seconds == 60
+
+
+def test_what_must_not_be_drawn_is_seen_at_the_next_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staleness.time, "time", lambda: 1_000.0)
+    root = copy_project(finished_project(), tmp_path / "project")
+    (root / "quiz.jsonl").write_text('{"text": "one two three four five"}\n')
+    settings_changed("exclude", to={"evaluation": {"quiz": "quiz.jsonl"}})(root)
+    with dg.DagsterInstance.ephemeral() as instance:
+        seen = [staleness._what_is_seen(open_project(root), instance)]
+        assert staleness._what_is_seen(open_project(root), instance) == seen[0]
+        (root / "takedown.jsonl").write_text("")
+        seen.append(staleness._what_is_seen(open_project(root), instance))
+        (root / "quiz.jsonl").write_text('{"text": "six seven eight nine ten eleven"}\n')
+        seen.append(staleness._what_is_seen(open_project(root), instance))
+    assert len(set(seen)) == 3

@@ -74,4 +74,6 @@ class Exclude(Section):
     def field(self, name: str) -> str | None:
         """Return the field of a set's rows that is looked for; None: all that hold text."""
         found = self.evaluation[name]
-        return found.text if isinstance(found, Source) else None
+        if isinstance(found, Source) and "text" in found.model_fields_set:
+            return found.text
+        return None

@@ -1,6 +1,7 @@
 """A choice of documents from elsewhere: a file of ids, of draws, or of weights."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.storage.outside_tables import table_of
 from samplemix_dagster.validation.corpus import JudgedCorpus
 
+_DOC_ID = re.compile(r"[0-9a-f]{32}")
 _KEYS = ("doc_id", "id")
 _WEIGHTS = ("weight", "copies")
 _MOST_WEIGHT = 1e12
@@ -56,7 +58,9 @@ class Choice:
     def rows(self, recipes: Recipes, corpus: JudgedCorpus) -> npt.NDArray[np.int64]:
         """Return the number of each document in the corpus; -1 where it is not there."""
         if self.key == "doc_id":
-            rows = corpus.rows_of(np.array(self.names, dtype="S32"))
+            # Cut to the width of a digest, another text would be taken for one.
+            digests = [name if _DOC_ID.fullmatch(name) else "" for name in self.names]
+            rows = corpus.rows_of(np.array(digests, dtype="S32"))
             if not self.may_be_own_ids or (rows >= 0).any():
                 return rows
         own = corpus.column(recipes, "id")
@@ -83,7 +87,9 @@ def read_choice(file: Path) -> Choice:
     key = next((name for name in _KEYS if name in table.column_names), None)
     if key is None:
         raise InputError(f"{file}: no column `doc_id` or `id`; there are {table.column_names}.")
-    names = [str(name) for name in table.column(key).to_pylist()]
+    names = ["" if name is None else str(name) for name in table.column(key).to_pylist()]
+    if key == "doc_id":
+        names = [name.lower() for name in names]
     if not names:
         raise InputError(f"{file}: names no document.")
     is_lines = file.suffix.lower() not in {".parquet", ".csv", ".jsonl", ".ndjson"}

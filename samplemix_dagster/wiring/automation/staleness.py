@@ -14,6 +14,7 @@ differ, one event in Dagster's log makes them agree:
   would call it overdue (``freshness.py``).
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import InputError, SampleMixError
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.stages.exclusions.takedown import takedown_file
 from samplemix_dagster.stages.step import Step
 from samplemix_dagster.stages.steps import build_steps
 from samplemix_dagster.wiring.assets.inputs import inputs_key
@@ -176,11 +178,24 @@ def _what_is_seen(project: Project, instance: dg.DagsterInstance) -> str:
             "settings": project.config.model_dump(mode="json"),
             "files": {name: _listed(project, name) for name in project.partitions},
             "joined": [_stamp(project.root / one.file) for one in project.config.joined],
+            "takedown": _stamp(takedown_file(project)),
+            "evaluation": _held_out(project),
             "runs": [
                 [run.run_id, run.status.value] for run in instance.get_runs(limit=_RUNS_LOOKED_AT)
             ],
         }
     )
+
+
+def _held_out(project: Project) -> list[str]:
+    """Return the files of the texts that must not be drawn, as they are seen now."""
+    found = []
+    for name in project.config.exclude.evaluation:
+        source = project.config.exclude.source(name)
+        with contextlib.suppress(InputError):
+            listing = project.files.matching(source.paths, reads_any=source.format != "auto")
+            found += [f"{path} {project.files.look(path)}" for path in listing.files]
+    return found
 
 
 def _stamp(file: Path) -> list[int]:

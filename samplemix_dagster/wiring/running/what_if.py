@@ -186,7 +186,10 @@ def _materialization(
     ]
     return dg.AssetMaterialization(
         asset_key=names.key(f"{WHAT_IF}/{name}"),
-        description=f"version {version[:12]} of mixture {name!r}, which is not current",
+        description=(
+            f"version {version[:12]} of mixture {name!r}, which is "
+            f"{'' if current_or_none(project, name) == version else 'not '}current"
+        ),
         metadata={
             **headline_words(outcome.facts),
             "against_current_version": "; ".join(lines),
