@@ -297,7 +297,7 @@ def test_the_schedule_skips_when_all_is_current_and_asks_when_not(
         ) as context:
             data = schedule.evaluate_tick(context)
         assert len(data.run_requests or []) == 1
-        assert Planner(project).plan().by_asset()[0]["why"] == "1 new shard"
+        assert Planner(open_project(root)).plan().by_asset()[0]["why"] == "1 new shard"
     finally:
         new.unlink()
         project.refresh()
