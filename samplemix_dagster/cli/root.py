@@ -60,9 +60,10 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(0)
     except OSError as error:
-        problem = error.strerror or type(error).__name__
-        place = f"{error.filename} could not be read or written" if error.filename else "a file"
-        _leave(f"{place}: {problem}. --debug shows where.", 1, debug=debug)
+        words = f"{type(error).__name__}: {error}"  # of a connection, say, which has no file
+        if error.filename:
+            words = f"{error.filename} could not be read or written: {error.strerror or words}"
+        _leave(f"{words}. --debug shows where.", 1, debug=debug)
     except Exception as error:  # noqa: BLE001  the last resort: a sentence, not a traceback
         click_message = getattr(error, "format_message", None)
         if click_message is not None:

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from samplemix_dagster.core.limits import SHARES_TOLERANCE
+from samplemix_dagster.core.mixture.shares import SharesByWord
 from samplemix_dagster.core.mixture.strategies.strategy import Strategy
 from samplemix_dagster.core.mixture.strategies.table import STRATEGIES
 from samplemix_dagster.section import Section, Size, parse_size
@@ -93,7 +94,7 @@ class Mixture(Section):
     """The same in steps, instead of ``budget_tokens``: ``{steps, batch, sequence}``."""
     max_copies: int = Field(default=4, ge=1, le=128)
     """How often one document may be drawn (epochs)."""
-    shares: Literal["free", "proportional", "kept", "uniform"] | dict[str, float] = "free"
+    shares: SharesByWord | dict[str, float] = "free"
     """Shares of the sources, or of what ``shares_by`` names: an outcome (``free``), or held: at the
     corpus's (``proportional``), at what the gates of quality leave of it (``kept``), at equal or at
     given ones."""

@@ -44,14 +44,15 @@ class Nanogpt(Flat):
         pattern = f"{self.stem}*.bin"
         return (
             Fragment(
-                trainer="llm.c",
-                language="sh",
-                text=f"./train_gpt2cu -i {launch.shell(pattern)} -t {launch.sequence} -r 0",
-            ),
-            Fragment(
                 trainer="modded-nanogpt",
                 language="python",
                 text=f"train_files = {launch.quoted(pattern)}  # in Hyperparameters",
+            ),
+            Fragment(
+                trainer="llm.c",
+                language="sh",
+                text=f"./train_gpt2cu -i {launch.shell(pattern)} -t {launch.sequence}",
+                order="its loader permutes shards and windows while it trains",
             ),
         )
 

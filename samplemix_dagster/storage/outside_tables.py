@@ -11,7 +11,7 @@ from samplemix_dagster.errors import InputError
 
 NAMES = ("doc_id", "id", "source")
 """Columns that name a document: their values are text, whatever they look like."""
-_DOC_ID = re.compile(r"[0-9a-f]{32}")
+DOC_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def table_of(file: Path, names: Collection[str] = NAMES) -> pa.Table:
@@ -41,7 +41,7 @@ def table_of(file: Path, names: Collection[str] = NAMES) -> pa.Table:
             return json.read_json(file)
         written = file.read_text(encoding="utf-8-sig").splitlines()
         lines = [line.strip() for line in written if line.strip()]
-        is_digest = all(_DOC_ID.fullmatch(line) for line in lines)
+        is_digest = all(DOC_ID.fullmatch(line) for line in lines)
         return pa.table({"doc_id": lines, "id": lines} if is_digest else {"id": lines})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as a table of documents: {error}") from error

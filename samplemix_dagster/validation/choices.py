@@ -1,7 +1,6 @@
 """A choice of documents from elsewhere: a file of ids, of draws, or of weights."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pyarrow as pa
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.storage.outside_tables import table_of
+from samplemix_dagster.storage.outside_tables import DOC_ID, table_of
 from samplemix_dagster.validation.corpus import JudgedCorpus
 
-_DOC_ID = re.compile(r"[0-9a-f]{32}")
 _KEYS = ("doc_id", "id")
 _WEIGHTS = ("weight", "copies")
 _MOST_WEIGHT = 1e12
@@ -59,7 +57,7 @@ class Choice:
         """Return the number of each document in the corpus; -1 where it is not there."""
         if self.key == "doc_id":
             # Cut to the width of a digest, another text would be taken for one.
-            digests = [name if _DOC_ID.fullmatch(name) else "" for name in self.names]
+            digests = [name if DOC_ID.fullmatch(name) else "" for name in self.names]
             rows = corpus.rows_of(np.array(digests, dtype="S32"))
             if not self.may_be_own_ids or (rows >= 0).any():
                 return rows

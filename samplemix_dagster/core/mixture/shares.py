@@ -9,7 +9,7 @@ any other axis: languages, labels, clusters in a source.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 from samplemix_dagster.core.limits import SHARES_TOLERANCE
 from samplemix_dagster.core.mixture.activation import (
@@ -24,9 +24,10 @@ from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 SOURCES = "sources"
 _LISTED = 20
 """How many names an error lists."""
-SHARES = ("free", "proportional", "kept", "uniform")
+SharesByWord = Literal["free", "proportional", "kept", "uniform"]
+SHARES: tuple[str, ...] = get_args(SharesByWord)
 """Shares by a word; others are by name."""
-Shares = Literal["free", "proportional", "kept", "uniform"] | Mapping[str, float]
+Shares = SharesByWord | Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
