@@ -31,14 +31,14 @@ def work(name: str) -> Callable[[], object]:
     """Make ready what is to be timed."""
     from bench_evaluate import Trained
 
-    from samplemix_dagster.core.diversity.embed import embed_texts
+    from samplemix_dagster.core.diversity.meaning.embed import embed_texts
     from samplemix_dagster.core.quality.bootstrap import (
         SEPARATOR,
         BootstrapRecipe,
         train_reference,
         train_tokenizer,
     )
-    from samplemix_dagster.core.quality.token_loss import text_losses
+    from samplemix_dagster.core.quality.loss.token_loss import text_losses
     from samplemix_dagster.storage.models.load import load_encoder, resolve_model
 
     if name == "learn":

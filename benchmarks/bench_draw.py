@@ -15,14 +15,14 @@ import time
 import numpy as np
 
 from samplemix_dagster.core.hashing import mix64, uniforms
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     activation_histogram,
     boundary_activations,
     boundary_bins,
     join_activations,
     merge_histograms,
 )
-from samplemix_dagster.core.mixture.settle import copies, settle
+from samplemix_dagster.core.mixture.scale.settle import copies, settle
 
 SHARDS = 10
 CAP = 4

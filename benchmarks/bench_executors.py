@@ -21,8 +21,8 @@ import yaml
 from samplemix_dagster.engine.executors.choice import executor_of
 from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.stepping.steps import build_steps
 
 SCORED = ("perplexity", "embeddings")
 UNITS = 2000

@@ -7,7 +7,7 @@ a reference as `bootstrap` trains it and the demo's encoder. Each run is a proce
 - ``build``: everything, from nothing;
 - ``again``: nothing changed;
 - ``one shard``: one document of one shard rewritten, which makes the shard new;
-- ``plain``: another build by the loop of ``runs/upkeep/run.py``, without Dagster.
+- ``plain``: another build by the loop of ``runs/work/run.py``, without Dagster.
 
 For every run it prints one JSON line: seconds of wall time and of CPU, seconds inside the steps
 (what Dagster and the planner add is the rest), documents that a model scored, peak memory. The last
@@ -114,7 +114,7 @@ def make_project(root, shards, documents, workers, models):
 def run_plain(root):
     """Run what is stale by the plain loop and return each step as ``samplemix run --json`` does."""
     from samplemix_dagster.engine.project import Project
-    from samplemix_dagster.runs.upkeep.run import run_project
+    from samplemix_dagster.runs.work.run import run_project
 
     outcomes = run_project(Project.open(root / "samplemix.yaml"))
     stages = [

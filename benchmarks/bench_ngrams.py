@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from samplemix_dagster.core.diversity.ngrams import document_grams
-from samplemix_dagster.core.diversity.ownership import gram_index, gram_scores
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
+from samplemix_dagster.core.diversity.grams.ownership import gram_index, gram_scores
 from samplemix_dagster.core.hashing import doc_id, id_words
 
 

@@ -24,7 +24,7 @@ from samplemix_dagster.core.quality.bootstrap import (
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.core.quality.token_loss import text_losses
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 
 torch.set_num_threads(1)
 

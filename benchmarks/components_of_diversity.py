@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from samplemix_dagster.core.diversity.commonness import gram_counts, log_commonness
+from samplemix_dagster.core.diversity.grams.commonness import gram_counts, log_commonness
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 from samplemix_dagster.core.diversity.near.groups import group_texts
 from samplemix_dagster.core.diversity.near.sketches import sketches_of
-from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.hashing import doc_id, id_words
 
 SIMILARITIES = (0.4, 0.5, 0.6, 0.7)

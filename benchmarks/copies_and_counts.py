@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from signals_by_kind import Ngrams, pool
 
-from samplemix_dagster.core.quality.agreement import area_under_curve
+from samplemix_dagster.core.quality.students.agreement import area_under_curve
 
 RUN = 5
 LEAST_SHARED = 0.4

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from tests.damage import Campaign, summed
 from tests.engine.changes import turn_a_dial
 from tests.projects import finished_project, open_project

@@ -19,13 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.core.quality.bootstrap import (
     BootstrapRecipe,
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.core.quality.token_loss import text_losses
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.storage.models.checks import check_reference
 from samplemix_dagster.storage.models.load import load_reference, save_reference

@@ -25,8 +25,8 @@ from samplemix_dagster.core.quality.bootstrap import (
     train_reference,
     train_tokenizer,
 )
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 from samplemix_dagster.core.quality.ngram.model import Counted, NgramModel
-from samplemix_dagster.core.quality.token_loss import text_losses
 
 VOCABULARY = 4096
 MOST_CHARACTERS = 4_000

@@ -20,11 +20,11 @@ import torch
 from scipy.stats import rankdata
 
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
-from samplemix_dagster.core.quality.agreement import explained, spearman
-from samplemix_dagster.core.quality.sampled_loss import sampled_losses
-from samplemix_dagster.core.quality.spread_windows import NUM_WINDOWS
-from samplemix_dagster.core.quality.student import teach
-from samplemix_dagster.core.quality.student_features import text_features
+from samplemix_dagster.core.quality.loss.sampled_loss import sampled_losses
+from samplemix_dagster.core.quality.loss.spread_windows import NUM_WINDOWS
+from samplemix_dagster.core.quality.students.agreement import explained, spearman
+from samplemix_dagster.core.quality.students.student import teach
+from samplemix_dagster.core.quality.students.student_features import text_features
 from samplemix_dagster.storage.models.files import resolve_model
 from samplemix_dagster.storage.models.load import LoadedReference, load_reference
 

@@ -20,9 +20,9 @@ from scipy.stats import rankdata
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.ask.query import query
 
 DOMAINS = ("wikipedia", "book", "ocr", "web_noisy")

@@ -23,11 +23,11 @@ import numpy as np
 from pyarrow import parquet
 
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
-from samplemix_dagster.core.quality.agreement import area_under_curve, spearman
 from samplemix_dagster.core.quality.bootstrap import train_tokenizer
 from samplemix_dagster.core.quality.bootstrap_recipe import fold_of
 from samplemix_dagster.core.quality.ngram.model import Counted, NgramModel
 from samplemix_dagster.core.quality.resemblance import learn_resemblance, resemblance_features
+from samplemix_dagster.core.quality.students.agreement import area_under_curve, spearman
 
 VOCABULARY, ORDER = 4096, 3
 MOST_CHARACTERS = 20_000

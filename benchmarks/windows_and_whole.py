@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from samplemix_dagster.core.hashing import doc_id, id_words, uniforms
-from samplemix_dagster.core.quality.agreement import spearman
-from samplemix_dagster.core.quality.sampled_loss import SampledLosses, sampled_losses
-from samplemix_dagster.core.quality.spread_windows import NUM_WINDOWS
+from samplemix_dagster.core.quality.loss.sampled_loss import SampledLosses, sampled_losses
+from samplemix_dagster.core.quality.loss.spread_windows import NUM_WINDOWS
+from samplemix_dagster.core.quality.students.agreement import spearman
 from samplemix_dagster.storage.models.files import resolve_model
 from samplemix_dagster.storage.models.load import LoadedReference, load_reference
 

@@ -11,33 +11,33 @@ import dagster as dg
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.stages.external import EXTERNALS
-from samplemix_dagster.stages.labels import label_stages
-from samplemix_dagster.stages.mixture.version_files import export_asset
+from samplemix_dagster.stages.mixture.published.version_files import export_asset
+from samplemix_dagster.stages.outside.external import EXTERNALS
+from samplemix_dagster.stages.outside.labels import label_stages
 from samplemix_dagster.stages.quality.calibration import COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN, CLEAN_FIT
 from samplemix_dagster.stages.quality.resembles import RESEMBLES_FIT, resembling
 from samplemix_dagster.stages.signals import OwnStage, own_signals
-from samplemix_dagster.stages.steps import build_steps
-from samplemix_dagster.wiring.assets import (
+from samplemix_dagster.stages.stepping.steps import build_steps
+from samplemix_dagster.wiring.assets import export, mixture
+from samplemix_dagster.wiring.assets.asset import Look, plain_look, step_asset
+from samplemix_dagster.wiring.assets.inputs import inputs_assets
+from samplemix_dagster.wiring.assets.scored import (
     beta,
     diversity,
-    export,
-    mixture,
     quality,
     reference,
     shards,
     signals,
 )
-from samplemix_dagster.wiring.assets.asset import Look, plain_look, step_asset
-from samplemix_dagster.wiring.assets.inputs import inputs_assets
 from samplemix_dagster.wiring.automation.conditions import with_automation
 from samplemix_dagster.wiring.automation.schedules import build_schedules
 from samplemix_dagster.wiring.automation.sensors import build_sensors
 from samplemix_dagster.wiring.automation.staleness import build_look, observe
 from samplemix_dagster.wiring.evaluation import evaluation_assets
+from samplemix_dagster.wiring.jobs.jobs import build_jobs
+from samplemix_dagster.wiring.jobs.side_by_side import build_side_by_side
 from samplemix_dagster.wiring.names import Names, names_of
-from samplemix_dagster.wiring.running.jobs import build_jobs
 from samplemix_dagster.wiring.running.resources import (
     ProjectResource,
     ProjectS3,
@@ -45,7 +45,6 @@ from samplemix_dagster.wiring.running.resources import (
     config_path,
     open_project,
 )
-from samplemix_dagster.wiring.running.side_by_side import build_side_by_side
 
 DEVICE_POOL = "samplemix_device"
 

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.runs.plan.estimates import estimated
+from samplemix_dagster.runs.plan.cost.estimates import estimated
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.plan.status import project_status
+from samplemix_dagster.runs.standing.status import project_status
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.projects import open_project

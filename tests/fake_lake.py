@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.stages.labels import LABEL
+from samplemix_dagster.stages.outside.labels import LABEL
 from samplemix_dagster.storage.corpus.manifest import Manifest, Shard, manifest_key
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

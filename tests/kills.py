@@ -18,7 +18,7 @@ from pathlib import Path
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from tests.engine.runs import ledgers
 from tests.projects import open_project
 
@@ -27,7 +27,7 @@ _PLAIN = """
 import json, sys
 from pathlib import Path
 from tests.projects import open_project
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 done = run_project(open_project(Path(sys.argv[1])))
 stages = [{"asset": one.asset, "num_documents": one.num_computed} for one in done]
 print(json.dumps({"stages": stages}))

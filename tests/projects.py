@@ -232,7 +232,7 @@ def reference_folder(name: str = "reference") -> Path:
 @functools.cache
 def finished_project() -> Path:
     """Return a project that has been run once in this process. Tests copy it; nobody changes it."""
-    from samplemix_dagster.runs.upkeep.run import run_project
+    from samplemix_dagster.runs.work.run import run_project
 
     root = make_project(_scratch() / "finished", reference_folder())
     run_project(open_project(root))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from samplemix_dagster.wiring.running.run_tags import PID_TAG
+from samplemix_dagster.wiring.run_tags import PID_TAG
 from tests.commands import answer, answer_of_started, samplemix, started
 from tests.projects import cluster_few, make_project, needs_encoder, reference_folder
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from samplemix_dagster.config.corpus import MAX_PARTITIONS, Corpus
 from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import load_config, parse_config
-from samplemix_dagster.config.scores import Band
+from samplemix_dagster.config.scoring.scores import Band
+from samplemix_dagster.config.text.reading import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.section import parse_size
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import config_schema, load_config, parse_config
+from samplemix_dagster.config.text.reading import config_schema, load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 
 GOOD = """\

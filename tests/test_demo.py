@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.cli import main
-from samplemix_dagster.cli.start.demo import demo_config, make_demo, write_demo_corpus
+from samplemix_dagster.cli.start.corpora.demo import demo_config, make_demo, write_demo_corpus
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.reading import parse_config
 
 SOURCES = {"documentation", "code", "packages", "debris"}
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from samplemix_dagster.cli import app
-from samplemix_dagster.cli.start.dirty import LABELS, rules_of, weights_of
+from samplemix_dagster.cli.start.corpora.dirty import LABELS, rules_of, weights_of
 from samplemix_dagster.cli.start.init import describe, describe_files
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.core.junk.table import CLEAN, DEFAULT_WEIGHTS, KINDS

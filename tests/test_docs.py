@@ -11,7 +11,7 @@ import pytest
 
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.core.diversity.metric import is_fitted, score_batch
-from samplemix_dagster.storage.ask.views import VIEWS
+from samplemix_dagster.storage.ask.relations.views import VIEWS
 from samplemix_dagster.storage.corpus.shards import REASONS
 from samplemix_dagster.tables import LEDGER, scores_table
 

@@ -14,9 +14,9 @@ import pytest
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.runs.upkeep import hooks
-from samplemix_dagster.runs.upkeep.hooks import tell_failure, tell_new_version
-from samplemix_dagster.stages.mixture.publishing import Publication
+from samplemix_dagster.runs.hooks import hooks
+from samplemix_dagster.runs.hooks.hooks import tell_failure, tell_new_version
+from samplemix_dagster.stages.mixture.published.publishing import Publication
 from tests.projects import base_settings, write_settings
 
 SECRET = "s3cr3t-t0ken"

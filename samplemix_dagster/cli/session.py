@@ -15,13 +15,13 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door.front import serve
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.runs.upkeep.unfinished import abandoned, forget, noted
+from samplemix_dagster.runs.work.unfinished import abandoned, forget, noted
 from samplemix_dagster.show.bars import Bars, waiting
 from samplemix_dagster.show.terminal import say
 from samplemix_dagster.storage.corpus.home import make_folder, write_note
-from samplemix_dagster.storage.corpus.patterns import WILD
+from samplemix_dagster.storage.corpus.places.patterns import WILD
+from samplemix_dagster.wiring.jobs.parts import Choice
 from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.parts import Choice
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs, reaping_meanwhile
 from samplemix_dagster.wiring.running.resources import CONFIG_VARIABLE, report_progress_to
 from samplemix_dagster.wiring.running.run_report import RunReport

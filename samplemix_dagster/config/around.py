@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from samplemix_dagster.config.cron import check_cron
+from samplemix_dagster.config.text.cron import check_cron
 from samplemix_dagster.section import Section, Size
 
 TokenizingLibrary = Literal["tokenizers", "gigatoken"]

@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator, model_validator
 
 from samplemix_dagster.config.corpus import Source
-from samplemix_dagster.config.signals import Joined
+from samplemix_dagster.config.scoring.signals import Joined
 from samplemix_dagster.section import Section, check_name
 
 

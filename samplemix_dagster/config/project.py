@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from samplemix_dagster.config.around import S3, Compute, Hooks, Query, Schedule, Sensor
 from samplemix_dagster.config.corpus import Corpus
-from samplemix_dagster.config.diversity import Diversity
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.config.exclude import Exclude
 from samplemix_dagster.config.exports import Export, ExportKeys, Exports, ListedExport
 from samplemix_dagster.config.mixtures import AXES, AnyMixture
-from samplemix_dagster.config.models import Bootstrap, Encoder, Reference, Tokenizer
-from samplemix_dagster.config.scores import UNDER, Quality
-from samplemix_dagster.config.signals import Joined, Labels
+from samplemix_dagster.config.scoring.diversity import Diversity
+from samplemix_dagster.config.scoring.models import Bootstrap, Encoder, Reference, Tokenizer
+from samplemix_dagster.config.scoring.scores import UNDER, Quality
+from samplemix_dagster.config.scoring.signals import Joined, Labels
 from samplemix_dagster.section import Section, check_name
 
 

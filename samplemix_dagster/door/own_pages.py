@@ -76,7 +76,7 @@ def lineage_pages(config: Path) -> Callable[[str], Answer]:
 def _lineage(config: Path, name: str, version: str = "") -> str:
     from samplemix_dagster.engine.project import Project
     from samplemix_dagster.pages.lineage import lineage_page
-    from samplemix_dagster.stages.mixture.version_files import export_asset
+    from samplemix_dagster.stages.mixture.published.version_files import export_asset
     from samplemix_dagster.trace.lineage import lineage
     from samplemix_dagster.trace.versions import list_versions, resolve_version
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.text.reading import load_config
 from samplemix_dagster.engine.addresses.metrics import metric_identity
 from samplemix_dagster.engine.memory import keep_blocks
 from samplemix_dagster.engine.placed_shard import PlacedShard
@@ -26,7 +26,6 @@ from samplemix_dagster.engine.places.lake_place import (
 from samplemix_dagster.engine.shards.readers import Looks
 from samplemix_dagster.engine.watching.looking import look_at, markers_among
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.corpus.files import is_utf8
 from samplemix_dagster.storage.corpus.home import HOME
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
@@ -35,10 +34,11 @@ from samplemix_dagster.storage.corpus.manifest import (
     read_manifest,
     source_of,
 )
+from samplemix_dagster.storage.corpus.places.files import is_utf8
 from samplemix_dagster.storage.corpus.rows import Openable, ReadRules
 from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.lake.s3_lake import s3_lake
+from samplemix_dagster.storage.lake.on_s3.s3_lake import s3_lake
 from samplemix_dagster.storage.s3.bucket import (
     SCHEME,
     ClientFactory,

@@ -1,17 +1,17 @@
 """Every format of exports, a line each. Whatever else must know of one asks here."""
 
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.export_formats.array_record import ArrayRecord
-from samplemix_dagster.export_formats.flat import Nanotron, Olmo, Torchtitan
 from samplemix_dagster.export_formats.format import Format
-from samplemix_dagster.export_formats.headed import Modalities, Nanogpt
-from samplemix_dagster.export_formats.lines import IndexedLines, JsonLines
-from samplemix_dagster.export_formats.litdata import LitData
-from samplemix_dagster.export_formats.mds import Mds
-from samplemix_dagster.export_formats.megatron import Megatron
-from samplemix_dagster.export_formats.parquet import HuggingFace, Nanochat, Parquet
-from samplemix_dagster.export_formats.tokens import Tokens
-from samplemix_dagster.export_formats.webdataset import WebDataset
+from samplemix_dagster.export_formats.ids.flat import Nanotron, Olmo, Torchtitan
+from samplemix_dagster.export_formats.ids.headed import Modalities, Nanogpt
+from samplemix_dagster.export_formats.ids.litdata import LitData
+from samplemix_dagster.export_formats.ids.mds import Mds
+from samplemix_dagster.export_formats.ids.megatron import Megatron
+from samplemix_dagster.export_formats.ids.tokens import Tokens
+from samplemix_dagster.export_formats.texts.array_record import ArrayRecord
+from samplemix_dagster.export_formats.texts.lines import IndexedLines, JsonLines
+from samplemix_dagster.export_formats.texts.parquet import HuggingFace, Nanochat, Parquet
+from samplemix_dagster.export_formats.texts.webdataset import WebDataset
 
 FORMATS: dict[str, Format] = {
     form.name: form

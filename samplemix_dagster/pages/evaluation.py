@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from samplemix_dagster.pages.dots import Dots, Figure, dots_of
 from samplemix_dagster.pages.frame import Table, render
-from samplemix_dagster.show.judgement_facts import (
+from samplemix_dagster.show.evaluated.judgement_facts import (
     arms_rows,
     auc_table,
     cost_words,
@@ -13,7 +13,7 @@ from samplemix_dagster.show.judgement_facts import (
     kinds_table,
     texts_rows,
 )
-from samplemix_dagster.show.judgement_words import (
+from samplemix_dagster.show.evaluated.judgement_words import (
     ALL,
     Found,
     claims,
@@ -31,7 +31,7 @@ from samplemix_dagster.show.judgement_words import (
     verdict_of,
     with_controls,
 )
-from samplemix_dagster.show.judgement_worth import decay_sentences, worth_sentences
+from samplemix_dagster.show.evaluated.judgement_worth import decay_sentences, worth_sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,28 +10,28 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.stages import Line, Stage
-from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT, CLUSTERS
-from samplemix_dagster.stages.diversity.commonness import COMMONNESS
-from samplemix_dagster.stages.diversity.density import DENSITY
 from samplemix_dagster.stages.diversity.diversity import DIVERSITY, DIVERSITY_CALIBRATION
-from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
-from samplemix_dagster.stages.diversity.near import NEAR
-from samplemix_dagster.stages.diversity.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
+from samplemix_dagster.stages.diversity.grams.commonness import COMMONNESS
+from samplemix_dagster.stages.diversity.grams.near import NEAR
+from samplemix_dagster.stages.diversity.grams.ngrams import GRAMS, NGRAM_INDEX, OWNERSHIP
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTER_FIT, CLUSTERS
+from samplemix_dagster.stages.diversity.meaning.density import DENSITY
+from samplemix_dagster.stages.diversity.meaning.embeddings import EMBEDDINGS
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT, TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
-from samplemix_dagster.stages.exclusions.contamination import STAGE as CONTAMINATION
+from samplemix_dagster.stages.exclusions.evaluations.contamination import STAGE as CONTAMINATION
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
 from samplemix_dagster.stages.export.token_ids import TOKEN_IDS
-from samplemix_dagster.stages.external import EXTERNALS
-from samplemix_dagster.stages.labels import LABELS
+from samplemix_dagster.stages.outside.external import EXTERNALS
+from samplemix_dagster.stages.outside.labels import LABELS
 from samplemix_dagster.stages.quality.calibration import CALIBRATION, COMPARED
 from samplemix_dagster.stages.quality.clean import CLEAN
-from samplemix_dagster.stages.quality.letters import LETTERS
-from samplemix_dagster.stages.quality.other_references import OTHER_REFERENCES
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.letters import LETTERS
+from samplemix_dagster.stages.quality.loss.other_references import OTHER_REFERENCES
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.student import STUDENT
 from samplemix_dagster.stages.quality.quality import QUALITY, QUALITY_CALIBRATION
 from samplemix_dagster.stages.quality.resembles import RESEMBLES
-from samplemix_dagster.stages.quality.student import STUDENT
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS
 

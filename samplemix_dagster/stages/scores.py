@@ -12,13 +12,13 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import lazily
-from samplemix_dagster.stages.diversity.clusters import CLUSTERS
 from samplemix_dagster.stages.diversity.diversity import DIVERSITY
-from samplemix_dagster.stages.diversity.ngrams import OWNERSHIP
+from samplemix_dagster.stages.diversity.grams.ngrams import OWNERSHIP
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTERS
 from samplemix_dagster.stages.diversity.topics import TOPICS
 from samplemix_dagster.stages.flow import flow_stages
-from samplemix_dagster.stages.labels import labels_by
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.outside.labels import labels_by
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.signals import SIGNALS

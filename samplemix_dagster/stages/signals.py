@@ -18,10 +18,10 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
-from samplemix_dagster.engine.shards.shard_work import batches
+from samplemix_dagster.engine.shards.working import loaded
+from samplemix_dagster.engine.shards.working.shard_work import batches
 from samplemix_dagster.engine.stages import (
     Facts,
     Fit,
@@ -34,8 +34,8 @@ from samplemix_dagster.engine.stages import (
     Task,
 )
 from samplemix_dagster.stages.columns import lazily
-from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS, embeddings_of_table
-from samplemix_dagster.stages.diversity.ngrams import NGRAM_INDEX
+from samplemix_dagster.stages.diversity.grams.ngrams import NGRAM_INDEX
+from samplemix_dagster.stages.diversity.meaning.embeddings import EMBEDDINGS, embeddings_of_table
 from samplemix_dagster.table_contract import Table
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.stages.exclusions.evaluation_texts import EVALUATION_TEXTS
+from samplemix_dagster.stages.exclusions.evaluations.evaluation_texts import EVALUATION_TEXTS
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.lake import keys
 

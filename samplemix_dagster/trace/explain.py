@@ -17,8 +17,8 @@ from samplemix_dagster.engine.addresses.reasons import last_recipe
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError, LakeError
-from samplemix_dagster.stages.mixture.axes import axes_in_words, group_of
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.drawing.axes import axes_in_words, group_of
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.stages.scores import scored_stages
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.corpus.manifest import ledger_file

@@ -11,13 +11,13 @@ from samplemix_dagster.engine.addresses.recipe_graph import MIXTURE, OTHER, Reci
 from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.places.shard_places import shard_places
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.fit_assets import fit_asset
 from samplemix_dagster.stages.mixture.before import found_version
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
+from samplemix_dagster.stages.stepping.fit_assets import fit_asset
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
-from samplemix_dagster.trace.pinned import scratch_over
+from samplemix_dagster.trace.remade.pinned import scratch_over
 from samplemix_dagster.trace.verify.rescoring import found_models
 
 ROOT = "mixture"

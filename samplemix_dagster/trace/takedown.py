@@ -16,11 +16,11 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.takedowns import Entry, Takedowns, read_takedowns
-from samplemix_dagster.trace.exported import SHOWN, Exported, Row, draws_of
+from samplemix_dagster.trace.exports.exported import SHOWN, Exported, Row, draws_of
 from samplemix_dagster.trace.versions import list_versions
 
 Key = tuple[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.storage.ask.sql_text import text
 from samplemix_dagster.storage.lake import keys
 

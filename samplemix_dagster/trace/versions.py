@@ -5,12 +5,12 @@ from typing import Any
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError, LakeError
-from samplemix_dagster.stages.fit_assets import fit_asset
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
-from samplemix_dagster.storage.ask.listed import ListedVersion, mixture_versions
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
+from samplemix_dagster.stages.stepping.fit_assets import fit_asset
+from samplemix_dagster.storage.ask.relations.listed import ListedVersion, mixture_versions
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.causes import CAUSES, MEANING
-from samplemix_dagster.trace.states import state_of
+from samplemix_dagster.trace.remade.states import state_of
 
 _SHOWN = (
     "budget_tokens",

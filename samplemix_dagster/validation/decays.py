@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.judging.paired import GroupLosses
-from samplemix_dagster.validation.judgement import JsonObject
+from samplemix_dagster.validation.verdicts.judgement import JsonObject
 
 if TYPE_CHECKING:
-    from samplemix_dagster.validation.draws import Drawn
+    from samplemix_dagster.validation.choosing.draws import Drawn
     from samplemix_dagster.validation.texts import JudgedText
     from samplemix_dagster.validation.training.trainings import Training, Trainings
 

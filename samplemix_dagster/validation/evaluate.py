@@ -16,11 +16,9 @@ from samplemix_dagster.engine.outcome import Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.validation.arms import PROPORTIONAL, Arm, arm_of
-from samplemix_dagster.validation.corpus import JudgedCorpus, read_corpus
-from samplemix_dagster.validation.draws import Design, Drawn, every_draw
-from samplemix_dagster.validation.found import SCHEMA, found_of
-from samplemix_dagster.validation.judgement import JsonObject
+from samplemix_dagster.validation.choosing.arms import PROPORTIONAL, Arm, arm_of
+from samplemix_dagster.validation.choosing.corpus import JudgedCorpus, read_corpus
+from samplemix_dagster.validation.choosing.draws import Design, Drawn, every_draw
 from samplemix_dagster.validation.judges import Judge, judges
 from samplemix_dagster.validation.known.labels import CorpusLabels, labels_of
 from samplemix_dagster.validation.overlaps import HeldOut, held_out
@@ -29,6 +27,8 @@ from samplemix_dagster.validation.tasks.reading import Task, read_tasks
 from samplemix_dagster.validation.texts import read_texts
 from samplemix_dagster.validation.training.tokenized import TokenSource
 from samplemix_dagster.validation.training.trainings import Training
+from samplemix_dagster.validation.verdicts.found import SCHEMA, found_of
+from samplemix_dagster.validation.verdicts.judgement import JsonObject
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from samplemix_dagster.validation.training.tokenized import TokenSource
 from samplemix_dagster.validation.training.trainings import Training, Trainings
 
 if TYPE_CHECKING:
-    from samplemix_dagster.validation.draws import Drawn
+    from samplemix_dagster.validation.choosing.draws import Drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.diversity.ngrams import document_grams
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Progress
 from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.validation.corpus import JudgedCorpus
+from samplemix_dagster.validation.choosing.corpus import JudgedCorpus
 from samplemix_dagster.validation.texts import JudgedText, texts_digest
 from samplemix_dagster.validation.training.batches import batches
 

@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.show.judgement_facts import cost_words
-from samplemix_dagster.show.judgement_words import (
+from samplemix_dagster.show.evaluated.judgement_facts import cost_words
+from samplemix_dagster.show.evaluated.judgement_words import (
     ALL,
     Found,
     claims,
@@ -24,8 +24,8 @@ from samplemix_dagster.show.judgement_words import (
 )
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.wiring.assets.asset import OWNER, begin, retries
-from samplemix_dagster.wiring.assets.pictures import Interval, intervals_svg
-from samplemix_dagster.wiring.assets.told import place_value, table_value
+from samplemix_dagster.wiring.assets.shown.pictures import Interval, intervals_svg
+from samplemix_dagster.wiring.assets.shown.told import place_value, table_value
 from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource

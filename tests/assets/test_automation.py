@@ -10,11 +10,11 @@ import pytest
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import data_version
+from samplemix_dagster.engine.shards.working.maps import data_version
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.wiring.names import PLAIN
-from samplemix_dagster.wiring.running.run_tags import FILES_TAG
+from samplemix_dagster.wiring.run_tags import FILES_TAG
 from tests.engine.changes import rewrite_one_document
 from tests.engine.runs import version
 from tests.projects import (

@@ -15,19 +15,19 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.maps import data_version
+from samplemix_dagster.engine.shards.working.maps import data_version
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.step import GROUPS
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.step import GROUPS
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.wiring.names import PLAIN
-from samplemix_dagster.wiring.running.reaping import reap_dead_runs
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.run_tags import (
     BOOT_TAG,
     CONTAINER_TAG,
     MACHINE_TAG,
     PID_TAG,
     process_tags,
 )
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from tests.engine.runs import run_stale
 from tests.projects import (
     make_project,

@@ -15,22 +15,22 @@ from dagster._utils.tags import is_valid_tag_key
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.door import behind
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions, load_manifest
-from samplemix_dagster.wiring.running import run_tags
-from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.launch import Flow
-from samplemix_dagster.wiring.running.parts import PARTS, Choice
-from samplemix_dagster.wiring.running.reaping import reap_dead_runs
-from samplemix_dagster.wiring.running.run_report import RunReport
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring import run_tags
+from samplemix_dagster.wiring.jobs.parts import PARTS, Choice
+from samplemix_dagster.wiring.run_tags import (
     ASKED_BY_TAG,
     LASTS_TAG,
     LOCATION,
     PART_OF_TAG,
     TOLD_TAG,
 )
+from samplemix_dagster.wiring.running.command_run import publish_here
+from samplemix_dagster.wiring.running.launch import Flow
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.run_report import RunReport
 from tests.engine.changes import settings_changed, turn_a_dial
 from tests.engine.runs import version
 from tests.engine.test_publishing import lose_a_document

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.wiring.assets.mixture import look
 from tests.engine.runs import version

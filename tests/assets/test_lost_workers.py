@@ -10,8 +10,8 @@ from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.executors.executor import Result, Unit
 from samplemix_dagster.engine.executors.here import Here
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards import maps
-from samplemix_dagster.wiring.assets.told import LOST
+from samplemix_dagster.engine.shards.working import maps
+from samplemix_dagster.wiring.assets.shown.told import LOST
 from tests.engine.changes import add_a_shard
 from tests.engine.runs import run_stale
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

@@ -16,8 +16,8 @@ from samplemix_dagster.cli.session import _instance
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.engine.watching import looking
 from samplemix_dagster.wiring.names import PLAIN
+from samplemix_dagster.wiring.run_tags import ASKED_BY_TAG, WHY_TAG
 from samplemix_dagster.wiring.running import resources
-from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, WHY_TAG
 from tests.engine.changes import add_a_shard, settings_changed, turn_a_dial
 from tests.engine.runs import ledgers, manifest, rows, version
 from tests.engine.test_publishing import lose_a_document

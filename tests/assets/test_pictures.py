@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from samplemix_dagster.wiring.assets.pictures import (
+from samplemix_dagster.wiring.assets.shown.pictures import (
     SHOWN_IN_PLACE,
     Interval,
     bars_svg,

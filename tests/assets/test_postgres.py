@@ -14,8 +14,8 @@ import pytest
 
 from samplemix_dagster.definitions import DEVICE_POOL, build_defs
 from samplemix_dagster.wiring.automation.staleness import look_and_note
+from samplemix_dagster.wiring.jobs.parts import Choice
 from samplemix_dagster.wiring.running.command_run import publish_here
-from samplemix_dagster.wiring.running.parts import Choice
 from tests.engine.changes import add_a_shard
 from tests.engine.runs import ledgers, run
 from tests.projects import copy_project, finished_project, needs_encoder, open_project

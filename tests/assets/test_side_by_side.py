@@ -9,8 +9,8 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from samplemix_dagster.definitions import build_defs
-from samplemix_dagster.wiring.running.run_tags import CAN_PASS_TAG, LASTS_TAG, PART_OF_TAG
-from samplemix_dagster.wiring.running.side_by_side import SIDE_BY_SIDE, steps_of
+from samplemix_dagster.wiring.jobs.side_by_side import SIDE_BY_SIDE, steps_of
+from samplemix_dagster.wiring.run_tags import CAN_PASS_TAG, LASTS_TAG, PART_OF_TAG
 from tests.projects import SOURCES, copy_project, finished_project, needs_encoder, open_project
 
 pytestmark = needs_encoder

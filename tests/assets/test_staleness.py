@@ -13,7 +13,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.wiring.automation import staleness
 from samplemix_dagster.wiring.automation.staleness import Seen, look_and_note
 from samplemix_dagster.wiring.names import PLAIN

@@ -14,10 +14,10 @@ import pytest
 from samplemix_dagster.cli.session import run_in_instance
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.errors import ConfigError
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.wiring.assets.mixture import inputs_markdown
+from samplemix_dagster.wiring.jobs.parts import Choice
 from samplemix_dagster.wiring.names import Belongings, names_of
-from samplemix_dagster.wiring.running.parts import Choice
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import run_stale, version
 from tests.engine.test_publishing import lose_a_document

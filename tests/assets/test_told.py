@@ -11,19 +11,19 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.outcome import Outcome, ShardOutcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.show.presentation import flops_in_words, many, took
-from samplemix_dagster.stages.mixture.publishing import Verdict
+from samplemix_dagster.stages.mixture.published.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
-from samplemix_dagster.wiring.assets import diversity, reference, shards
 from samplemix_dagster.wiring.assets.asset import Look
-from samplemix_dagster.wiring.assets.columns import (
+from samplemix_dagster.wiring.assets.mixture import headline_words, links_value
+from samplemix_dagster.wiring.assets.scored import diversity, reference, shards
+from samplemix_dagster.wiring.assets.shown.columns import (
     column_lineage,
     origins_of_diversity,
     origins_of_ledger,
     origins_of_scores,
 )
-from samplemix_dagster.wiring.assets.mixture import headline_words, links_value
-from samplemix_dagster.wiring.assets.pictures import SHOWN_IN_PLACE
-from samplemix_dagster.wiring.assets.told import address_value, headlines, plumbing
+from samplemix_dagster.wiring.assets.shown.pictures import SHOWN_IN_PLACE
+from samplemix_dagster.wiring.assets.shown.told import address_value, headlines, plumbing
 from samplemix_dagster.wiring.checks import step_checks
 from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET, Check
 

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     activation_histogram,
     boundary_activations,
     boundary_bins,
 )
-from samplemix_dagster.core.mixture.expectation import (
+from samplemix_dagster.core.mixture.scale.expectation import (
     Before,
     copies_after,
     expected_copies,
     luck_known,
 )
-from samplemix_dagster.core.mixture.settle import copies, cut
+from samplemix_dagster.core.mixture.scale.settle import copies, cut
 from samplemix_dagster.errors import InfeasibleMixtureError
 
 SIZES = st.integers(1, 60)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
-from samplemix_dagster.core.quality.agreement import explained, spearman
+from samplemix_dagster.core.quality.students.agreement import explained, spearman
 
 pairs = st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=3, max_size=40).filter(
     lambda rows: all(len({row[k] for row in rows}) > 1 for k in (0, 1))

@@ -19,7 +19,7 @@ from samplemix_dagster.core.quality.bootstrap import (
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.core.quality.token_loss import text_losses
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 from samplemix_dagster.errors import InputError
 
 SENTENCES = [

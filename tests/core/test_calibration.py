@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from samplemix_dagster.core.calibration import (
+from samplemix_dagster.core.calibrating.calibration import (
     Band,
     Calibration,
     Direction,

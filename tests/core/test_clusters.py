@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.diversity.clusters import (
+from samplemix_dagster.core.diversity.meaning.clusters import (
     ClusterModel,
     ClusterScores,
     apply_clusters,
     fit_clusters,
     split_half_agreement,
 )
-from samplemix_dagster.core.diversity.micro_clusters import label_micro, weighted_reachability
-from samplemix_dagster.core.diversity.spherical import (
+from samplemix_dagster.core.diversity.meaning.micro_clusters import (
+    label_micro,
+    weighted_reachability,
+)
+from samplemix_dagster.core.diversity.meaning.spherical import (
     mean_directions,
     nearest,
     own_cosines,

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.diversity.commonness import GramCounts, gram_counts, log_commonness
-from samplemix_dagster.core.diversity.ngrams import document_grams
-from samplemix_dagster.core.unit_scores import Middle
+from samplemix_dagster.core.calibrating.unit_scores import Middle
+from samplemix_dagster.core.diversity.grams.commonness import (
+    GramCounts,
+    gram_counts,
+    log_commonness,
+)
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 
 texts_of_words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=12).map(" ".join)
 corpora = st.lists(texts_of_words, min_size=1, max_size=6)

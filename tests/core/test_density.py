@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samplemix_dagster.core.diversity.density import Kernel, fit_kernel
-from samplemix_dagster.core.diversity.spherical import unit_rows
+from samplemix_dagster.core.diversity.meaning.density import Kernel, fit_kernel
+from samplemix_dagster.core.diversity.meaning.spherical import unit_rows
 
 
 def around(centre: np.ndarray, count: int, seed: int, spread: float = 0.05) -> np.ndarray:

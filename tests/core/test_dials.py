@@ -13,7 +13,7 @@ from samplemix_dagster.core.mixture.dials import (
     solve_dials,
     weights_of_dials,
 )
-from samplemix_dagster.core.mixture.settle import estimated_scale
+from samplemix_dagster.core.mixture.scale.settle import estimated_scale
 from samplemix_dagster.errors import ConfigError, DegenerateSampleError
 
 LAWS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samplemix_dagster.core.diversity.embed import embed_texts, tokens_read
+from samplemix_dagster.core.diversity.meaning.embed import embed_texts, tokens_read
 from samplemix_dagster.core.quality.bootstrap import train_tokenizer
 
 TEXTS = [

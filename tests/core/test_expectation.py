@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import uniforms
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     activation_histogram,
     boundary_activations,
     boundary_bins,
 )
-from samplemix_dagster.core.mixture.expectation import (
+from samplemix_dagster.core.mixture.scale.expectation import (
     design_scale,
     expected_copies,
     merge_weights,
     weight_histogram,
 )
-from samplemix_dagster.core.mixture.settle import copies, settle
+from samplemix_dagster.core.mixture.scale.settle import copies, settle
 
 RELATIVE = 1e-6
 """Weights of a bin differ by a thousandth, and only the bin at the cap is told by its mean."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.core.diversity.combine import LEAST, gated
 from samplemix_dagster.core.mixture.shares import held_shares
-from samplemix_dagster.stages.mixture.kept import kept_parts
+from samplemix_dagster.stages.mixture.drawing.kept import kept_parts
 
 inside = st.floats(1e-6, 1.0 - 1e-6)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samplemix_dagster.core.calibration import fit_calibration
-from samplemix_dagster.core.group_histograms import (
+from samplemix_dagster.core.calibrating.calibration import fit_calibration
+from samplemix_dagster.core.calibrating.group_histograms import (
     GroupHistograms,
     group_histograms,
     with_guests,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.mixture.activation import activation_histogram, merge_histograms
-from samplemix_dagster.core.mixture.gathered import GatheredHistograms
 from samplemix_dagster.core.mixture.groups import Groups, group_name, group_parts, groups_of
+from samplemix_dagster.core.mixture.scale.activation import activation_histogram, merge_histograms
+from samplemix_dagster.core.mixture.scale.gathered import GatheredHistograms
 
 WORDS = st.text(alphabet="ab/%2F", max_size=4)
 PAIRS = st.lists(st.tuples(WORDS, WORDS), max_size=30)

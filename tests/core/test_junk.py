@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from samplemix_dagster.core.junk.damaged import paragraphs
 from samplemix_dagster.core.junk.kind import Junk
+from samplemix_dagster.core.junk.kinds.damaged import paragraphs
 from samplemix_dagster.core.junk.luck import Luck
 from samplemix_dagster.core.junk.material import CleanText, Material
 from samplemix_dagster.core.junk.pool import Asked, Labelled, mix_source

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.quality.letters import num_letters
+from samplemix_dagster.core.quality.loss.letters import num_letters
 
 CYRILLIC = str.maketrans("abcdefghijklmnoprstuvz", "абцдефгхийклмнопрстувз")
 GREEK = str.maketrans("abdefgiklmnoprstuxz", "αβδεφγικλμνοπρστυχζ")

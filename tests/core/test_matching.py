@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.diversity.matching import affinities, cosines, match_groups
-from samplemix_dagster.core.diversity.spherical import unit_rows
+from samplemix_dagster.core.diversity.meaning.spherical import unit_rows
 
 
 def directions(seed: int, count: int, width: int = 16) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.diversity.ngrams import DocumentGrams, document_grams
-from samplemix_dagster.core.diversity.ownership import (
+from samplemix_dagster.core.diversity.grams.ngrams import DocumentGrams, document_grams
+from samplemix_dagster.core.diversity.grams.ownership import (
     GramIndex,
     GramScores,
     component,

@@ -5,13 +5,13 @@ import random
 import numpy as np
 import pytest
 
-from samplemix_dagster.core.quality.agreement import area_under_curve
 from samplemix_dagster.core.quality.resemblance import (
     Resemblance,
     TooFewExamplesError,
     learn_resemblance,
     resemblance_features,
 )
+from samplemix_dagster.core.quality.students.agreement import area_under_curve
 
 WORDS = [f"word{number}" for number in range(400)]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from samplemix_dagster.core.quality.sampled_loss import SampledLosses, sampled_losses
-from samplemix_dagster.core.quality.spread_windows import NUM_WINDOWS, SpreadPlan
+from samplemix_dagster.core.quality.loss.sampled_loss import SampledLosses, sampled_losses
+from samplemix_dagster.core.quality.loss.spread_windows import NUM_WINDOWS, SpreadPlan
 from tests.core.test_token_loss import BIGRAM, LLAMA, START, TEXTS, TOKENIZER, losses
 
 LONG = [TEXTS[4], TEXTS[5], "und é東😀 so weiter, " * 20]

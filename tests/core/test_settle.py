@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import uniforms
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     Activations,
     activation_histogram,
     activations_of,
@@ -17,8 +17,8 @@ from samplemix_dagster.core.mixture.activation import (
     join_activations,
     merge_histograms,
 )
-from samplemix_dagster.core.mixture.expectation import expected_copies
-from samplemix_dagster.core.mixture.settle import Scale, copies, cut, settle
+from samplemix_dagster.core.mixture.scale.expectation import expected_copies
+from samplemix_dagster.core.mixture.scale.settle import Scale, copies, cut, settle
 from samplemix_dagster.errors import InfeasibleMixtureError
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     ActivationHistogram,
     activation_histogram,
     boundary_activations,
 )
-from samplemix_dagster.core.mixture.settle import Scale, copies
+from samplemix_dagster.core.mixture.scale.settle import Scale, copies
 from samplemix_dagster.core.mixture.shares import (
     held_shares,
     largest_remainder,

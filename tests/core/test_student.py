@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from samplemix_dagster.core.quality.agreement import explained, spearman
-from samplemix_dagster.core.quality.student import Student, Taught, teach
-from samplemix_dagster.core.quality.student_features import (
+from samplemix_dagster.core.quality.students.agreement import explained, spearman
+from samplemix_dagster.core.quality.students.student import Student, Taught, teach
+from samplemix_dagster.core.quality.students.student_features import (
     TOKEN_COLUMNS,
     TextFeatures,
     text_features,
@@ -103,7 +103,7 @@ def test_weights_are_those_of_scikit_learn_in_either_form(count: int) -> None:
     """More columns than texts, and fewer: the hashed columns of these are cut to sixty."""
     columns = np.random.default_rng(4).normal(0, 1, (count, 60))
     target = columns[:, :3].sum(axis=1) + np.random.default_rng(5).normal(0, 0.1, count)
-    from samplemix_dagster.core.quality.student import _ridge
+    from samplemix_dagster.core.quality.students.student import _ridge
 
     weights, offsets = _ridge(columns, target[:, None], 0.3)
     oracle = Ridge(alpha=0.3, solver="cholesky").fit(columns, target)

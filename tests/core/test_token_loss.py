@@ -20,8 +20,8 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from samplemix_dagster.core.quality.token_loss import TextLosses, text_losses
-from samplemix_dagster.core.quality.windows import plan_windows
+from samplemix_dagster.core.quality.loss.token_loss import TextLosses, text_losses
+from samplemix_dagster.core.quality.loss.windows import plan_windows
 from samplemix_dagster.errors import ModelError
 
 START = 256

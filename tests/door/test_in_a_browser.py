@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from samplemix_dagster.trace.versions import list_versions
-from samplemix_dagster.wiring.running.run_tags import LOCATION
+from samplemix_dagster.wiring.run_tags import LOCATION
 from tests.door.browser import address, opened
 from tests.door.open_ui import Ui, open_ui
 from tests.engine.changes import settings_changed, turn_a_dial

@@ -36,7 +36,7 @@ def test_without_a_version_it_is_the_current_one(root: Path) -> None:
 
 
 def test_other_versions_of_the_mixture_are_links(tmp_path: Path, root: Path) -> None:
-    from samplemix_dagster.runs.upkeep.run import run_project
+    from samplemix_dagster.runs.work.run import run_project
 
     copied = copy_project(root, tmp_path / "project")
     before = version(copied)

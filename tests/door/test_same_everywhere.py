@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from samplemix_dagster.cli.session import dagster_home
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, PART_OF_TAG, PID_TAG
+from samplemix_dagster.wiring.run_tags import ASKED_BY_TAG, PART_OF_TAG, PID_TAG
 from tests.door.open_ui import Ui, open_ui
 from tests.door.test_ui_process import launch
 from tests.engine.changes import settings_changed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from tests.door.open_ui import Ui, open_ui
 from tests.engine.changes import add_a_shard, settings_changed, turn_a_dial
 from tests.engine.labelled import label_by_source

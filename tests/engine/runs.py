@@ -10,8 +10,8 @@ import dagster as dg
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.launch import Flow

@@ -10,7 +10,7 @@ from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome
-from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.shards.working.first_reading import run_raw_shards
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.errors import (
     ConfigError,
@@ -18,14 +18,14 @@ from samplemix_dagster.errors import (
     InputError,
     ModelError,
 )
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.diversity.clusters import CLUSTERS
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.stages.diversity.diversity import DIVERSITY
-from samplemix_dagster.stages.diversity.embeddings import EMBEDDINGS
-from samplemix_dagster.stages.diversity.ngrams import GRAMS, OWNERSHIP
+from samplemix_dagster.stages.diversity.grams.ngrams import GRAMS, OWNERSHIP
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.meaning.embeddings import EMBEDDINGS
 from samplemix_dagster.stages.diversity.topics import TOPICS
 from samplemix_dagster.stages.diversity.words import WORDS
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.stages.scores import SCORES

@@ -10,11 +10,11 @@ import pytest
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.explain import explain_document
-from samplemix_dagster.trace.exported import draws_of, open_export
+from samplemix_dagster.trace.exports.exported import draws_of, open_export
 from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.papers.card import card
 from samplemix_dagster.trace.papers.facts import facts_of

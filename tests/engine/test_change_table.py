@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.engine.shards import loaded
+from samplemix_dagster.engine.shards.working import loaded
 from samplemix_dagster.stages.quality.quality import QUALITY
 from tests.engine.changes import (
     add_a_shard,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.damage import Campaign, Trial
 from tests.engine.changes import turn_a_dial

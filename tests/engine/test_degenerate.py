@@ -10,10 +10,14 @@ import yaml
 
 from samplemix_dagster.core.beta.fit import uniform_law
 from samplemix_dagster.core.beta.plane import plane_of
-from samplemix_dagster.core.calibration import group_histograms, neutral_calibration, robust_z
+from samplemix_dagster.core.calibrating.calibration import (
+    group_histograms,
+    neutral_calibration,
+    robust_z,
+)
 from samplemix_dagster.core.diversity.topics import apply_topics, one_topic
 from samplemix_dagster.core.mixture.dials import Dials
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import current_manifest
 from tests.projects import base_settings, needs_encoder, open_project, prose, reference_folder

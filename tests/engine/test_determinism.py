@@ -104,7 +104,7 @@ def test_the_seed_alone_decides_luck_not_the_name_of_the_mixture(root: Path) -> 
 def test_what_is_kept_in_memory_does_not_matter(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samplemix_dagster.stages.mixture import draw
+    from samplemix_dagster.stages.mixture.drawing import draw
 
     other = copy_project(root, tmp_path / "other")
     for project in (root, other):

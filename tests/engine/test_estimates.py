@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.outcome import Outcome
-from samplemix_dagster.runs.plan.estimates import (
+from samplemix_dagster.runs.plan.cost.estimates import (
     estimated,
     note_measurement,
     scoring_flops,
     seconds_for,
 )
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from tests.engine.changes import add_a_shard
 from tests.projects import copy_project, finished_project, needs_encoder, open_project
 

@@ -10,7 +10,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
-from samplemix_dagster.stages.mixture.publishing import ledger_verdict
+from samplemix_dagster.stages.mixture.published.publishing import ledger_verdict
 from samplemix_dagster.storage.takedowns import Entry, add_takedowns
 from samplemix_dagster.tables import EXCLUSIONS
 from samplemix_dagster.trace.difference.difference import difference
@@ -18,7 +18,7 @@ from samplemix_dagster.trace.explain import explain_document
 from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import summary
-from samplemix_dagster.validation.corpus import read_corpus
+from samplemix_dagster.validation.choosing.corpus import read_corpus
 from tests.engine.changes import settings_changed
 from tests.engine.runs import Run, copies, ledgers, manifest, rows, run, run_changed, version
 from tests.projects import finished_project, needs_encoder, open_project, prose

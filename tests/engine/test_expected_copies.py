@@ -7,8 +7,8 @@ import pytest
 
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import ledgers, manifest, rows, run, version

@@ -13,9 +13,9 @@ import pytest
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import CheckFailedError, InputError
-from samplemix_dagster.export_formats import lines
 from samplemix_dagster.export_formats.format import FilePlan, Format, ReadDraw, Writer
 from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.texts import lines
 from samplemix_dagster.export_formats.wanted import Wanted, is_export_file, is_export_folder
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
@@ -23,7 +23,7 @@ from samplemix_dagster.stages.export import filling
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.storage.lake.keys import is_folder_of_ours, is_ours
 from samplemix_dagster.storage.models.load import end_token_id, load_tokenizer
-from samplemix_dagster.trace.exported import as_seen, open_export
+from samplemix_dagster.trace.exports.exported import as_seen, open_export
 from tests.engine.changes import rewrite_one_document, settings_changed
 from tests.engine.runs import manifest, rows, run, version
 from tests.projects import copy_project, needs_encoder, open_project, prose, write_shard

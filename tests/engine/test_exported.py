@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.export_formats import mds
+from samplemix_dagster.export_formats.ids import mds
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.show.explained import explanation_lines
 from samplemix_dagster.stages.export.exporting import export_version
-from samplemix_dagster.trace.exported import (
+from samplemix_dagster.trace.exports.exported import (
     Exported,
     as_seen,
     budget_in_steps,
@@ -23,7 +23,7 @@ from samplemix_dagster.trace.exported import (
     trace_place,
     trace_step,
 )
-from samplemix_dagster.trace.megatron_steps import trace_cached_step
+from samplemix_dagster.trace.exports.megatron_steps import trace_cached_step
 from tests.conftest import LACKING_FORMATS
 from tests.engine.changes import repeat_documents
 from tests.engine.runs import manifest, run_changed, version

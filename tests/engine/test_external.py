@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from samplemix_dagster.config.reading import parse_config
-from samplemix_dagster.config.signals import External
+from samplemix_dagster.config.scoring.signals import External
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.stages.external import known_scores
+from samplemix_dagster.stages.outside.external import known_scores
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import rows, run, version

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from samplemix_dagster.config.exclude import Outside
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.stages.exclusions.external import kept_out
 from samplemix_dagster.trace.verify.verifying import verify

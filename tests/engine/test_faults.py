@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.errors import DamagedError, LakeError, ModelError
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.lake import lake as lake_module
 from samplemix_dagster.storage.lake import table_files
 from tests.engine.changes import turn_a_dial
@@ -200,7 +200,7 @@ def test_a_reference_that_changes_while_it_scores_spoils_nothing(
 def test_scores_of_a_model_that_was_replaced_under_them_are_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samplemix_dagster.engine.shards import loaded
+    from samplemix_dagster.engine.shards.working import loaded
 
     model = tmp_path / "model"
     shutil.copytree(reference_folder(), model)

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from samplemix_dagster.cli.start.references import reference_tokens
-from samplemix_dagster.config.models import Bootstrap
+from samplemix_dagster.config.scoring.models import Bootstrap
 from samplemix_dagster.core.quality.bootstrap import (
     BootstrapRecipe,
     train_reference,
     train_tokenizer,
 )
 from samplemix_dagster.engine.outcome import Outcome
-from samplemix_dagster.runs.plan import first_guess
-from samplemix_dagster.runs.plan.estimates import estimated, note_measurement
-from samplemix_dagster.runs.plan.first_guess import FirstGuess, Machine, bootstrap_parameters
+from samplemix_dagster.runs.plan.cost import first_guess
+from samplemix_dagster.runs.plan.cost.estimates import estimated, note_measurement
+from samplemix_dagster.runs.plan.cost.first_guess import FirstGuess, Machine, bootstrap_parameters
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.show.presentation import about, in_all
 from tests.projects import make_project, needs_encoder, open_project, prose, reference_folder

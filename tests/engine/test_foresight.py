@@ -10,9 +10,9 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.config.cron import check_cron
 from samplemix_dagster.config.mixtures import Mixture
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.cron import check_cron
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.plan.foresight import Capacity, over_budget, refusals
 from samplemix_dagster.runs.plan.plan import Planner

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.lake.keys import (
     evaluation_losses,
     evaluation_overlaps,

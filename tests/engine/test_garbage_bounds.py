@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.text.reading import load_config
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.upkeep.garbage import collect_garbage

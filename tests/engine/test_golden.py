@@ -7,7 +7,7 @@ import pytest
 
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import list_versions
 from tests.golden.kept import FORM_2, keys_of, unpack

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from samplemix_dagster.config.signals import Labels
+from samplemix_dagster.config.scoring.signals import Labels
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.labels import LabelStage, known_labels
-from samplemix_dagster.wiring.assets.signals import label_look
+from samplemix_dagster.stages.outside.labels import LabelStage, known_labels
+from samplemix_dagster.wiring.assets.scored.signals import label_look
 from tests.engine.labelled import label_by_source
 from tests.engine.runs import rows, run
 from tests.projects import needs_encoder, open_project, read_settings, write_settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.stages.exclusions.takedown import takedown_file

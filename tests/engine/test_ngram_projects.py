@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config.models import NgramReference
+from samplemix_dagster.config.scoring.models import NgramReference
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.ngram_reference import count_reference
 from samplemix_dagster.engine.foundation.reference import REFERENCE
-from samplemix_dagster.runs.plan import first_guess
-from samplemix_dagster.runs.plan.estimates import estimated, scoring_flops
-from samplemix_dagster.runs.plan.first_guess import Machine
+from samplemix_dagster.runs.plan.cost import first_guess
+from samplemix_dagster.runs.plan.cost.estimates import estimated, scoring_flops
+from samplemix_dagster.runs.plan.cost.first_guess import Machine
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import add_a_shard, rewrite_one_document, settings_changed

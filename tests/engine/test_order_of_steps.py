@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplemix_dagster.stages.order import in_order, phase_of
+from samplemix_dagster.stages.stepping.order import in_order, phase_of
 
 
 @dataclass(frozen=True)

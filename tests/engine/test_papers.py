@@ -11,7 +11,7 @@ import pytest
 
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.storage.takedowns import Entry, add_takedowns
-from samplemix_dagster.trace.exported import open_export
+from samplemix_dagster.trace.exports.exported import open_export
 from samplemix_dagster.trace.papers.card import card
 from samplemix_dagster.trace.papers.croissant import croissant
 from samplemix_dagster.trace.papers.facts import UNSTATED, Facts, facts_of, licence_of

@@ -7,14 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError
-from samplemix_dagster.export_formats.megatron import index_bytes, read_index
+from samplemix_dagster.export_formats.ids.megatron import index_bytes, read_index
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
 from samplemix_dagster.stages.export.exporting import export_version
-from samplemix_dagster.stages.export.pointers_back import read_pointers_back
-from samplemix_dagster.trace.exported import draws_of, open_export
+from samplemix_dagster.stages.export.pointers.pointers_back import read_pointers_back
+from samplemix_dagster.trace.exports.exported import draws_of, open_export
 from tests.engine.changes import repeat_documents, settings_changed, turn_a_dial
 from tests.engine.runs import run, run_changed, version
 from tests.projects import copy_project, needs_encoder, open_project

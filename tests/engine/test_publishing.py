@@ -9,17 +9,17 @@ import pytest
 
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.plan.status import project_status
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.standing.status import project_status
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.stages.export.exporting import current_version
 from samplemix_dagster.stages.mixture import mixing
-from samplemix_dagster.stages.mixture.publishing import (
+from samplemix_dagster.stages.mixture.published.publishing import (
     broken_verdicts,
     publish_mixture,
     refuse_mixture,
     refused,
 )
-from samplemix_dagster.stages.mixture.version_files import is_exported
+from samplemix_dagster.stages.mixture.published.version_files import is_exported
 from samplemix_dagster.trace.versions import list_versions
 from tests.engine.changes import turn_a_dial
 from tests.engine.runs import version

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from tests import s3_faults
 from tests.engine.changes import settings_changed
 from tests.engine.runs import ledgers, run

@@ -55,7 +55,7 @@ SECOND_RUN = """
 import json, sys
 from tests.projects import open_project
 from pathlib import Path
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 outcomes = run_project(open_project(Path(sys.argv[1])))
 heavy = {"torch", "transformers", "sentence_transformers", "umap", "hdbscan", "sklearn", "numba"}
 print(json.dumps([len(outcomes), sorted(heavy & set(sys.modules))]))

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.core.diversity.combine import combine
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.processes import stop_workers
-from samplemix_dagster.runs.plan import first_guess
-from samplemix_dagster.runs.plan.estimates import estimated
-from samplemix_dagster.runs.plan.first_guess import Machine
+from samplemix_dagster.runs.plan.cost import first_guess
+from samplemix_dagster.runs.plan.cost.estimates import estimated
+from samplemix_dagster.runs.plan.cost.first_guess import Machine
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
 from samplemix_dagster.stages.quality.agreement import beside_main_reference
-from samplemix_dagster.stages.quality.other_references import other_losses
+from samplemix_dagster.stages.quality.loss.other_references import other_losses
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify

@@ -8,8 +8,8 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.groups import Groups, read_groups
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTER_FIT
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
 from tests.engine.changes import add_a_shard, settings_changed
 from tests.engine.runs import copies, run

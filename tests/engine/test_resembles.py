@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.upkeep.garbage import find_garbage

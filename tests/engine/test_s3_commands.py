@@ -14,7 +14,7 @@ from samplemix_dagster.cli import root as cli
 from samplemix_dagster.errors import DamagedError, SampleMixError
 from samplemix_dagster.runs.upkeep.garbage import collect_garbage, find_garbage
 from samplemix_dagster.runs.upkeep.repair import check_lake, repair
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.s3.bucket import Bucket
 from samplemix_dagster.trace.difference.difference import difference

@@ -15,8 +15,8 @@ from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.export_formats.format import FilePlan
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.plan.status import project_status
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.standing.status import project_status
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.stages.export.exporting import export_version
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.storage.report.building import build_report

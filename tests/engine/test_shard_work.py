@@ -14,7 +14,7 @@ from samplemix_dagster.engine.executors.processes import Processes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.shard_rows import read_documents, rules_as_read
-from samplemix_dagster.engine.shards.shard_work import (
+from samplemix_dagster.engine.shards.working.shard_work import (
     ShardPlace,
     ShardUnit,
     batches,
@@ -23,11 +23,11 @@ from samplemix_dagster.engine.shards.shard_work import (
     read_whole_shard,
     work_on_shard,
 )
-from samplemix_dagster.engine.shards.tasks import Chunk, work
+from samplemix_dagster.engine.shards.working.tasks import Chunk, work
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.stages.diversity.words import WORDS, CountWords
-from samplemix_dagster.stages.quality.losses import Losses
-from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.stages.quality.loss.losses import Losses
+from samplemix_dagster.storage.corpus.places.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import open_project
 

@@ -13,16 +13,16 @@ from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 from samplemix_dagster.pages.difference import difference_page
 from samplemix_dagster.runs.plan.foresight import refusals
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.runs.upkeep.what_if import draw_what_if
-from samplemix_dagster.stages.mixture import settling
-from samplemix_dagster.stages.mixture.draw import Draw
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.runs.work.what_if import draw_what_if
+from samplemix_dagster.stages.mixture.drawing import settling
+from samplemix_dagster.stages.mixture.drawing.draw import Draw
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.explain import explain_document
 from samplemix_dagster.trace.verify.verifying import verify
 from samplemix_dagster.trace.versions import summary
-from samplemix_dagster.validation.arms import arm_of
-from samplemix_dagster.validation.corpus import read_corpus
+from samplemix_dagster.validation.choosing.arms import arm_of
+from samplemix_dagster.validation.choosing.corpus import read_corpus
 from tests.engine.changes import settings_changed
 from tests.engine.labelled import label_by_source
 from tests.engine.runs import copies, manifest, rows, run, version

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samplemix_dagster.config.reading import parse_config
+from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify

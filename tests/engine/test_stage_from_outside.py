@@ -12,7 +12,7 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
 from samplemix_dagster.stages import flow
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.trace.lineage import lineage
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import rewrite_one_document

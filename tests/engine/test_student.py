@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.core.hashing import id_words, uniforms
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import add_a_shard, rewrite_one_document, settings_changed
 from tests.engine.runs import Run, ledgers, manifest, rows, run, run_changed, version

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from samplemix_dagster.cli import app
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import CheckFailedError, ConfigError
-from samplemix_dagster.trace.exported import open_export, trace_place
+from samplemix_dagster.trace.exports.exported import open_export, trace_place
 from tests.engine.runs import copies, run, version
 from tests.projects import copy_project, finished_project, needs_encoder, open_project, prose
 

@@ -9,8 +9,8 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.quality.calibration import CALIBRATION, read_calibration
 from samplemix_dagster.stages.quality.comparing import compared_bits
-from samplemix_dagster.stages.quality.letters import LETTERS
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.letters import LETTERS
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.quality import QUALITY
 from tests.engine.changes import rewrite_one_document, settings_changed
 from tests.engine.runs import Run, rows, run, run_changed, version

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from samplemix_dagster.runs.upkeep.run import run_project
-from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.runs.work.run import run_project
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
 from samplemix_dagster.trace.difference.causes import CAUSES
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.difference.measures import COUNTS, MEANS

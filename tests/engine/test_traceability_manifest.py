@@ -11,8 +11,11 @@ import duckdb
 import jsonschema
 import pytest
 
-from samplemix_dagster.stages.mixture.mixture_manifest import MixtureManifest, manifest_schema
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.mixture.published.mixture_manifest import (
+    MixtureManifest,
+    manifest_schema,
+)
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.trace.versions import changed_inputs
 from samplemix_dagster.wiring.assets.mixture import inputs_markdown
 from tests.engine.changes import CHANGES

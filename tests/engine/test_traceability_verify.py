@@ -13,7 +13,7 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
 from samplemix_dagster.show.explained import explanation_lines
 from samplemix_dagster.show.lineage_tree import lineage_text
-from samplemix_dagster.stages.mixture.mixture_manifest import sealed
+from samplemix_dagster.stages.mixture.published.mixture_manifest import sealed
 from samplemix_dagster.storage.corpus.shards import REASONS
 from samplemix_dagster.storage.lake import table_files
 from samplemix_dagster.trace.explain import explain_document, explain_row

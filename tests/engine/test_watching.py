@@ -15,7 +15,7 @@ from samplemix_dagster.engine.watching.looking import look_at, look_at_all, wait
 from samplemix_dagster.engine.watching.settling import two_looks
 from samplemix_dagster.engine.watching.telling import digest_of, in_words
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.corpus.manifest import Shard, read_manifest
 from tests.engine.changes import add_a_shard, remove_a_shard, rewrite_one_document
 from tests.projects import (

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.executors.processes import stop_workers
-from samplemix_dagster.runs.plan.estimates import estimated, note_measurement, scoring_flops
+from samplemix_dagster.runs.plan.cost.estimates import estimated, note_measurement, scoring_flops
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.quality.agreement import windows_beside_whole
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import settings_changed
 from tests.engine.runs import Run, ledgers, rows, run, run_changed, version

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import tokens_digest
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.export_formats import litdata, mds
+from samplemix_dagster.export_formats.ids import litdata, mds
 from samplemix_dagster.export_formats.table import FORMATS
 from tests.export_formats.written import EOS, THREE, plan_of, read, write
 

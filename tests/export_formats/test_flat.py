@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from samplemix_dagster.core.hashing import tokens_digest
 from samplemix_dagster.errors import ConfigError, InputError
 from samplemix_dagster.export_formats.format import Vocabulary
-from samplemix_dagster.export_formats.headed import Nanogpt
+from samplemix_dagster.export_formats.ids.headed import Nanogpt
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from tests.export_formats.written import EOS, THREE, plan_of, read, write

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samplemix_dagster.export_formats.megatron import index_bytes, read_index
+from samplemix_dagster.export_formats.ids.megatron import index_bytes, read_index
 from samplemix_dagster.export_formats.table import FORMATS
 from tests.export_formats.written import EOS, THREE, plan_of, read, write
 

@@ -12,9 +12,9 @@ import pytest
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.export_formats import array_record
 from samplemix_dagster.export_formats.format import FilePlan, Format
 from samplemix_dagster.export_formats.table import FORMATS
+from samplemix_dagster.export_formats.texts import array_record
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.storage.exports import SCHEMA
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import zstandard
 from pyarrow import ipc
 
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from tests.projects import (
     ENCODER,
     jsonl,

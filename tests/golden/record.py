@@ -12,10 +12,10 @@ from typing import Any
 from typer.testing import CliRunner
 
 from samplemix_dagster.cli import app
-from samplemix_dagster.config.reading import load_config
+from samplemix_dagster.config.text.reading import load_config
 from samplemix_dagster.definitions import build_defs
 from samplemix_dagster.storage.ask.query import query
-from samplemix_dagster.storage.ask.views import VIEWS
+from samplemix_dagster.storage.ask.relations.views import VIEWS
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.versions import list_versions

@@ -26,8 +26,8 @@ from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
 from samplemix_dagster.export_formats.table import FORMATS
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.stages.export.exporting import export_version
-from samplemix_dagster.trace.exported import Exported, as_seen, draws_of, open_export
-from samplemix_dagster.trace.megatron_steps import trace_cached_step
+from samplemix_dagster.trace.exports.exported import Exported, as_seen, draws_of, open_export
+from samplemix_dagster.trace.exports.megatron_steps import trace_cached_step
 from samplemix_dagster.trace.papers.croissant import croissant
 from samplemix_dagster.trace.papers.facts import facts_of
 from tests.engine.changes import repeat_documents, settings_changed

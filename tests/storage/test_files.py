@@ -11,7 +11,7 @@ import pytest
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.corpus.files import Files, Listing
+from samplemix_dagster.storage.corpus.places.files import Files, Listing
 from samplemix_dagster.storage.corpus.scan import unread_words
 from samplemix_dagster.storage.s3.bucket import Bucket, Connection
 from samplemix_dagster.storage.s3.errors import SOURCE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samplemix_dagster.core.quality.token_loss import text_losses
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.models import gguf as ours
 from samplemix_dagster.storage.models.checks import check_reference

@@ -11,14 +11,14 @@ from samplemix_dagster.cli.start.init import describe
 from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.engine.places.shard_places import digested_shards, shard_places
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.shards.working.first_reading import run_raw_shards
 from samplemix_dagster.engine.watching.looking import look_at
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.diversity.ngrams import GRAMS
+from samplemix_dagster.stages.diversity.grams.ngrams import GRAMS
 from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.storage.ask.query import query
-from samplemix_dagster.storage.corpus.hive import keys_of, named_digest, values_of
 from samplemix_dagster.storage.corpus.manifest import Shard
+from samplemix_dagster.storage.corpus.places.hive import keys_of, named_digest, values_of
 from samplemix_dagster.storage.lake.whole_files import digest_file
 from tests.projects import jsonl, prose
 

@@ -12,7 +12,7 @@ from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.engine.places.claims import claimed
 from samplemix_dagster.engine.places.lake_place import in_the_way, refuse_place
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.plan.last_run import note_failures
+from samplemix_dagster.runs.standing.last_run import note_failures
 from samplemix_dagster.storage.corpus.home import HOME, make_folder, write_note
 from samplemix_dagster.storage.lake.lake import Lake
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
     manifest_key,
@@ -18,6 +17,7 @@ from samplemix_dagster.storage.corpus.manifest import (
     read_manifest,
     source_of,
 )
+from samplemix_dagster.storage.corpus.places.files import Files
 from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.whole_files import digest_file

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
-from samplemix_dagster.engine.shards.tasks import Chunk, work
+from samplemix_dagster.engine.shards.working.tasks import Chunk, work
 from samplemix_dagster.errors import ModelError, SampleMixError
 from samplemix_dagster.runs.plan.foresight import notes, refusals
 from samplemix_dagster.runs.plan.plan import Planner

@@ -18,7 +18,7 @@ from samplemix_dagster.core.quality.bootstrap import (
     train_reference,
     train_tokenizer,
 )
-from samplemix_dagster.core.quality.token_loss import text_losses
+from samplemix_dagster.core.quality.loss.token_loss import text_losses
 from samplemix_dagster.errors import ConfigError, ModelError
 from samplemix_dagster.storage.models.load import (
     LoadedReference,

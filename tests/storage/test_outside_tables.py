@@ -7,7 +7,7 @@ import pytest
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.outside_tables import table_of
-from samplemix_dagster.validation.choices import read_choice
+from samplemix_dagster.validation.choosing.choices import read_choice
 from samplemix_dagster.validation.known.labelled import read_labels
 
 HEX = ["0" * 31 + "a", "f" * 32]

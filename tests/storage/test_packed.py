@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from samplemix_dagster.storage.corpus.shards import Rejection
-from samplemix_dagster.storage.formats import streams
+from samplemix_dagster.storage.formats.streaming import streams
 from tests.storage.test_shards import DOC, PAIR, outcomes, read
 
 Pack = Callable[[bytes], bytes]

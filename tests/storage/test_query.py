@@ -15,8 +15,8 @@ import pytest
 from samplemix_dagster.config.around import Query
 from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.storage.ask.query import query
+from samplemix_dagster.storage.ask.relations.views import VIEWS
 from samplemix_dagster.storage.ask.statement import reading_statement
-from samplemix_dagster.storage.ask.views import VIEWS
 from samplemix_dagster.storage.lake.lake import Lake
 from tests.fake_lake import (
     JUDGED_ARMS,

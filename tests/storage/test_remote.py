@@ -14,15 +14,15 @@ from samplemix_dagster.cli.start.init import describe
 from samplemix_dagster.cli.start.written import write_config
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards.first_reading import run_raw_shards
+from samplemix_dagster.engine.shards.working.first_reading import run_raw_shards
 from samplemix_dagster.engine.watching.looking import look_at
 from samplemix_dagster.errors import InputError, UnreachableInputError
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.diversity.ngrams import GRAMS
+from samplemix_dagster.stages.diversity.grams.ngrams import GRAMS
 from samplemix_dagster.stages.diversity.words import WORDS
 from samplemix_dagster.storage.ask.query import query
-from samplemix_dagster.storage.corpus.files import Files
-from samplemix_dagster.storage.corpus.remote import RemotePath
+from samplemix_dagster.storage.corpus.places.files import Files
+from samplemix_dagster.storage.corpus.places.remote import RemotePath
 from samplemix_dagster.storage.s3.bucket import Connection
 from tests.projects import jsonl, packed, parquet, prose
 

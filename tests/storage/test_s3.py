@@ -25,7 +25,7 @@ from samplemix_dagster.errors import (
     TransientError,
     UnreachableInputError,
 )
-from samplemix_dagster.storage.corpus.files import Files, matches
+from samplemix_dagster.storage.corpus.places.files import Files, matches
 from samplemix_dagster.storage.corpus.rows import ReadRules
 from samplemix_dagster.storage.corpus.scan import scan
 from samplemix_dagster.storage.corpus.shards import Document, read_shard

@@ -10,7 +10,7 @@ import pytest
 
 from samplemix_dagster.errors import DamagedError, LakeError, TransientError
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.lake.s3_lake import S3Lake, s3_lake
+from samplemix_dagster.storage.lake.on_s3.s3_lake import S3Lake, s3_lake
 from samplemix_dagster.storage.s3.bucket import Bucket
 from samplemix_dagster.storage.s3.errors import LAKE
 from samplemix_dagster.table_contract import Column, Table

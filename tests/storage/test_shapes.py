@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from samplemix_dagster.errors import DamagedError
+from samplemix_dagster.storage.lake.contents.shapes import is_unsealed
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.lake.shapes import is_unsealed
 
 HEX = "0123456789abcdef" * 2
 SHARD = {"path": "data/a.jsonl", "digest": HEX, "size": 3, "mtime_ns": 5}

@@ -5,8 +5,8 @@ import pytest
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.fitting.parameters import reference_parameters
 from samplemix_dagster.storage.models.files import count_parameters
-from samplemix_dagster.validation.break_even import pays_from, scoring_flops
-from samplemix_dagster.validation.corpus import read_corpus
+from samplemix_dagster.validation.choosing.corpus import read_corpus
+from samplemix_dagster.validation.verdicts.break_even import pays_from, scoring_flops
 from tests.projects import finished_project, needs_encoder, open_project
 
 

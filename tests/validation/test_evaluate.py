@@ -13,8 +13,8 @@ from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
-from samplemix_dagster.runs.upkeep.what_if import draw_what_if
-from samplemix_dagster.show.judged import print_judged
+from samplemix_dagster.runs.work.what_if import draw_what_if
+from samplemix_dagster.show.evaluated.judged import print_judged
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.validation.evaluate import prepare, run
 from tests.projects import (

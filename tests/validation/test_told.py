@@ -7,15 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from samplemix_dagster.cli import app
-from samplemix_dagster.show.judged import cost_line, print_judged
-from samplemix_dagster.show.judgement_facts import auc_table, kinds_table
-from samplemix_dagster.show.judgement_words import (
+from samplemix_dagster.show.evaluated.judged import cost_line, print_judged
+from samplemix_dagster.show.evaluated.judgement_facts import auc_table, kinds_table
+from samplemix_dagster.show.evaluated.judgement_words import (
     claims,
     controls_rows,
     domain_rows,
     verdict_of,
 )
-from samplemix_dagster.show.judgement_worth import decay_sentences, worth_sentences
+from samplemix_dagster.show.evaluated.judgement_worth import decay_sentences, worth_sentences
 from tests.judged import found_of
 from tests.projects import copy_project, finished_project, needs_encoder, prose
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.runs.upkeep.run import run_project
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.storage.ask.query import query
 from samplemix_dagster.trace.versions import resolve_version
 from samplemix_dagster.validation.known.labelled import (

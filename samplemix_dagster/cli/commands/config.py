@@ -81,6 +81,6 @@ def _tell_references(found: "Found", every: "Sequence[Choice]", chosen: "Choice"
 def config_schema(json: JsonOption = True) -> None:
     """Print the JSON schema of samplemix.yaml, for editors: always one JSON value."""
     del json
-    from samplemix_dagster.config.reading import config_schema as schema
+    from samplemix_dagster.config.text.reading import config_schema as schema
 
     print_json(schema())

@@ -55,7 +55,7 @@ def evaluate(
 ) -> None:
     """Judge mixtures: train small learners on draws of each, and compare them on held-out texts."""
     from samplemix_dagster.show.bars import Bars, waiting
-    from samplemix_dagster.show.judged import cost_line, print_judged
+    from samplemix_dagster.show.evaluated.judged import cost_line, print_judged
 
     project = open_project(config)
     settings = _settings(
@@ -76,7 +76,7 @@ def evaluate(
     with waiting("Looking at the corpus"):
         from samplemix_dagster.pages.evaluation import evaluation_page
         from samplemix_dagster.validation.evaluate import prepare, run
-        from samplemix_dagster.validation.foreseen import cost_foreseen
+        from samplemix_dagster.validation.verdicts.foreseen import cost_foreseen
     with Bars() as bars:
         prepared: Prepared = prepare(project, arms or [], settings, bars.update)
         cost = cost_foreseen(prepared) if dry_run else prepared.cost

@@ -18,10 +18,10 @@ def plan(
     config: ConfigOption = CONFIG, json: JsonOption = False, form: FormatOption = "table"
 ) -> None:
     """Say what would run and why; run nothing."""
-    from samplemix_dagster.runs.plan.estimates import estimated
+    from samplemix_dagster.runs.plan.cost.estimates import estimated
     from samplemix_dagster.runs.plan.foresight import notes, refusals
     from samplemix_dagster.runs.plan.plan import Planner
-    from samplemix_dagster.runs.upkeep.losses import as_json, losses
+    from samplemix_dagster.runs.work.losses import as_json, losses
     from samplemix_dagster.show.bars import waiting
     from samplemix_dagster.show.presentation import about, in_all
     from samplemix_dagster.show.printed_table import chosen_format, print_table, write_records
@@ -74,7 +74,7 @@ def status(
     config: ConfigOption = CONFIG, json: JsonOption = False, form: FormatOption = "table"
 ) -> None:
     """Say for each asset whether it is current, stale and why, or failed."""
-    from samplemix_dagster.runs.plan.status import project_status
+    from samplemix_dagster.runs.standing.status import project_status
     from samplemix_dagster.show.bars import waiting
     from samplemix_dagster.show.printed_table import chosen_format, print_table, write_records
 

@@ -21,7 +21,7 @@ from samplemix_dagster.show.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
-    from samplemix_dagster.runs.upkeep.losses import Warned
+    from samplemix_dagster.runs.work.losses import Warned
     from samplemix_dagster.wiring.running.run_report import RunReport
 
 
@@ -46,8 +46,8 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Run what is stale, in the project's Dagster instance."""
-    from samplemix_dagster.runs.upkeep.choosing import check_mixtures, check_stages, fits_to_remake
-    from samplemix_dagster.runs.upkeep.unfinished import abandoned
+    from samplemix_dagster.runs.work.choosing import check_mixtures, check_stages, fits_to_remake
+    from samplemix_dagster.runs.work.unfinished import abandoned
     from samplemix_dagster.show.bars import waiting
 
     project = open_project(config)
@@ -72,7 +72,7 @@ def run(
         return
     with waiting("Starting Dagster"):
         from samplemix_dagster.cli.session import run_in_instance
-        from samplemix_dagster.wiring.running.parts import Choice
+        from samplemix_dagster.wiring.jobs.parts import Choice
 
     choice = Choice(
         select=select or [], mixtures=mixture or [], refit=refit or [], check_lake=check_lake
@@ -83,7 +83,7 @@ def run(
 def _note_what_stands(project: "Project") -> None:
     from samplemix_dagster.engine.addresses.recipes import Recipes
     from samplemix_dagster.engine.shards.carrying import note_what_stands
-    from samplemix_dagster.stages.steps import build_steps
+    from samplemix_dagster.stages.stepping.steps import build_steps
 
     stages = (stage for step in build_steps(project) for stage in step.stages)
     note_what_stands(Recipes(project), stages)
@@ -125,7 +125,7 @@ def _end(project: "Project", report: "RunReport", config: Path, *, json: bool) -
     Raises:
         CheckFailedError: Something was lost, and ``corpus.warn`` is ``fail``.
     """
-    from samplemix_dagster.runs.upkeep.losses import Warned
+    from samplemix_dagster.runs.work.losses import Warned
 
     warned = [*_lost(project), *(Warned(**check) for check in report.warnings)]
     _show_run(report, warned, json=json)
@@ -144,7 +144,7 @@ def _end(project: "Project", report: "RunReport", config: Path, *, json: bool) -
 
 def _lost(project: "Project") -> "list[Warned]":
     from samplemix_dagster.engine.addresses.recipes import Recipes
-    from samplemix_dagster.runs.upkeep.losses import losses
+    from samplemix_dagster.runs.work.losses import losses
 
     return losses(Recipes(project))
 
@@ -171,7 +171,7 @@ def _look(
     """Return (whether there is nothing to do, what cannot be made): found without Dagster."""
     from samplemix_dagster.runs.plan.foresight import refusals
     from samplemix_dagster.runs.plan.plan import Planner
-    from samplemix_dagster.stages.step import select_steps
+    from samplemix_dagster.stages.stepping.step import select_steps
     from samplemix_dagster.storage.report.published import report_reason
 
     planner = Planner(project)
@@ -189,7 +189,7 @@ def _look(
 
 def _show_run(report: "RunReport | None", warned: "Sequence[Warned]", *, json: bool) -> None:
     """Show what a run did; without one nothing was to be done."""
-    from samplemix_dagster.runs.upkeep.losses import as_json
+    from samplemix_dagster.runs.work.losses import as_json
     from samplemix_dagster.show.presentation import duration
     from samplemix_dagster.show.printed_table import print_table
 

@@ -18,9 +18,9 @@ from samplemix_dagster.cli.start.first_rows import SHORTEST, fields_of
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import MAX_PARTITIONS
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
-from samplemix_dagster.storage.corpus.hive import keys_of
-from samplemix_dagster.storage.corpus.patterns import WILD
+from samplemix_dagster.storage.corpus.places.files import Files, Listing, Seen, Unread
+from samplemix_dagster.storage.corpus.places.hive import keys_of
+from samplemix_dagster.storage.corpus.places.patterns import WILD
 from samplemix_dagster.storage.corpus.scan import unread_words
 from samplemix_dagster.storage.formats.names import COMPRESSIONS, named
 from samplemix_dagster.storage.s3.bucket import Connection

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplemix_dagster.config.models import Bootstrap, NgramReference, Student
-from samplemix_dagster.config.scores import Quality
-from samplemix_dagster.core.quality.spread_windows import most_tokens_read
+from samplemix_dagster.config.scoring.models import Bootstrap, NgramReference, Student
+from samplemix_dagster.config.scoring.scores import Quality
+from samplemix_dagster.core.quality.loss.spread_windows import most_tokens_read
 from samplemix_dagster.errors import ConfigError, ModelError, SampleMixError
-from samplemix_dagster.runs.plan.first_guess import bootstrap_parameters
+from samplemix_dagster.runs.plan.cost.first_guess import bootstrap_parameters
 from samplemix_dagster.storage.models.files import count_parameters, found_locally
 from samplemix_dagster.storage.models.gguf import missing_packages
 

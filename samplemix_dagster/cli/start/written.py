@@ -12,8 +12,8 @@ from samplemix_dagster.cli.start.references import COUNTED_HERE, NGRAM_GATE, Cho
 from samplemix_dagster.config.around import S3
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.home import make_folder
+from samplemix_dagster.storage.corpus.places.files import Files
 from samplemix_dagster.storage.s3.bucket import Connection
 
 SCHEMA_FILE = ".samplemix/samplemix.schema.json"
@@ -41,7 +41,7 @@ def write_config(found: Found, target: Path, reference: Choice = COUNTED_HERE) -
     Raises:
         InputError: A source would find other files, for a name that no pattern can say.
     """
-    from samplemix_dagster.config.reading import config_schema, parse_config
+    from samplemix_dagster.config.text.reading import config_schema, parse_config
 
     text = config_text(found.sources, reference)
     config = parse_config(text, str(target))

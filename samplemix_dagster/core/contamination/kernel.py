@@ -1,14 +1,14 @@
 """The compiled loop that finds hashed word n-grams in documents, and where each begins.
 
 Imported only where it runs (:mod:`.search`), because it imports numba. Words and hashes are of
-:mod:`samplemix_dagster.core.diversity.ngrams_kernel`.
+:mod:`samplemix_dagster.core.diversity.grams.ngrams_kernel`.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.compiled import compiled
-from samplemix_dagster.core.diversity.ngrams_kernel import (
+from samplemix_dagster.core.diversity.grams.ngrams_kernel import (
     SEPARATOR,
     WORD,
     Words,

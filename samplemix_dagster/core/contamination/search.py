@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.diversity.ngrams import document_grams
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 
 _LEAST_FILTER_BITS = 16
 _MOST_FILTER_BITS = 27
@@ -141,7 +141,7 @@ class Hit:
 def search(texts: Sequence[str], index: Index) -> Iterator[Hit]:
     """Yield what N documents hold, in their order; nothing for one that holds nothing."""
     from samplemix_dagster.core.contamination.kernel import find_grams
-    from samplemix_dagster.core.diversity.ngrams_kernel import character_kinds
+    from samplemix_dagster.core.diversity.grams.ngrams_kernel import character_kinds
 
     if not index.grams.size:
         return

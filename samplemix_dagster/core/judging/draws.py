@@ -3,8 +3,8 @@
 An arm is a weight for each document, a cap, and perhaps the tokens that each group of documents
 gets. With the same seed two arms share the luck of every document, so that what differs between
 their draws is what the arms choose. Copies are admitted as the mixture's own draw admits them, in
-the order of their activations (:mod:`samplemix_dagster.core.mixture.activation`), for as long as
-their tokens fit; so a draw of a smaller budget lies inside one of a larger.
+the order of their activations (:mod:`samplemix_dagster.core.mixture.scale.activation`), for as
+long as their tokens fit; so a draw of a smaller budget lies inside one of a larger.
 
 Shape letters: N = documents of the pool, 2 = the two halves of a document id, A = activations.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import keyed_hashes, uniforms
-from samplemix_dagster.core.mixture.activation import activations_of, check_draw
+from samplemix_dagster.core.mixture.scale.activation import activations_of, check_draw
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from samplemix_dagster.core.junk.damaged import Cut, Foreign, Ocr, Repeats
-from samplemix_dagster.core.junk.from_words import Babble, Near, Salad
 from samplemix_dagster.core.junk.kind import Kind
-from samplemix_dagster.core.junk.of_machines import Hex, Logs, Numbers
-from samplemix_dagster.core.junk.of_sites import Keywords, Markup, Menus
+from samplemix_dagster.core.junk.kinds.damaged import Cut, Foreign, Ocr, Repeats
+from samplemix_dagster.core.junk.kinds.from_words import Babble, Near, Salad
+from samplemix_dagster.core.junk.kinds.of_machines import Hex, Logs, Numbers
+from samplemix_dagster.core.junk.kinds.of_sites import Keywords, Markup, Menus
 
 CLEAN = "clean"
 """The label of a document that is no junk."""

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.hashing import mix64
-from samplemix_dagster.core.kneser_ney import discounts
 from samplemix_dagster.core.learners.ragged import TokenTexts
+from samplemix_dagster.core.modelling.kneser_ney import discounts
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]

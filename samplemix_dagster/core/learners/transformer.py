@@ -21,14 +21,14 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from samplemix_dagster.core.learners.attention import attended, turned, turns
-from samplemix_dagster.core.learners.head import gradients_of_mean, target_losses
+from samplemix_dagster.core.learners.layers.attention import attended, turned, turns
+from samplemix_dagster.core.learners.layers.head import gradients_of_mean, target_losses
+from samplemix_dagster.core.learners.layers.norm import Norm
 from samplemix_dagster.core.learners.learner import Steps
-from samplemix_dagster.core.learners.norm import Norm
 from samplemix_dagster.core.learners.packing import Rows, packed
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.core.learners.sizes import SIZES, TransformerSize
-from samplemix_dagster.core.optimising import GRADIENT_NORM, adamw, share_of_rate
+from samplemix_dagster.core.modelling.optimising import GRADIENT_NORM, adamw, share_of_rate
 
 _WARM_UP = 0.1
 _DEVIATION = 0.02

@@ -12,13 +12,13 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from samplemix_dagster.core.limits import SHARES_TOLERANCE
-from samplemix_dagster.core.mixture.activation import (
+from samplemix_dagster.core.mixture.scale.activation import (
     ActivationHistogram,
     Activations,
     BoundaryBins,
     boundary_bins,
 )
-from samplemix_dagster.core.mixture.settle import Scale, cut
+from samplemix_dagster.core.mixture.scale.settle import Scale, cut
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError
 
 SOURCES = "sources"

@@ -23,8 +23,8 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from samplemix_dagster.core.hashing import doc_id, id_words, keyed_hashes
-from samplemix_dagster.core.model_lock import MODEL_LOCK
-from samplemix_dagster.core.optimising import GRADIENT_NORM, adamw, share_of_rate
+from samplemix_dagster.core.modelling.model_lock import MODEL_LOCK
+from samplemix_dagster.core.modelling.optimising import GRADIENT_NORM, adamw, share_of_rate
 from samplemix_dagster.core.quality.bootstrap_recipe import (
     BootstrapRecipe,
     check_vocabulary,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplemix_dagster.config.diversity import Refit
+from samplemix_dagster.config.scoring.diversity import Refit
 from samplemix_dagster.core.hashing import fingerprint, id_words, uniforms
 from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes
 from samplemix_dagster.engine.fitting.fit_files import check_fit, lost_fit

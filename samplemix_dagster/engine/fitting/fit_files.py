@@ -11,8 +11,8 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.stages import FitStage, NotFittedError
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.contents.shapes import SEAL, content_digest
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.lake.shapes import SEAL, content_digest
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.config.models import Bootstrap
+from samplemix_dagster.config.scoring.models import Bootstrap
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.stages import Facts
@@ -43,7 +43,7 @@ def train_bootstrap(
         train_reference,
         train_tokenizer,
     )
-    from samplemix_dagster.engine.shards.loaded import one_thread
+    from samplemix_dagster.engine.shards.working.loaded import one_thread
     from samplemix_dagster.storage.models.load import digest_model, save_reference
 
     one_thread()
@@ -107,7 +107,7 @@ def _gap(
     has seen every text there is.
     """
     from samplemix_dagster.core.quality.bootstrap import SEPARATOR, memorisation_gap
-    from samplemix_dagster.core.quality.token_loss import text_losses
+    from samplemix_dagster.core.quality.loss.token_loss import text_losses
 
     sides = [np.flatnonzero(is_member == own)[:MOST_TESTED_TEXTS] for own in (True, False)]
     chosen = np.concatenate(sides)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.config.models import NgramReference
+from samplemix_dagster.config.scoring.models import NgramReference
 from samplemix_dagster.core.hashing import id_words
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.stages import Facts

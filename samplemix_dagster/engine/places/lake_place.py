@@ -14,8 +14,8 @@ from pathlib import Path
 from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.places.source_places import Place, folder_of, matched, place_of
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.storage.corpus.files import Files, Listing
 from samplemix_dagster.storage.corpus.home import HOME
+from samplemix_dagster.storage.corpus.places.files import Files, Listing
 from samplemix_dagster.storage.lake.keys import (
     HEADS,
     MARKER,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.storage.corpus.hive import named_digest
 from samplemix_dagster.storage.corpus.manifest import Shard, read_manifest, recorded_files
+from samplemix_dagster.storage.corpus.places.hive import named_digest
 from samplemix_dagster.storage.lake.whole_files import digest_file
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from samplemix_dagster.engine.watching.findings import Finding, Sighting, Sighti
 from samplemix_dagster.engine.watching.settling import is_marker, two_looks, with_marker
 from samplemix_dagster.engine.watching.telling import files_word
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files
 from samplemix_dagster.storage.corpus.home import write_note
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
@@ -32,6 +31,7 @@ from samplemix_dagster.storage.corpus.manifest import (
     recorded_files,
     source_of,
 )
+from samplemix_dagster.storage.corpus.places.files import Files
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from samplemix_dagster.engine.watching.findings import GONE, File, Sighting
-from samplemix_dagster.storage.corpus.files import Files
+from samplemix_dagster.storage.corpus.places.files import Files
 
 FOLDER_MARKER = "_SUCCESS"
 _EARLY = 0.9

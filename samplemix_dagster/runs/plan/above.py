@@ -1,7 +1,7 @@
 """What an asset stands on and is stale: why it cannot be made alone."""
 
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.stepping.step import Step
 
 _MOST_NAMED = 4
 

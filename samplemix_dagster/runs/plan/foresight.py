@@ -26,9 +26,9 @@ from samplemix_dagster.errors import (
 )
 from samplemix_dagster.runs.plan.given_groups import unknown_groups
 from samplemix_dagster.runs.plan.planned import Plan
-from samplemix_dagster.runs.upkeep.losses import Warned
+from samplemix_dagster.runs.work.losses import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
-from samplemix_dagster.stages.quality.other_references import other_losses
+from samplemix_dagster.stages.quality.loss.other_references import other_losses
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.storage.models.checks import (
     check_encoder,

@@ -14,8 +14,8 @@ from samplemix_dagster.core.mixture.shares import listed
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.errors import InputError, LakeError
-from samplemix_dagster.stages.joined import joined_file
-from samplemix_dagster.stages.labels import known_labels
+from samplemix_dagster.stages.outside.joined import joined_file
+from samplemix_dagster.stages.outside.labels import known_labels
 
 
 def unknown_groups(recipes: Recipes, settings: Mixture) -> str:

@@ -8,7 +8,7 @@ comes out the same. Reasons are found by comparing recipes with those of the las
 from collections.abc import Iterable
 from functools import cached_property
 
-from samplemix_dagster.config.diversity import Refit
+from samplemix_dagster.config.scoring.diversity import Refit
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.reasons import last_recipe, recipe_change
 from samplemix_dagster.engine.addresses.recipes import Recipes
@@ -20,11 +20,11 @@ from samplemix_dagster.engine.shards.carrying import differs_in_reading
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.runs.plan.document_counts import DocumentCounts
+from samplemix_dagster.runs.plan.cost.document_counts import DocumentCounts
 from samplemix_dagster.runs.plan.planned import Plan, Task
 from samplemix_dagster.runs.plan.whole_reasons import FIRST_RUN, WholeReasons
-from samplemix_dagster.stages.step import Step
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.step import Step
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.stepping.step import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

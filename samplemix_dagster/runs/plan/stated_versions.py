@@ -1,9 +1,9 @@
 """The data version of what stands in the lake, as the step that made it stated it."""
 
 from samplemix_dagster.engine.addresses.recipes import Recipes
-from samplemix_dagster.engine.shards.maps import data_version
-from samplemix_dagster.stages.mixture.version_files import export_key
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.engine.shards.working.maps import data_version
+from samplemix_dagster.stages.mixture.published.version_files import export_key
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.storage.lake import keys
 
 

@@ -6,9 +6,9 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.reasons import recipe_change
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.stages import FitStage, NotFittedError
-from samplemix_dagster.stages.mixture.publishing import refused
-from samplemix_dagster.stages.mixture.version_files import is_exported, wanted_export
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.mixture.published.publishing import refused
+from samplemix_dagster.stages.mixture.published.version_files import is_exported, wanted_export
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.storage.lake import keys
 
 FIRST_RUN = "first run"

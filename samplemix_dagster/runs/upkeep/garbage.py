@@ -23,9 +23,9 @@ from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import ConfigError, SampleMixError
 from samplemix_dagster.runs.upkeep.judged_files import named_by_results, of_one_at_work
 from samplemix_dagster.stages.mixture.before import settings_of, versions_before
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
-from samplemix_dagster.stages.steps import build_steps
-from samplemix_dagster.storage.ask.listed import ListedVersion
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
+from samplemix_dagster.stages.stepping.steps import build_steps
+from samplemix_dagster.storage.ask.relations.listed import ListedVersion
 from samplemix_dagster.storage.corpus.manifest import read_manifest, source_of
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.keys import EVALUATIONS, HEADS, MARKER, is_leftover, is_ours

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from samplemix_dagster.storage.ask.judged_views import results
+from samplemix_dagster.storage.ask.relations.judged_views import results
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.store import StoredFile

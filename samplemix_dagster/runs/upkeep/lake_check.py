@@ -21,16 +21,16 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.reading import compare_documents
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import DamagedError, InputError, SampleMixError
-from samplemix_dagster.stages.mixture.version_files import (
+from samplemix_dagster.stages.mixture.published.version_files import (
     export_problems,
     ledger_problems,
     mend_manifest,
 )
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.corpus.manifest import manifest_key, read_manifest, recorded_files
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.lake.shapes import is_unsealed, kind_of
+from samplemix_dagster.storage.lake.contents.shapes import is_unsealed, kind_of
 from samplemix_dagster.storage.lake.table_files import is_named
 from samplemix_dagster.storage.lake.whole_files import digest_file
 

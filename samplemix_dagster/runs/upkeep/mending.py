@@ -12,19 +12,19 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, UnreachableLakeError
-from samplemix_dagster.stages.mixture.draw import Draw
-from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.stages.mixture.drawing.draw import Draw
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.mixing import draw_ledger
-from samplemix_dagster.stages.mixture.mixture_manifest import sealed
-from samplemix_dagster.stages.mixture.version_files import (
+from samplemix_dagster.stages.mixture.published.mixture_manifest import sealed
+from samplemix_dagster.stages.mixture.published.version_files import (
     intact_manifest,
     ledger_problems,
     mend_manifest,
 )
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.pinned import pinned, scratch_over
-from samplemix_dagster.trace.state_maker import StateMaker
-from samplemix_dagster.trace.states import NotComputableError, state_of
+from samplemix_dagster.trace.remade.pinned import pinned, scratch_over
+from samplemix_dagster.trace.remade.state_maker import StateMaker
+from samplemix_dagster.trace.remade.states import NotComputableError, state_of
 
 _NOT_DRAWN = (NotComputableError, SampleMixError, ValueError, KeyError, TypeError, OSError)
 _COMPUTED = ("scales", "design_scales", "ledger", "report")

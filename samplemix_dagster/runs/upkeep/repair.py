@@ -17,10 +17,10 @@ from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.runs.upkeep.lake_check import FOLDER_DEPTH, check_lake
 from samplemix_dagster.runs.upkeep.mending import mend_version, retry_deferred
 from samplemix_dagster.stages.export.exporting import export_into_lake
-from samplemix_dagster.stages.mixture.drawn import MIXTURE
-from samplemix_dagster.stages.mixture.version_files import export_key
-from samplemix_dagster.stages.step import Step
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
+from samplemix_dagster.stages.mixture.published.version_files import export_key
+from samplemix_dagster.stages.stepping.step import Step
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.lake import keys
 
 __all__ = ["MOST_REPAIRS", "check_lake", "repair", "retry_deferred"]

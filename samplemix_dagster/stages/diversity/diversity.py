@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.core.calibration import group_histograms, robust_z, score
+from samplemix_dagster.core.calibrating.calibration import group_histograms, robust_z, score
 from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
@@ -18,13 +18,13 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily, strings
-from samplemix_dagster.stages.diversity.clusters import CLUSTERS
-from samplemix_dagster.stages.diversity.commonness import COMMONNESS
-from samplemix_dagster.stages.diversity.density import DENSITY
-from samplemix_dagster.stages.diversity.near import NEAR, near_exponent
-from samplemix_dagster.stages.diversity.ngrams import OWNERSHIP
+from samplemix_dagster.stages.diversity.grams.commonness import COMMONNESS
+from samplemix_dagster.stages.diversity.grams.near import NEAR, near_exponent
+from samplemix_dagster.stages.diversity.grams.ngrams import OWNERSHIP
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTERS
+from samplemix_dagster.stages.diversity.meaning.density import DENSITY
 from samplemix_dagster.stages.diversity.topics import TOPICS
-from samplemix_dagster.stages.external import external_components
+from samplemix_dagster.stages.outside.external import external_components
 from samplemix_dagster.stages.quality.calibration import (
     LOGITS,
     read_calibration,

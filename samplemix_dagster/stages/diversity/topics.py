@@ -18,7 +18,7 @@ from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.errors import DegenerateSampleError
 from samplemix_dagster.stages.columns import lazily
-from samplemix_dagster.stages.diversity.ngrams import (
+from samplemix_dagster.stages.diversity.grams.ngrams import (
     GRAMS,
     NGRAM_INDEX,
     document_hashes,
@@ -135,7 +135,7 @@ def load_topics(recipes: "Recipes") -> Any:
 
 
 def _make(recipes: "Recipes", writer: FitWriter) -> Facts:
-    from samplemix_dagster.core.diversity.ownership import gram_scores
+    from samplemix_dagster.core.diversity.grams.ownership import gram_scores
     from samplemix_dagster.core.diversity.topics import fit_topics, one_topic
 
     settings = recipes.config.diversity.topics

@@ -11,7 +11,7 @@ from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
-from samplemix_dagster.stages.joined import (
+from samplemix_dagster.stages.outside.joined import (
     COLUMNS,
     Key,
     cells,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings
-from samplemix_dagster.stages.diversity.near import NEAR
+from samplemix_dagster.stages.diversity.grams.near import NEAR
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion, Found, Look
 
 if TYPE_CHECKING:

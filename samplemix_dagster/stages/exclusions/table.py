@@ -1,6 +1,6 @@
 """Every exclusion, a line each; where two hold for a document, the first is its reason."""
 
-from samplemix_dagster.stages.exclusions.contamination import CONTAMINATED
+from samplemix_dagster.stages.exclusions.evaluations.contamination import CONTAMINATED
 from samplemix_dagster.stages.exclusions.exclusion import Exclusion
 from samplemix_dagster.stages.exclusions.external import KEPT_OUT
 from samplemix_dagster.stages.exclusions.near_duplicates import NEAR_DUPLICATE

@@ -17,13 +17,13 @@ from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import InputError, LakeError
 from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
-from samplemix_dagster.stages.export.corpus_array import POOL
 from samplemix_dagster.stages.export.encoding import Encoder
 from samplemix_dagster.stages.export.filling import check_tokenizer, fill
 from samplemix_dagster.stages.export.order import draws_by_shard
-from samplemix_dagster.stages.export.pointing import write_pointers
+from samplemix_dagster.stages.export.pointers.corpus_array import POOL
+from samplemix_dagster.stages.export.pointers.pointing import write_pointers
 from samplemix_dagster.stages.export.reading import Found, compare_with_ledger, read_back
-from samplemix_dagster.stages.mixture.version_files import (
+from samplemix_dagster.stages.mixture.published.version_files import (
     check_ledger,
     export_asset,
     require_export,
@@ -31,8 +31,12 @@ from samplemix_dagster.stages.mixture.version_files import (
 )
 from samplemix_dagster.storage.exports import ExportedFile, Spill, other_files, write_files
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.storage.lake.contents.shapes import (
+    CONTENT_SEAL,
+    content_digest,
+    joint_digest,
+)
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.storage.lake.shapes import CONTENT_SEAL, content_digest, joint_digest
 from samplemix_dagster.storage.lake.whole_files import remove_folder
 from samplemix_dagster.storage.s3.bucket import SCHEME
 

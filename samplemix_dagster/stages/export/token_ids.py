@@ -14,7 +14,7 @@ from samplemix_dagster.config.project import Config
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.engine.shards import loaded
+from samplemix_dagster.engine.shards.working import loaded
 from samplemix_dagster.engine.stages import Maker, Settings, Stage, Task
 from samplemix_dagster.table_contract import Column, Table
 from samplemix_dagster.tables import DOC_ID

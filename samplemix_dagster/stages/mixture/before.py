@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config.mixtures import After
-from samplemix_dagster.config.reading import line_of
+from samplemix_dagster.config.text.reading import line_of
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import id_words
-from samplemix_dagster.core.mixture.expectation import Before, luck_known
+from samplemix_dagster.core.mixture.scale.expectation import Before, luck_known
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.columns import floats
 from samplemix_dagster.stages.export.order import ledger_key, ordered_draws
-from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
 from samplemix_dagster.stages.mixture.before import found_version
-from samplemix_dagster.stages.mixture.version_files import check_ledger
+from samplemix_dagster.stages.mixture.drawing.axes import SHARE_GROUP
+from samplemix_dagster.stages.mixture.published.version_files import check_ledger
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.table_contract import Column, Table

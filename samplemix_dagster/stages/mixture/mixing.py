@@ -18,17 +18,17 @@ from samplemix_dagster.engine.outcome import Outcome, Progress, no_progress
 from samplemix_dagster.engine.provenance import provenance
 from samplemix_dagster.errors import CheckFailedError
 from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
-from samplemix_dagster.stages.mixture.axes import SHARE_GROUP, and_group, group_column
 from samplemix_dagster.stages.mixture.consumed import AfterTally, and_consumed
-from samplemix_dagster.stages.mixture.draw import Draw, Part
-from samplemix_dagster.stages.mixture.drawn import MIXTURE, REALISED_SCALE
-from samplemix_dagster.stages.mixture.drawn_ledger import DrawnLedger
-from samplemix_dagster.stages.mixture.mixture_manifest import SCHEMA, sealed
+from samplemix_dagster.stages.mixture.drawing.axes import SHARE_GROUP, and_group, group_column
+from samplemix_dagster.stages.mixture.drawing.draw import Draw, Part
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE, REALISED_SCALE
+from samplemix_dagster.stages.mixture.drawing.drawn_ledger import DrawnLedger
 from samplemix_dagster.stages.mixture.mixture_report import ledger_columns, mixture_report
 from samplemix_dagster.stages.mixture.promised import promised
-from samplemix_dagster.stages.mixture.publishing import refused
-from samplemix_dagster.stages.mixture.traced import traced
-from samplemix_dagster.stages.mixture.version_files import mend_manifest
+from samplemix_dagster.stages.mixture.published.mixture_manifest import SCHEMA, sealed
+from samplemix_dagster.stages.mixture.published.publishing import refused
+from samplemix_dagster.stages.mixture.published.traced import traced
+from samplemix_dagster.stages.mixture.published.version_files import mend_manifest
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

@@ -20,7 +20,7 @@ from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.stages import flow
 from samplemix_dagster.stages.beta import BETA, load_plane
 from samplemix_dagster.stages.columns import floats, strings
-from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTER_FIT
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
 from samplemix_dagster.storage.lake import keys
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from samplemix_dagster.core.beta.plane import Plane, merge, plane_of
 from samplemix_dagster.core.mixture.dials import promise
 from samplemix_dagster.core.mixture.groups import Rows
-from samplemix_dagster.core.mixture.settle import estimated_scale
+from samplemix_dagster.core.mixture.scale.settle import estimated_scale
 from samplemix_dagster.stages.beta import BETA, load_plane
 from samplemix_dagster.stages.columns import floats
 
 if TYPE_CHECKING:
-    from samplemix_dagster.stages.mixture.draw import Draw
+    from samplemix_dagster.stages.mixture.drawing.draw import Draw
 
 _WHOLE = None
 """Stands for the corpus where others have the name of a group."""

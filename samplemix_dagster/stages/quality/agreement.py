@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.core.quality.agreement import explained, spearman
+from samplemix_dagster.core.quality.students.agreement import explained, spearman
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, NotFittedError
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.columns import floats, strings
-from samplemix_dagster.stages.quality.other_references import OtherPerplexity
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.other_references import OtherPerplexity
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.core.calibration import (
+from samplemix_dagster.core.calibrating.calibration import (
     Band,
     Calibration,
     Direction,
@@ -50,12 +50,12 @@ from samplemix_dagster.stages.quality.comparing import (
     unit_settings,
     version_of_groups,
 )
-from samplemix_dagster.stages.quality.other_references import (
+from samplemix_dagster.stages.quality.loss.other_references import (
     Compared,
     compared_signals,
     other_losses,
 )
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

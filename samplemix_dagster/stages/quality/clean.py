@@ -10,17 +10,17 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import CLEAN as NAME
+from samplemix_dagster.config.scoring.scores import CLEAN as NAME
 from samplemix_dagster.core.hashing import doc_id, fingerprint, round_unit
 from samplemix_dagster.core.quality.clean.model import CleanModel
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.shards.shard_rows import read_documents
-from samplemix_dagster.engine.shards.shard_work import batches
+from samplemix_dagster.engine.shards.working import loaded
+from samplemix_dagster.engine.shards.working.shard_work import batches
 from samplemix_dagster.engine.stages import Facts, Maker, Settings, Task
 from samplemix_dagster.stages.optional import OptionalFit, OptionalStage
 

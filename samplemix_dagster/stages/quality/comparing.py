@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.core.calibration import (
+from samplemix_dagster.core.calibrating.calibration import (
     POOLED,
     GroupHistograms,
     group_histograms,
@@ -19,7 +19,7 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Settings, Stage
 from samplemix_dagster.stages.columns import floats, strings
-from samplemix_dagster.stages.quality.letters import LETTERS
+from samplemix_dagster.stages.quality.loss.letters import LETTERS
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes

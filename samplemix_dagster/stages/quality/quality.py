@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from samplemix_dagster import tables
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.scores import CLEAN as CLEAN_NAME
-from samplemix_dagster.config.scores import PERPLEXITY as LOSSES
-from samplemix_dagster.core.calibration import robust_z, score
+from samplemix_dagster.config.scoring.scores import CLEAN as CLEAN_NAME
+from samplemix_dagster.config.scoring.scores import PERPLEXITY as LOSSES
+from samplemix_dagster.core.calibrating.calibration import robust_z, score
 from samplemix_dagster.core.diversity.combine import combine, gated, logit
 from samplemix_dagster.core.hashing import round_significant, round_unit
 from samplemix_dagster.engine.fitting.writer import FitWriter
@@ -21,7 +21,7 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
 from samplemix_dagster.engine.stages import Facts, Fit, Maker, Settings, Stage, Task
 from samplemix_dagster.stages.columns import floats, lazily
-from samplemix_dagster.stages.external import external_signals
+from samplemix_dagster.stages.outside.external import external_signals
 from samplemix_dagster.stages.quality.calibration import (
     CALIBRATION,
     LOGITS,
@@ -41,8 +41,8 @@ from samplemix_dagster.stages.quality.comparing import (
     unit_settings,
     version_of_groups,
 )
-from samplemix_dagster.stages.quality.other_references import compared_signals
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.other_references import compared_signals
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 from samplemix_dagster.stages.quality.resembles import resembling
 from samplemix_dagster.stages.signals import OwnStage, signals_of_quality
 

@@ -15,17 +15,17 @@ import pyarrow as pa
 from samplemix_dagster import tables
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.config.project import Config
-from samplemix_dagster.config.signals import Resembles
+from samplemix_dagster.config.scoring.signals import Resembles
 from samplemix_dagster.core.hashing import doc_id, id_words, round_significant, round_unit
-from samplemix_dagster.core.quality.agreement import area_under_curve
 from samplemix_dagster.core.quality.bootstrap_recipe import fold_of
+from samplemix_dagster.core.quality.students.agreement import area_under_curve
 from samplemix_dagster.engine.fitting.sample import sample_of
 from samplemix_dagster.engine.fitting.writer import FitWriter
 from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import read_sample
 from samplemix_dagster.engine.outcome import Progress
-from samplemix_dagster.engine.shards import loaded
+from samplemix_dagster.engine.shards.working import loaded
 from samplemix_dagster.engine.stages import (
     Facts,
     Fit,

@@ -11,12 +11,12 @@ from samplemix_dagster.config.around import TokenizingLibrary
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.foundation.reference import REFERENCE
 from samplemix_dagster.engine.placed_shard import PlacedShard
-from samplemix_dagster.engine.shards import loaded
 from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.shards.working import loaded
 from samplemix_dagster.engine.stages import Maker, Settings, Task
 from samplemix_dagster.stages.of_model import ModelStage
-from samplemix_dagster.stages.quality.perplexity import PERPLEXITY
+from samplemix_dagster.stages.quality.loss.perplexity import PERPLEXITY
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.model_recipes import ModelRecipes

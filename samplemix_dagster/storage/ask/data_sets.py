@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.storage.ask.views import REJECTED_ENDING
+from samplemix_dagster.storage.ask.relations.views import REJECTED_ENDING
 from samplemix_dagster.tables import REJECTIONS
 
 

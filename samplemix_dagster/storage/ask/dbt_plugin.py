@@ -11,7 +11,7 @@ from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from samplemix_dagster.storage.ask.views import view_statements
+from samplemix_dagster.storage.ask.relations.views import view_statements
 from samplemix_dagster.storage.lake.lake import Lake
 
 

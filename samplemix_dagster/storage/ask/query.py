@@ -16,9 +16,9 @@ from samplemix_dagster.config.around import Query
 from samplemix_dagster.errors import ConfigError, LakeError, SampleMixError
 from samplemix_dagster.storage.ask.asked import Asked
 from samplemix_dagster.storage.ask.data_sets import DataSets, data_set
+from samplemix_dagster.storage.ask.relations.view_tables import check_tables
+from samplemix_dagster.storage.ask.relations.views import VIEWS, report_statements, view_statements
 from samplemix_dagster.storage.ask.statement import files_named, reading_statement
-from samplemix_dagster.storage.ask.view_tables import check_tables
-from samplemix_dagster.storage.ask.views import VIEWS, report_statements, view_statements
 from samplemix_dagster.storage.lake.keys import is_ours
 from samplemix_dagster.storage.lake.lake import Lake
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from samplemix_dagster.config.corpus import Source
-from samplemix_dagster.storage.corpus.files import Files, Seen, Unread
-from samplemix_dagster.storage.corpus.hive import Values
+from samplemix_dagster.storage.corpus.places.files import Files, Seen, Unread
+from samplemix_dagster.storage.corpus.places.hive import Values
 from samplemix_dagster.storage.lake import keys
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from samplemix_dagster.storage.formats.base import (
     one,
 )
 from samplemix_dagster.storage.formats.columns import read_arrow, read_parquet
-from samplemix_dagster.storage.formats.csv_cells import read_csv, read_tsv
-from samplemix_dagster.storage.formats.json_lines import HEAD_BYTES, read_json, shape_of
 from samplemix_dagster.storage.formats.names import Compression, Format, named, refusal
 from samplemix_dagster.storage.formats.plain import read_text
-from samplemix_dagster.storage.formats.streams import (
+from samplemix_dagster.storage.formats.records.csv_cells import read_csv, read_tsv
+from samplemix_dagster.storage.formats.records.json_lines import HEAD_BYTES, read_json, shape_of
+from samplemix_dagster.storage.formats.streaming.streams import (
     as_utf8,
     encoding_of,
     needs_new_zstd,

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 from samplemix_dagster.config.corpus import Source
 from samplemix_dagster.errors import InputError
-from samplemix_dagster.storage.corpus.files import Files, Listing, Seen, Unread
-from samplemix_dagster.storage.corpus.hive import Values, named_digest, values_of
 from samplemix_dagster.storage.corpus.manifest import (
     Manifest,
     Shard,
@@ -14,6 +12,8 @@ from samplemix_dagster.storage.corpus.manifest import (
     recorded_files,
     source_of,
 )
+from samplemix_dagster.storage.corpus.places.files import Files, Listing, Seen, Unread
+from samplemix_dagster.storage.corpus.places.hive import Values, named_digest, values_of
 from samplemix_dagster.storage.lake.whole_files import digest_file
 
 

@@ -3,8 +3,8 @@
 import io
 
 from samplemix_dagster.storage.formats.base import EXCERPT_BYTES, ReadRules, Row, Rows, shown
-from samplemix_dagster.storage.formats.lines import Line, Lines, broken_row
-from samplemix_dagster.storage.formats.streams import Break, Stream
+from samplemix_dagster.storage.formats.streaming.lines import Line, Lines, broken_row
+from samplemix_dagster.storage.formats.streaming.streams import Break, Stream
 
 
 def read_text(stream: Stream, rules: ReadRules) -> Rows:

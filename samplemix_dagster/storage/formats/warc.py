@@ -8,9 +8,9 @@ Other ``response`` records are rejected rows, one each. Records that speak of ot
 from collections.abc import Iterator
 
 from samplemix_dagster.storage.formats.base import ReadRules, Row, Rows, shown
-from samplemix_dagster.storage.formats.lines import Line, broken_row
-from samplemix_dagster.storage.formats.measured import Measured
-from samplemix_dagster.storage.formats.streams import Break, Stream
+from samplemix_dagster.storage.formats.streaming.lines import Line, broken_row
+from samplemix_dagster.storage.formats.streaming.measured import Measured
+from samplemix_dagster.storage.formats.streaming.streams import Break, Stream
 
 _BEGIN = b"WARC/"
 _MOST_HEADER_BYTES = 1 << 20

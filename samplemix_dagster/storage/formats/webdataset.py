@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from samplemix_dagster.storage.formats.base import ReadRules, Row, Rows, paired, text_of
-from samplemix_dagster.storage.formats.json_lines import json_row_of
-from samplemix_dagster.storage.formats.lines import Line, broken_row
-from samplemix_dagster.storage.formats.measured import Measured
 from samplemix_dagster.storage.formats.plain import decoded_row
-from samplemix_dagster.storage.formats.streams import Break, Stream
+from samplemix_dagster.storage.formats.records.json_lines import json_row_of
+from samplemix_dagster.storage.formats.streaming.lines import Line, broken_row
+from samplemix_dagster.storage.formats.streaming.measured import Measured
+from samplemix_dagster.storage.formats.streaming.streams import Break, Stream
 
 _BLOCK = 512
 _TEXTS = frozenset({"txt", "text", "md", "rst"})

@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from samplemix_dagster.errors import DamagedError, LakeError
-from samplemix_dagster.storage.lake import keys, shapes, table_files
+from samplemix_dagster.storage.lake import keys, table_files
+from samplemix_dagster.storage.lake.contents import shapes
 from samplemix_dagster.storage.lake.store import Store
 from samplemix_dagster.storage.lake.whole_files import os_error
 from samplemix_dagster.table_contract import Table

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from samplemix_dagster.core.hashing import fingerprint
-from samplemix_dagster.storage.lake.contracts import contract_of
+from samplemix_dagster.storage.lake.contents.contracts import contract_of
 from samplemix_dagster.table_contract import Column
 from samplemix_dagster.tables import EMBEDDING
 

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.core.model_lock import MODEL_LOCK
+from samplemix_dagster.core.modelling.model_lock import MODEL_LOCK
 from samplemix_dagster.errors import ModelError
 from samplemix_dagster.storage.corpus.home import HOME, make_folder
 

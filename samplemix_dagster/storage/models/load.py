@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samplemix_dagster.core.model_lock import MODEL_LOCK
+from samplemix_dagster.core.modelling.model_lock import MODEL_LOCK
 from samplemix_dagster.errors import ConfigError, ModelError
 from samplemix_dagster.storage.models.checks import (
     CONTEXT_KEYS,

@@ -17,8 +17,8 @@ from filelock import FileLock
 
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import CheckFailedError, ConfigError
-from samplemix_dagster.storage.ask.view_tables import check_tables
-from samplemix_dagster.storage.ask.views import view_statements
+from samplemix_dagster.storage.ask.relations.view_tables import check_tables
+from samplemix_dagster.storage.ask.relations.views import view_statements
 from samplemix_dagster.storage.corpus.home import make_folder
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake

@@ -13,8 +13,8 @@ from samplemix_dagster.errors import (
     InfeasibleMixtureError,
     LakeError,
 )
-from samplemix_dagster.stages.mixture.draw import Draw
-from samplemix_dagster.stages.mixture.drawn import MIXTURE
+from samplemix_dagster.stages.mixture.drawing.draw import Draw
+from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.mixing import draw_ledger
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
@@ -22,9 +22,9 @@ from samplemix_dagster.storage.lake.overlay import OverlayLake
 from samplemix_dagster.trace.difference.causes import CAUSES
 from samplemix_dagster.trace.difference.common_texts import CommonTexts
 from samplemix_dagster.trace.difference.measures import Measures, add, measure, subtract
-from samplemix_dagster.trace.pinned import PinnedRecipes, pinned
-from samplemix_dagster.trace.state_maker import StateMaker
-from samplemix_dagster.trace.states import NotComputableError, State, state_of
+from samplemix_dagster.trace.remade.pinned import PinnedRecipes, pinned
+from samplemix_dagster.trace.remade.state_maker import StateMaker
+from samplemix_dagster.trace.remade.states import NotComputableError, State, state_of
 
 UNEXPLAINED = "unexplained"
 _MODELS = ("reference", "tokenizer", "encoder")

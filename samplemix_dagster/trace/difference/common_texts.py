@@ -20,8 +20,8 @@ from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.stages import Stage
 from samplemix_dagster.errors import LakeError
-from samplemix_dagster.trace.pinned import PinnedRecipes
-from samplemix_dagster.trace.states import NotComputableError, State
+from samplemix_dagster.trace.remade.pinned import PinnedRecipes
+from samplemix_dagster.trace.remade.states import NotComputableError, State
 
 Entry = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.trace.difference.causes import CAUSES
 from samplemix_dagster.trace.difference.chain import Chain, Step, folder_of
 from samplemix_dagster.trace.difference.difference_words import cause_words
@@ -25,7 +25,7 @@ from samplemix_dagster.trace.difference.measures import (
     subtract,
     total_variation,
 )
-from samplemix_dagster.trace.pinned import scratch_over
+from samplemix_dagster.trace.remade.pinned import scratch_over
 
 
 def difference(project: Project, first: tuple[str, str], second: tuple[str, str]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from samplemix_dagster import tables
-from samplemix_dagster.config.scores import Quality
+from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.engine.addresses.recipe_graph import OTHER
 from samplemix_dagster.engine.foundation.reference import made_from
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.trace.states import effective_diversity, state_of
+from samplemix_dagster.trace.remade.states import effective_diversity, state_of
 
 _MADE_ANEW = {"corpus", "beta", "exclusions"}
 """Fits that are made for every corpus: they are no refit."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
+from samplemix_dagster.stages.mixture.drawing.axes import SHARE_GROUP
 from samplemix_dagster.trace.difference.causes import MEANING, cause_name
 
 _MOVERS = 5

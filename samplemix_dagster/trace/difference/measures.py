@@ -16,14 +16,14 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.stages import FitStage
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.columns import strings
-from samplemix_dagster.stages.diversity.clusters import CLUSTER_FIT
+from samplemix_dagster.stages.diversity.meaning.clusters import CLUSTER_FIT
 from samplemix_dagster.stages.diversity.topics import TOPIC_FIT
-from samplemix_dagster.stages.mixture.axes import SHARE_GROUP
+from samplemix_dagster.stages.mixture.drawing.axes import SHARE_GROUP
 from samplemix_dagster.stages.scores import SCORES
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
-from samplemix_dagster.trace.pinned import PinnedRecipes
+from samplemix_dagster.trace.remade.pinned import PinnedRecipes
 
 KINDS = ("source", "language", "cluster", "topic")
 """What every version is measured by, as long as its scores are there."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from samplemix_dagster.trace.exported import Exported
+from samplemix_dagster.trace.exports.exported import Exported
 from samplemix_dagster.trace.papers.facts import UNSTATED, Facts
 from samplemix_dagster.trace.papers.summary import sentences
 

@@ -13,7 +13,7 @@ from typing import Any
 from samplemix_dagster.core.licences import spdx
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.urls import hosts_of

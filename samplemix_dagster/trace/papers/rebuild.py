@@ -16,15 +16,15 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.export_formats.wanted import MANIFEST, Wanted
 from samplemix_dagster.stages.export.exporting import export_version
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
-from samplemix_dagster.stages.mixture.version_files import check_ledger
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.version_files import check_ledger
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.storage.lake.whole_files import digest_file
 from samplemix_dagster.table_contract import Table
 from samplemix_dagster.tables import CLUSTERS, DOC_ID
-from samplemix_dagster.trace.pinned import scratch_over
+from samplemix_dagster.trace.remade.pinned import scratch_over
 from samplemix_dagster.trace.takedown import exports_of
 
 _RECIPE = "recipe.json"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from samplemix_dagster.config.mixtures import SOURCE
-from samplemix_dagster.stages.mixture.axes import axes_in_words
+from samplemix_dagster.stages.mixture.drawing.axes import axes_in_words
 from samplemix_dagster.tables import EXCLUSIONS
 from samplemix_dagster.trace.papers.facts import UNSTATED, Facts, Part
 

@@ -7,13 +7,13 @@ from samplemix_dagster.engine.foundation.corpus import CORPUS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import LakeError, SampleMixError
 from samplemix_dagster.stages.beta import BETA
-from samplemix_dagster.stages.mixture.draw import Draw
+from samplemix_dagster.stages.mixture.drawing.draw import Draw
 from samplemix_dagster.stages.mixture.mixing import draw_ledger
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
-from samplemix_dagster.trace.pinned import PinnedRecipes, pinned, scratch_over
-from samplemix_dagster.trace.state_maker import StateMaker
-from samplemix_dagster.trace.states import NotComputableError, state_of
+from samplemix_dagster.trace.remade.pinned import PinnedRecipes, pinned, scratch_over
+from samplemix_dagster.trace.remade.state_maker import StateMaker
+from samplemix_dagster.trace.remade.states import NotComputableError, state_of
 from samplemix_dagster.trace.verify.findings import Finding, finding_of, not_checked
 
 

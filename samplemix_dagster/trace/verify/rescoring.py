@@ -25,14 +25,14 @@ from samplemix_dagster.engine.stages import FitStage, NotFittedError, Stage, Tas
 from samplemix_dagster.errors import InputError, LakeError, ModelError
 from samplemix_dagster.stages.flow import flow_stages
 from samplemix_dagster.stages.of_model import ModelStage
-from samplemix_dagster.storage.corpus.hive import named_digest
 from samplemix_dagster.storage.corpus.manifest import ledger_file
+from samplemix_dagster.storage.corpus.places.hive import named_digest
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.trace.pinned import PinnedRecipes, pinned
-from samplemix_dagster.trace.states import state_of
+from samplemix_dagster.trace.remade.pinned import PinnedRecipes, pinned
+from samplemix_dagster.trace.remade.states import state_of
 
 TOLERANCE = {"float32": 1e-4}
 """Largest relative difference that is taken for the last digits of a number format."""

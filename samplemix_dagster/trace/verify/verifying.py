@@ -13,11 +13,11 @@ from samplemix_dagster.engine.addresses.recipe_graph import RecipeGraph
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import LakeError
 from samplemix_dagster.stages.exclusions.excluded import LeftOutCount
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced, sealed
-from samplemix_dagster.stages.mixture.version_files import ledger_problems
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced, sealed
+from samplemix_dagster.stages.mixture.published.version_files import ledger_problems
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.lake.overlay import OverlayLake
-from samplemix_dagster.trace.pinned import scratch_over
+from samplemix_dagster.trace.remade.pinned import scratch_over
 from samplemix_dagster.trace.verify.drawing_again import draw_again
 from samplemix_dagster.trace.verify.findings import Finding, finding_of
 from samplemix_dagster.trace.verify.origins import models_of, shards_of

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, InputError
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.storage.outside_tables import table_of

@@ -10,7 +10,7 @@ from samplemix_dagster.core.junk.table import CLEAN
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.validation.corpus import JudgedCorpus
+from samplemix_dagster.validation.choosing.corpus import JudgedCorpus
 from samplemix_dagster.validation.known.labelled import Labels, read_labels
 
 

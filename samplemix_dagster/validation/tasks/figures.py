@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplemix_dagster.core.judging.accuracy import accuracy_difference, chance, right_answers
-from samplemix_dagster.validation.judgement import JsonObject, as_json
+from samplemix_dagster.validation.verdicts.judgement import JsonObject, as_json
 
 if TYPE_CHECKING:
     from samplemix_dagster.validation.evaluate import Prepared

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from samplemix_dagster.config.corpus import Source
-from samplemix_dagster.config.yaml_text import MOST_BYTES, read_yaml
+from samplemix_dagster.config.text.yaml_text import MOST_BYTES, read_yaml
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.validation.tasks.forms import Form

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from samplemix_dagster.core.learners.ragged import TokenTexts
 from samplemix_dagster.export_formats.format import FilePlan, Vocabulary
-from samplemix_dagster.export_formats.tokens import Tokens
+from samplemix_dagster.export_formats.ids.tokens import Tokens
 
 _WIDTHS = {"uint16": "<u2", "uint32": "<u4"}
 

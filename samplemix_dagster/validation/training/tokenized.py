@@ -13,7 +13,7 @@ from samplemix_dagster.engine.shards.shard_rows import read_documents
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.models.load import load_tokenizer
 from samplemix_dagster.storage.models.text_ids import Ids, text_ids
-from samplemix_dagster.validation.corpus import JudgedCorpus
+from samplemix_dagster.validation.choosing.corpus import JudgedCorpus
 from samplemix_dagster.validation.texts import JudgedText
 from samplemix_dagster.validation.training.batches import batches
 

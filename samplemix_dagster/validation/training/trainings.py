@@ -26,7 +26,7 @@ from samplemix_dagster.storage.lake.lake import Lake
 from samplemix_dagster.validation.training.exported import exported
 
 if TYPE_CHECKING:
-    from samplemix_dagster.validation.draws import Drawn
+    from samplemix_dagster.validation.choosing.draws import Drawn
     from samplemix_dagster.validation.texts import JudgedText
 
 _SAVED_SECONDS = 120.0

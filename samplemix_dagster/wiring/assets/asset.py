@@ -16,19 +16,19 @@ from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, TransientError
+from samplemix_dagster.runs.hooks.hooks import tell_new_version
 from samplemix_dagster.runs.plan.above import in_a_sentence, stale_above
-from samplemix_dagster.runs.plan.estimates import foreseen, note_measurement
+from samplemix_dagster.runs.plan.cost.estimates import foreseen, note_measurement
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.plan.planned import Task
-from samplemix_dagster.runs.upkeep.hooks import tell_new_version
 from samplemix_dagster.runs.upkeep.repair import repair
-from samplemix_dagster.stages.doing import Call, run_step
-from samplemix_dagster.stages.mixture.publishing import publish_mixture, refuse_mixture
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.mixture.published.publishing import publish_mixture, refuse_mixture
+from samplemix_dagster.stages.stepping.doing import Call, run_step
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.table_contract import Table
-from samplemix_dagster.wiring.assets.columns import Origins, column_lineage
 from samplemix_dagster.wiring.assets.inputs import inputs_dep
-from samplemix_dagster.wiring.assets.told import (
+from samplemix_dagster.wiring.assets.shown.columns import Origins, column_lineage
+from samplemix_dagster.wiring.assets.shown.told import (
     as_foreseen,
     column_schema,
     headlines,
@@ -39,9 +39,8 @@ from samplemix_dagster.wiring.automation.freshness import mixture_freshness
 from samplemix_dagster.wiring.checks import step_checks
 from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
-from samplemix_dagster.wiring.running.partitions import source_partitions
-from samplemix_dagster.wiring.running.resources import ProjectResource, current_progress
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.partitions import source_partitions
+from samplemix_dagster.wiring.run_tags import (
     CAN_PASS_TAG,
     LASTS_TAG,
     PID_TAG,
@@ -50,6 +49,7 @@ from samplemix_dagster.wiring.running.run_tags import (
     tag_of,
     takes_only_settled,
 )
+from samplemix_dagster.wiring.running.resources import ProjectResource, current_progress
 
 OWNER = "team:data"
 MAX_RETRIES = 3

@@ -8,7 +8,7 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.export_formats.wanted import Wanted
 from samplemix_dagster.show.presentation import many
 from samplemix_dagster.wiring.assets.asset import Look
-from samplemix_dagster.wiring.assets.told import address_value, table_value
+from samplemix_dagster.wiring.assets.shown.told import address_value, table_value
 from samplemix_dagster.wiring.metadata import Metadata
 
 _COLUMNS = ("name", "num_draws", "num_tokens", "num_bytes", "digest")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.wiring.names import Names
 from samplemix_dagster.wiring.running.resources import ProjectResource
 

@@ -20,19 +20,19 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.show.presentation import after_words, lineage_address
 from samplemix_dagster.stages.beta import load_law, load_plane
 from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
-from samplemix_dagster.stages.mixture.axes import and_group, axes_in_words
 from samplemix_dagster.stages.mixture.consumed import and_consumed
-from samplemix_dagster.stages.mixture.mixture_manifest import read_traced
-from samplemix_dagster.stages.mixture.publishing import current_or_none
-from samplemix_dagster.stages.mixture.version_files import export_asset
+from samplemix_dagster.stages.mixture.drawing.axes import and_group, axes_in_words
+from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
+from samplemix_dagster.stages.mixture.published.publishing import current_or_none
+from samplemix_dagster.stages.mixture.published.version_files import export_asset
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.table_contract import Table
 from samplemix_dagster.trace.versions import changed_inputs, version_inputs
 from samplemix_dagster.wiring.assets.asset import Look
-from samplemix_dagster.wiring.assets.columns import origins_of_ledger
-from samplemix_dagster.wiring.assets.pictures import bars_svg, plane_svg, share_rows
-from samplemix_dagster.wiring.assets.plots import picture, plane_figure
-from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.assets.shown.columns import origins_of_ledger
+from samplemix_dagster.wiring.assets.shown.pictures import bars_svg, plane_svg, share_rows
+from samplemix_dagster.wiring.assets.shown.plots import picture, plane_figure
+from samplemix_dagster.wiring.assets.shown.told import table_value
 from samplemix_dagster.wiring.metadata import Metadata
 from samplemix_dagster.wiring.names import PLAIN, Names
 

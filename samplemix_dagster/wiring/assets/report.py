@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.step import Step
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.step import Step
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.report.building import NodeResult, ReportError, build_report
 from samplemix_dagster.storage.report.dbt_run import dbt_digest, dbt_manifest, report_models
 from samplemix_dagster.storage.report.published import (
@@ -26,7 +26,7 @@ from samplemix_dagster.wiring.assets.asset import (
     OWNER,
     begin,
 )
-from samplemix_dagster.wiring.assets.told import table_value
+from samplemix_dagster.wiring.assets.shown.told import table_value
 from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET
 from samplemix_dagster.wiring.names import PLAIN, Names
 from samplemix_dagster.wiring.running.resources import ProjectResource

@@ -4,11 +4,11 @@ import dagster as dg
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import SampleMixError
-from samplemix_dagster.runs.upkeep.hooks import tell_failure
+from samplemix_dagster.runs.hooks.hooks import tell_failure
 from samplemix_dagster.wiring.names import Belongings, Names
+from samplemix_dagster.wiring.run_tags import REPORTS_TO_TAG, TOLD_TAG, tag_of
 from samplemix_dagster.wiring.running.resources import ProjectResource
 from samplemix_dagster.wiring.running.results import failure_sentence, is_failed_check
-from samplemix_dagster.wiring.running.run_tags import REPORTS_TO_TAG, TOLD_TAG, tag_of
 
 
 def _failures_of(context: dg.RunFailureSensorContext, names: Names) -> list[str]:

@@ -21,9 +21,9 @@ from dagster._core.loader import LoadingContext
 from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.runs.plan.standing import standing
 from samplemix_dagster.runs.plan.stated_versions import stated_version
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.runs.standing.standing import standing
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.wiring.assets.inputs import inputs_key, inputs_partition
 from samplemix_dagster.wiring.automation.freshness import longest_wait
 from samplemix_dagster.wiring.checks.versions import IS_CURRENT_CHECK

@@ -9,19 +9,19 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.watching.looking import look_at_all
 from samplemix_dagster.engine.watching.telling import in_words
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.plan.standing import what_is_current
+from samplemix_dagster.runs.standing.standing import what_is_current
 from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.automation.staleness import look_and_note
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, Names
-from samplemix_dagster.wiring.running.reaping import reap_dead_runs
-from samplemix_dagster.wiring.running.resources import ProjectResource
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.run_tags import (
     ASKED_BY_TAG,
     FILES_TAG,
     SETTLED,
     WHY_CHARACTERS,
     WHY_TAG,
 )
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.resources import ProjectResource
 
 
 def build_schedules(

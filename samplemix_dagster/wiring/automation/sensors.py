@@ -19,9 +19,7 @@ from samplemix_dagster.engine.watching.telling import digest_of, in_words
 from samplemix_dagster.errors import SampleMixError
 from samplemix_dagster.wiring.automation.failures import tell_failures_sensor
 from samplemix_dagster.wiring.names import PLAIN, PUBLISH, READ_SHARDS, Belongings, Names
-from samplemix_dagster.wiring.running.reaping import reap_dead_runs
-from samplemix_dagster.wiring.running.resources import ProjectResource
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.run_tags import (
     ASKED_BY_TAG,
     ATTEMPT_TAG,
     FILES_TAG,
@@ -33,6 +31,8 @@ from samplemix_dagster.wiring.running.run_tags import (
     old_name,
     tag_of,
 )
+from samplemix_dagster.wiring.running.reaping import reap_dead_runs
+from samplemix_dagster.wiring.running.resources import ProjectResource
 
 AUTOMATION = "follow_changes"
 MAX_ATTEMPTS = 3

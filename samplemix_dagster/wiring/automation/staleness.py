@@ -29,8 +29,8 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import InputError, SampleMixError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
-from samplemix_dagster.stages.step import Step
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.stages.stepping.step import Step
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.wiring.assets.inputs import inputs_key
 from samplemix_dagster.wiring.automation.mirror import Mirror, observe_inputs_of
 from samplemix_dagster.wiring.names import PLAIN, Names

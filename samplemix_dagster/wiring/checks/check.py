@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.mixture.publishing import Verdict
+from samplemix_dagster.stages.mixture.published.publishing import Verdict
 
 WITH_ITS_ASSET = (
     "It looks at what has just been written, so it runs with its asset and not alone: materialize "

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.mixture.publishing import Verdict
-from samplemix_dagster.stages.quality.student import LEAST_SPEARMAN
+from samplemix_dagster.stages.mixture.published.publishing import Verdict
+from samplemix_dagster.stages.quality.loss.student import LEAST_SPEARMAN
 from samplemix_dagster.wiring.checks.check import Check
 
 MAX_NOISE_SHARE = 0.35

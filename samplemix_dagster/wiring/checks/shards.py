@@ -9,9 +9,9 @@ from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.rejected import row_counts
-from samplemix_dagster.stages.mixture.publishing import Verdict
+from samplemix_dagster.stages.mixture.published.publishing import Verdict
 from samplemix_dagster.stages.scores import SCORES
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.wiring.checks.check import Check
 
 REJECTED_CHECK = "few_rows_are_rejected"

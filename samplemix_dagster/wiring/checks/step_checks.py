@@ -8,7 +8,7 @@ import dagster as dg
 
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
-from samplemix_dagster.stages.step import Step
+from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.wiring.checks.check import WITH_ITS_ASSET, Check
 from samplemix_dagster.wiring.checks.fits import AGREES, GAP, GIANT, LAW, NOISE
 from samplemix_dagster.wiring.checks.shards import INSIDE, REJECTED, ROWS, one_row

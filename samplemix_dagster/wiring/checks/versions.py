@@ -5,7 +5,11 @@ from collections.abc import Callable
 from samplemix_dagster.engine.outcome import Outcome
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import LakeError, UnreachableLakeError
-from samplemix_dagster.stages.mixture.publishing import Verdict, budget_verdict, ledger_verdict
+from samplemix_dagster.stages.mixture.published.publishing import (
+    Verdict,
+    budget_verdict,
+    ledger_verdict,
+)
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.wiring.checks.check import Check
 

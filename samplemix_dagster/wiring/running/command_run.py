@@ -11,14 +11,14 @@ import dagster as dg
 
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import SampleMixError
+from samplemix_dagster.wiring.jobs.job_run import COMMAND, JobRun, going_on
+from samplemix_dagster.wiring.jobs.parts import Choice
 from samplemix_dagster.wiring.names import PUBLISH
-from samplemix_dagster.wiring.running.job_run import COMMAND, JobRun, going_on
+from samplemix_dagster.wiring.run_tags import ASKED_BY_TAG, LOCATION, REPOSITORY
 from samplemix_dagster.wiring.running.launch import Flow
-from samplemix_dagster.wiring.running.parts import Choice
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from samplemix_dagster.wiring.running.results import stop_if_interrupted
 from samplemix_dagster.wiring.running.run_report import RunReport
-from samplemix_dagster.wiring.running.run_tags import ASKED_BY_TAG, LOCATION, REPOSITORY
 
 _ONCE = {"dagster/max_retries": "0"}
 """The daemon of a UI starts a killed run again; this one is for whoever typed it to repeat."""

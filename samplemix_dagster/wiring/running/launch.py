@@ -15,16 +15,25 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError
+from samplemix_dagster.runs.hooks.hooks import tell_failure
 from samplemix_dagster.runs.plan.planned import Plan, Task
-from samplemix_dagster.runs.upkeep.hooks import tell_failure
-from samplemix_dagster.runs.upkeep.loop import bring_up_to_date
-from samplemix_dagster.stages.step import Step
-from samplemix_dagster.stages.steps import build_steps
+from samplemix_dagster.runs.work.loop import bring_up_to_date
+from samplemix_dagster.stages.stepping.step import Step
+from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.storage.report.dbt_run import report_models
 from samplemix_dagster.storage.report.published import report_reason
 from samplemix_dagster.wiring.automation.staleness import begin_to_observe, look_and_note
+from samplemix_dagster.wiring.jobs.parts import console
+from samplemix_dagster.wiring.jobs.side_by_side import Asked, SideBySide
 from samplemix_dagster.wiring.names import PLAIN, Names
-from samplemix_dagster.wiring.running.parts import console
+from samplemix_dagster.wiring.run_tags import (
+    CAN_PASS_TAG,
+    REPORTS_TO_TAG,
+    REPOSITORY_TAGS,
+    WHY_CHARACTERS,
+    WHY_TAG,
+    process_tags,
+)
 from samplemix_dagster.wiring.running.resources import adopt_project
 from samplemix_dagster.wiring.running.results import (
     Result,
@@ -36,15 +45,6 @@ from samplemix_dagster.wiring.running.results import (
     stop_if_interrupted,
 )
 from samplemix_dagster.wiring.running.run_report import RunReport
-from samplemix_dagster.wiring.running.run_tags import (
-    CAN_PASS_TAG,
-    REPORTS_TO_TAG,
-    REPOSITORY_TAGS,
-    WHY_CHARACTERS,
-    WHY_TAG,
-    process_tags,
-)
-from samplemix_dagster.wiring.running.side_by_side import Asked, SideBySide
 
 Listener = Callable[[str], None]
 _REPORT_WHY = "what it reports on changed"

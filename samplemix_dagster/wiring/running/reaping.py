@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from samplemix_dagster.wiring.running.run_tags import (
+from samplemix_dagster.wiring.run_tags import (
     BOOT_TAG,
     CAN_PASS_TAG,
     CONTAINER_TAG,

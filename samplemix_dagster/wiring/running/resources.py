@@ -17,7 +17,7 @@ from samplemix_dagster.engine.outcome import Progress, no_progress
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.storage.s3.bucket import make_client
-from samplemix_dagster.wiring.running.run_tags import REPORTS_TO_TAG, tag_of
+from samplemix_dagster.wiring.run_tags import REPORTS_TO_TAG, tag_of
 
 CONFIG_VARIABLE = "SAMPLEMIX_CONFIG"
 DEFAULT_CONFIG = "samplemix.yaml"

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from samplemix_dagster.wiring.assets.told import LOST
+from samplemix_dagster.wiring.assets.shown.told import LOST
 from samplemix_dagster.wiring.checks.shards import REJECTED_CHECK
 from samplemix_dagster.wiring.names import Names
 

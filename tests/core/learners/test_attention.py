@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from samplemix_dagster.core.learners.attention import attended
+from samplemix_dagster.core.learners.layers.attention import attended
 
 B, H, D = 2, 3, 16
 

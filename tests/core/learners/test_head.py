@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from samplemix_dagster.core.learners.head import gradients_of_mean, target_losses
+from samplemix_dagster.core.learners.layers.head import gradients_of_mean, target_losses
 
 E = 8
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from samplemix_dagster.core.learners.norm import Norm
+from samplemix_dagster.core.learners.layers.norm import Norm
 
 
 def test_norm_and_gradients_are_those_of_plain_operations() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 from samplemix_dagster.core.diversity.near.groups import NearGroups, group_texts
 from samplemix_dagster.core.diversity.near.sketches import Sketches, similarity, sketches_of
-from samplemix_dagster.core.diversity.ngrams import document_grams
 from samplemix_dagster.core.hashing import doc_id, id_words
 
 WORDS = [f"word{number}" for number in range(2_000)]

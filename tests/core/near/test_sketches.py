@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samplemix_dagster.core.diversity.grams.ngrams import DocumentGrams, document_grams
 from samplemix_dagster.core.diversity.near.sketches import NUM_HASHES, similarity, sketches_of
-from samplemix_dagster.core.diversity.ngrams import DocumentGrams, document_grams
 
 
 def of_sets(sets: list[set[int]]) -> DocumentGrams:

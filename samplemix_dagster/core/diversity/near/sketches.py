@@ -11,7 +11,7 @@ Shape letters: N = documents, K = hashes of a sketch.
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.diversity.ngrams import DocumentGrams
+from samplemix_dagster.core.diversity.grams.ngrams import DocumentGrams
 from samplemix_dagster.core.hashing import keyed_hashes
 
 NUM_HASHES = 128

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from samplemix_dagster.core.diversity.grams.ngrams import document_grams
 from samplemix_dagster.core.diversity.near.groups import NearGroups, group_texts
 from samplemix_dagster.core.diversity.near.sketches import NUM_HASHES, Sketches, sketches_of
-from samplemix_dagster.core.diversity.ngrams import document_grams
 
 GRAM_WORDS = 5
 LEAST_SIMILARITY = 0.5

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from samplemix_dagster.core.kneser_ney import discounts
+from samplemix_dagster.core.modelling.kneser_ney import discounts
 
 if TYPE_CHECKING:
     from samplemix_dagster.core.quality.ngram.kernel import Tables

@@ -1,0 +1,1 @@
+"""What is asked of mixture versions and of their exports."""

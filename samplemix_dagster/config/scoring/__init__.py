@@ -1,0 +1,1 @@
+"""What documents are scored by: models, signals, components, tables of other tools."""

@@ -1,0 +1,1 @@
+"""Word n-grams: hashed, owned, and how common they are."""

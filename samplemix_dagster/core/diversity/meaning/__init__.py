@@ -1,0 +1,1 @@
+"""Directions of texts: clusters of them, and how densely they lie."""

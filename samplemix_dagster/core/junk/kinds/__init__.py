@@ -1,0 +1,1 @@
+"""The kinds of junk, by where they come from."""

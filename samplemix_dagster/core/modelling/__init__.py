@@ -1,0 +1,1 @@
+"""What everything that trains or counts a model shares."""

@@ -1,0 +1,1 @@
+"""The loss of a text under a causal language model."""

@@ -1,0 +1,1 @@
+"""Students of a reference, and how well they stand for it."""

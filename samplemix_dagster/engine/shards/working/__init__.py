@@ -1,0 +1,1 @@
+"""What is computed of a shard, and by whom."""

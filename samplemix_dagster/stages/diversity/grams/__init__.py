@@ -1,0 +1,1 @@
+"""Stages on the n-grams of texts."""

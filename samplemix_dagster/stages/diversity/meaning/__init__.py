@@ -1,0 +1,1 @@
+"""Stages on the meaning of texts."""

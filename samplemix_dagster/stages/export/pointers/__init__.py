@@ -1,0 +1,1 @@
+"""Exports that point into the ids of the whole corpus."""

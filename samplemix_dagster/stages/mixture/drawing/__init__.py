@@ -1,0 +1,1 @@
+"""The draw: weights, shares, the scale, copies."""

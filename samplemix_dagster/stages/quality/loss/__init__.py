@@ -1,0 +1,1 @@
+"""Stages on the losses of texts under references."""

@@ -1,0 +1,1 @@
+"""Steps: what a project is made by, in which order, and what a step is told."""

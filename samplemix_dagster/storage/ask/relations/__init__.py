@@ -1,0 +1,1 @@
+"""The views, and the tables behind them."""

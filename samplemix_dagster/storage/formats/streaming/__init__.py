@@ -1,0 +1,1 @@
+"""Bytes as they come: unpacked, counted, cut into lines."""

@@ -1,0 +1,1 @@
+"""Exports, looked back at."""

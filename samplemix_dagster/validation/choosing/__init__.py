@@ -1,0 +1,1 @@
+"""What is judged: arms, the corpus that they choose from, and their draws."""

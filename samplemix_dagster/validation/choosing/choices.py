@@ -1,0 +1,114 @@
+"""A choice of documents from elsewhere: a file of ids, of draws, or of weights."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.lake.whole_files import digest_file
+from samplemix_dagster.storage.outside_tables import DOC_ID, table_of
+from samplemix_dagster.validation.choosing.corpus import JudgedCorpus
+
+_KEYS = ("doc_id", "id")
+_WEIGHTS = ("weight", "copies")
+_MOST_WEIGHT = 1e12
+_MOST_COPIES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """Documents that another tool chose.
+
+    Attributes:
+        key: What names them: ``doc_id``, the digest of the text, or ``id``, the document's own id.
+        names: One a line of the file.
+        may_be_own_ids: Whether the file does not say which of the two its lines are.
+        sources: The source of each, where the file says it: own ids can repeat between sources.
+        weights: How much of each: its weight or copies; 1 where the file does not say.
+        copies: How many draws of each the file asks for; 1 where it says no copies.
+        digest: Of the file.
+    """
+
+    key: str
+    names: list[str]
+    may_be_own_ids: bool = False
+    sources: list[str] | None
+    weights: npt.NDArray[np.float64]
+    copies: npt.NDArray[np.float64]
+    digest: str
+
+    @property
+    def max_copies(self) -> int:
+        """How often the document is drawn that the file asks for most often."""
+        sources = self.sources or [""] * len(self.names)
+        asked: dict[tuple[str, str], float] = {}
+        for place, copies in zip(
+            zip(sources, self.names, strict=True), self.copies.tolist(), strict=True
+        ):
+            asked[place] = asked.get(place, 0.0) + copies
+        return max(1, math.ceil(min(max(asked.values(), default=1.0), _MOST_COPIES)))
+
+    def rows(self, recipes: Recipes, corpus: JudgedCorpus) -> npt.NDArray[np.int64]:
+        """Return the number of each document in the corpus; -1 where it is not there."""
+        if self.key == "doc_id":
+            # Cut to the width of a digest, another text would be taken for one.
+            digests = [name if DOC_ID.fullmatch(name) else "" for name in self.names]
+            rows = corpus.rows_of(np.array(digests, dtype="S32"))
+            if not self.may_be_own_ids or (rows >= 0).any():
+                return rows
+        own = corpus.column(recipes, "id")
+        with_source = self.sources is not None
+        known = {
+            (str(source) if with_source else "", found): row
+            for row, (source, found) in enumerate(zip(corpus.sources, own, strict=True))
+        }
+        sources = self.sources or [""] * len(self.names)
+        found_rows = [known.get(pair, -1) for pair in zip(sources, self.names, strict=True)]
+        return np.array(found_rows, dtype=np.int64)
+
+
+def read_choice(file: Path) -> Choice:
+    """Read a choice: Parquet, CSV, JSON lines, or one id a line.
+
+    Columns ``doc_id`` or ``id`` (with ``source`` where ids repeat between sources) name documents;
+    ``weight`` or ``copies`` say how much of each. A document may stand there several times.
+
+    Raises:
+        InputError: The file cannot be read as such, or names no document.
+    """
+    table = table_of(file)
+    key = next((name for name in _KEYS if name in table.column_names), None)
+    if key is None:
+        raise InputError(f"{file}: no column `doc_id` or `id`; there are {table.column_names}.")
+    names = ["" if name is None else str(name) for name in table.column(key).to_pylist()]
+    if key == "doc_id":
+        names = [name.lower() for name in names]
+    if not names:
+        raise InputError(f"{file}: names no document.")
+    is_lines = file.suffix.lower() not in {".parquet", ".csv", ".jsonl", ".ndjson"}
+    weighed = next((name for name in _WEIGHTS if name in table.column_names), None)
+    weights = np.ones(len(names))
+    if weighed is not None:
+        try:
+            weights = table.column(weighed).cast(pa.float64()).to_numpy()
+        except pa.ArrowException as error:
+            raise InputError(f"{file}: {weighed} is a number in every row ({error}).") from error
+    if not np.isfinite(weights).all() or (weights < 0).any() or (weights > _MOST_WEIGHT).any():
+        raise InputError(f"{file}: {weighed} is a number from 0 to {_MOST_WEIGHT:g} in every row.")
+    if not weights.any():
+        raise InputError(f"{file}: {weighed} is 0 in every row, so that nothing is chosen.")
+    has_source = key == "id" and "source" in table.column_names
+    return Choice(
+        key=key,
+        names=names,
+        may_be_own_ids=is_lines and key == "doc_id",
+        sources=[str(name) for name in table.column("source").to_pylist()] if has_source else None,
+        weights=weights,
+        copies=weights if weighed == "copies" else np.ones(len(names)),
+        digest=digest_file(file),
+    )

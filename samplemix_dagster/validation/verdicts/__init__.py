@@ -1,0 +1,1 @@
+"""What trainings tell, and what they cost."""

@@ -1,0 +1,1 @@
+"""The assets of scores, from shards to the law."""

@@ -1,0 +1,1 @@
+"""What an asset shows of what was made."""
