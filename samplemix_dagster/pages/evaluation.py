@@ -16,6 +16,7 @@ from samplemix_dagster.show.evaluated.judgement_facts import (
 from samplemix_dagster.show.evaluated.judgement_words import (
     ALL,
     Found,
+    cautions,
     claims,
     controls_rows,
     domain_rows,
@@ -27,7 +28,6 @@ from samplemix_dagster.show.evaluated.judgement_words import (
     interval,
     own_part,
     signed,
-    undecided_pairs,
     verdict_of,
     with_controls,
 )
@@ -58,7 +58,7 @@ def evaluation_page(found: Found) -> str:
         ),
         claims=claims(found),
         own_part=own_part(found),
-        undecided=undecided_pairs(found),
+        undecided=cautions(found),
         is_look=found["strength"] == "look",
         baseline=found["baseline"],
         has_ceiling=has_ceiling(found),

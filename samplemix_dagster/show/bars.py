@@ -16,8 +16,15 @@ _LINE_SECONDS = 30.0
 _NAME_CHARACTERS = 24
 _SOURCE_CHARACTERS = 14
 _SPEED_SECONDS = 60.0
-_COUNTED = {"reference_model": "tokens", "mixture": "shards", "export": "shards"}
+_COUNTED = {
+    "reference_model": "tokens",
+    "mixture": "shards",
+    "export": "shards",
+    "evaluation": "trainings",
+}
 """What a step counts, where it is not documents."""
+_COUNTED_BEFORE = {("evaluation", "held out?"): "shards", ("evaluation", "tokens"): "documents"}
+"""What parts of a step count that count something else."""
 
 
 class Bars:
@@ -73,7 +80,8 @@ class Bars:
             self._begin(asset, partition)
         self._done = done
         seconds = self._clock() - self._began
-        counted = _COUNTED.get(asset.partition("/")[0], "documents")
+        step = asset.partition("/")[0]
+        counted = _COUNTED_BEFORE.get((step, partition)) or _COUNTED.get(step, "documents")
         if not self._is_live:
             self._say_now_and_then(asset, partition, progress_words(done, total, seconds, counted))
             return

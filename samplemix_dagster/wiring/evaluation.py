@@ -15,11 +15,11 @@ from samplemix_dagster.show.evaluated.judgement_facts import cost_words
 from samplemix_dagster.show.evaluated.judgement_words import (
     ALL,
     Found,
+    cautions,
     claims,
     figures_columns,
     figures_row,
     own_part,
-    undecided_pairs,
     with_controls,
 )
 from samplemix_dagster.storage.lake import keys
@@ -125,7 +125,7 @@ def told(project: Project, found: Found) -> Mapping[str, Any]:
 
 def _sentences(found: Found) -> list[str]:
     said = [sentence for _, sentence in claims(found)]
-    return [*said, *undecided_pairs(found)] or ["Nothing: no mixture was judged."]
+    return [*said, *cautions(found)] or ["Nothing: no mixture was judged."]
 
 
 def not_worse(found: Found, key: dg.AssetKey) -> dg.AssetCheckResult:

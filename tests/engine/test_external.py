@@ -11,7 +11,9 @@ from pyarrow import parquet
 
 from samplemix_dagster.config.scoring.signals import External
 from samplemix_dagster.config.text.reading import parse_config
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InputError
+from samplemix_dagster.runs.standing.losses import losses
 from samplemix_dagster.stages.outside.external import known_scores
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
@@ -98,6 +100,29 @@ def test_labels_are_joined_by_own_id_inside_a_source_and_mean_over_signals(root:
     assert {"signal_edu", "quality_calibration"} <= run(root).assets
     found = rows(root, "select edu_score, edu_is_known from scores order by doc_id")
     assert [row["edu_score"] for row in found] == [0.9 if n % 3 else 0.5 for n in range(len(ids))]
+
+
+@needs_encoder
+def test_a_file_that_names_no_document_is_told_with_a_name_of_each_side(root: Path) -> None:
+    written(root / "edu.parquet", {"id": ["elsewhere-1"], "score": [0.5], "label": ["x"]})
+    settings = read_settings(root)
+    settings["labels"] = {"kind": {"file": "edu.parquet"}}
+    write_settings(root, settings)
+    with_external(root, {"file": "edu.parquet"}, gates={"edu": 1})
+    run(root)
+    project = open_project(root)
+    known = rows(root, "select id from documents")
+    told = {entry.where: entry.words for entry in losses(Recipes(project))}
+    for asset, where, rest in (
+        ("signal_edu", "quality.external.edu", "the score 0.5 of `missing`"),
+        ("label_kind", "labels.kind", "the label 'unknown' of `unknown`"),
+    ):
+        assert f"({where}) names none of the {len(known)} documents by 'id'" in told[asset]
+        assert f"so each has {rest}" in told[asset]
+        assert "'elsewhere-1' in its column 'id'" in told[asset]
+    written(root / "edu.parquet", {"id": [known[0]["id"]], "score": [0.5], "label": ["x"]})
+    run(root)
+    assert not [entry for entry in losses(Recipes(open_project(root))) if entry.kind == "unjoined"]
 
 
 def test_of_two_sources_with_one_id_each_has_its_own_score(tmp_path: Path) -> None:

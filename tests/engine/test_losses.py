@@ -13,7 +13,8 @@ import yaml
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.working.first_reading import run_raw_shards
-from samplemix_dagster.runs.work.losses import Warned, losses
+from samplemix_dagster.runs.standing.losses import losses
+from samplemix_dagster.runs.standing.warned import Warned
 from samplemix_dagster.storage.lake.table_files import RECIPE
 from tests.projects import jsonl, needs_encoder, packed, prose
 

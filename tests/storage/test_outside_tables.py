@@ -87,3 +87,24 @@ def test_labels_by_number_are_found_by_its_text(tmp_path: Path) -> None:
     assert read_labels(file) == {("web", "7"): "junk"}
     zeros = written(tmp_path, "a.csv", "source,id,kind\nweb,007,clean\n")
     assert read_labels(zeros) == {("web", "007"): "clean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '["007", "8"]'),
+        ("a.json", '[{"id": "007"}, {"id": "8"}]'),
+        ("a.json", '{"id": "007"}\n{"id": "8"}\n'),
+        ("a.tsv", "id\tscore\n007\t1\n8\t2\n"),
+    ],
+)
+def test_an_array_of_json_and_cells_between_tabs_are_tables_too(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert table_of(written(tmp_path, name, content)).column("id").to_pylist() == ["007", "8"]
+
+
+@pytest.mark.parametrize("content", ['["a", {"id": "b"}]', "[1, true]", "[[]]", '["a"', "[" * 9999])
+def test_an_array_of_something_else_is_refused_with_its_file(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError, match=r"a\.json cannot be read as a table of documents"):
+        table_of(written(tmp_path, "a.json", content))

@@ -11,11 +11,14 @@ import pytest
 
 from samplemix_dagster.config.evaluation import Evaluation
 from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import ConfigError, InfeasibleMixtureError, InputError
+from samplemix_dagster.runs.work.run import run_project
 from samplemix_dagster.runs.work.what_if import draw_what_if
 from samplemix_dagster.show.evaluated.judged import print_judged
 from samplemix_dagster.storage.lake import keys
+from samplemix_dagster.validation.choosing.choices import read_choice
 from samplemix_dagster.validation.evaluate import prepare, run
 from tests.projects import (
     copy_project,
@@ -220,8 +223,6 @@ def test_a_choice_from_elsewhere_is_judged_too(
     project: Project, held_out_files: dict[str, str], tmp_path: Path, key: str
 ) -> None:
     whole = prepare(project, ["default"], settings(held_out_files)).corpus
-    from samplemix_dagster.engine.addresses.recipes import Recipes
-
     own = whole.column(Recipes(project), "id")
     chosen = [row for row in range(len(own)) if whole.sources[row] == "letters"]
     names = [whole.ids[r].decode() if key == "doc_id" else own[r] for r in chosen]
@@ -238,6 +239,37 @@ def test_a_choice_from_elsewhere_is_judged_too(
     }
     held = found["arms"]["german"]["against_controls"]["shares"]
     assert held["all"]["verdict"] == "undecided"
+
+
+def test_an_arm_of_a_file_may_have_an_equals_sign_in_its_name(
+    project: Project, held_out_files: dict[str, str]
+) -> None:
+    ids = [row["id"] for row in shard_rows("news", 0)]
+    (project.root / "top=5.json").write_text(json.dumps([*ids, *ids[:3]]))
+    wanted = settings(held_out_files, budget_tokens=6000)
+    for words, name in (("top=5.json", "top=5"), ("mine=top=5.json", "mine")):
+        prepared = prepare(project, [words], wanted)
+        [arm] = [arm for arm in prepared.arms if arm.name == name]
+        assert arm.missing == 0
+        assert sorted(set(arm.weights.tolist())) == [0.0, 1.0, 2.0]
+
+
+def test_an_id_of_several_documents_does_not_say_which_is_meant(
+    held_out_files: dict[str, str], tmp_path: Path
+) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    twin = shard_rows("news", 0)[0]["id"]
+    row = {"id": twin, "text": prose("a twin by name", "en", sentences=12)}
+    (root / "data/web/extra.jsonl").write_text(json.dumps(row) + "\n")
+    project = open_project(root)
+    run_project(project)
+    whole = prepare(project, ["default"], settings(held_out_files)).corpus
+    (root / "ids.txt").write_text(f"{twin}\n")
+    with pytest.raises(InputError, match=f"'{twin}' stands in the sources 'news' and 'web'"):
+        read_choice(root / "ids.txt").rows(Recipes(project), whole)
+    (root / "ids.csv").write_text(f"source,id\nweb,{twin}\n")
+    [number] = read_choice(root / "ids.csv").rows(Recipes(project), whole)
+    assert whole.sources[number] == "web"
 
 
 def test_shares_that_a_version_holds_are_held_in_every_draw(

@@ -10,6 +10,7 @@ from samplemix_dagster.cli import app
 from samplemix_dagster.show.evaluated.judged import cost_line, print_judged
 from samplemix_dagster.show.evaluated.judgement_facts import auc_table, kinds_table
 from samplemix_dagster.show.evaluated.judgement_words import (
+    cautions,
     claims,
     controls_rows,
     domain_rows,
@@ -131,6 +132,17 @@ def test_without_labels_nothing_is_said_of_kinds(capsys: pytest.CaptureFixture[s
     assert "known truth" not in said
     assert "recovered" not in said
     assert kinds_table(found) is auc_table(found) is None
+
+
+def test_a_ceiling_that_is_not_shown_is_said_instead_of_a_share_of_it() -> None:
+    found = found_of({"mine": GAIN})
+    assert cautions(found) == []
+    for arm in found["arms"].values():
+        arm["recovered"] = None
+    [words] = cautions(found)
+    assert words.startswith("clean is not shown to be better than proportional here")
+    del found["arms"]["clean"]
+    assert cautions(found) == []
 
 
 def test_a_time_that_is_foreseen_says_how_it_is_known() -> None:

@@ -1,5 +1,6 @@
 """``samplemix evaluate``: which mixture trains the better model."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,16 +112,17 @@ def _settings(project: "Project", changes: dict[str, object]) -> "Evaluation":
         return Evaluation.model_validate({**before, **given})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][:1])
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"evaluation.{where}: {message}") from None
+        # What concerns several keys has no place of its own, and begins with the key.
+        where = "".join(f"{part}: " for part in first["loc"][:1])
+        raise ConfigError(f"evaluation.{where}{message}") from None
 
 
 def _files(words: Sequence[str] | None) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
     for word in words or []:
         group, is_named, place = word.partition("=")
-        if not is_named:
+        if not is_named or Path(word).is_file():
             group, place = Path(word).name.partition(".")[0], word
         found.setdefault(group, []).append(str(Path(place).absolute()))
     return found or None
@@ -130,9 +132,12 @@ def _pool(words: str | None) -> str | float | None:
     if words is None or words == "auto":
         return words
     try:
-        return float(words)
+        share = float(words)
     except ValueError:
-        raise ConfigError(f"--pool: `auto` or a share such as 0.25, not {words!r}.") from None
+        share = math.nan
+    if not 0 < share <= 1:
+        raise ConfigError(f"--pool: `auto` or a share such as 0.25, not {words!r}.")
+    return share
 
 
 def _ladder(words: str | None) -> list[float] | None:

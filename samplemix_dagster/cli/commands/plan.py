@@ -21,7 +21,8 @@ def plan(
     from samplemix_dagster.runs.plan.cost.estimates import estimated
     from samplemix_dagster.runs.plan.foresight import notes, refusals
     from samplemix_dagster.runs.plan.plan import Planner
-    from samplemix_dagster.runs.work.losses import as_json, losses
+    from samplemix_dagster.runs.standing.losses import losses
+    from samplemix_dagster.runs.standing.warned import as_json
     from samplemix_dagster.show.bars import waiting
     from samplemix_dagster.show.presentation import about, in_all
     from samplemix_dagster.show.printed_table import chosen_format, print_table, write_records

@@ -21,7 +21,7 @@ from samplemix_dagster.show.terminal import print_json, print_lines, say
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.project import Project
-    from samplemix_dagster.runs.work.losses import Warned
+    from samplemix_dagster.runs.standing.warned import Warned
     from samplemix_dagster.wiring.running.run_report import RunReport
 
 
@@ -125,7 +125,7 @@ def _end(project: "Project", report: "RunReport", config: Path, *, json: bool) -
     Raises:
         CheckFailedError: Something was lost, and ``corpus.warn`` is ``fail``.
     """
-    from samplemix_dagster.runs.work.losses import Warned
+    from samplemix_dagster.runs.standing.warned import Warned
 
     warned = [*_lost(project), *(Warned(**check) for check in report.warnings)]
     _show_run(report, warned, json=json)
@@ -144,7 +144,7 @@ def _end(project: "Project", report: "RunReport", config: Path, *, json: bool) -
 
 def _lost(project: "Project") -> "list[Warned]":
     from samplemix_dagster.engine.addresses.recipes import Recipes
-    from samplemix_dagster.runs.work.losses import losses
+    from samplemix_dagster.runs.standing.losses import losses
 
     return losses(Recipes(project))
 
@@ -189,7 +189,7 @@ def _look(
 
 def _show_run(report: "RunReport | None", warned: "Sequence[Warned]", *, json: bool) -> None:
     """Show what a run did; without one nothing was to be done."""
-    from samplemix_dagster.runs.work.losses import as_json
+    from samplemix_dagster.runs.standing.warned import as_json
     from samplemix_dagster.show.presentation import duration
     from samplemix_dagster.show.printed_table import print_table
 

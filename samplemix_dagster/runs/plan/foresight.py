@@ -26,7 +26,7 @@ from samplemix_dagster.errors import (
 )
 from samplemix_dagster.runs.plan.given_groups import unknown_groups
 from samplemix_dagster.runs.plan.planned import Plan
-from samplemix_dagster.runs.work.losses import Warned
+from samplemix_dagster.runs.standing.warned import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
 from samplemix_dagster.stages.quality.loss.other_references import other_losses
 from samplemix_dagster.stages.quality.tokens import TOKENS

@@ -8,7 +8,8 @@ from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.standing.last_run import last_run
-from samplemix_dagster.runs.work.losses import as_json, losses
+from samplemix_dagster.runs.standing.losses import losses
+from samplemix_dagster.runs.standing.warned import as_json
 from samplemix_dagster.stages.mixture.drawing.drawn import MIXTURE
 from samplemix_dagster.stages.mixture.published.publishing import refused
 

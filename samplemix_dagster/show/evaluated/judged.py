@@ -8,6 +8,7 @@ from samplemix_dagster.show.evaluated.judgement_facts import auc_table, cost_wor
 from samplemix_dagster.show.evaluated.judgement_words import (
     ALL,
     Found,
+    cautions,
     claims,
     controls_rows,
     domain_rows,
@@ -17,7 +18,6 @@ from samplemix_dagster.show.evaluated.judgement_words import (
     groups_of,
     interval,
     signed,
-    undecided_pairs,
     with_controls,
 )
 from samplemix_dagster.show.evaluated.judgement_worth import decay_sentences, worth_sentences
@@ -54,7 +54,7 @@ def print_judged(found: Found) -> None:
     _print_truth(found)
     if found["strength"] == "look":
         print_lines([f"{found['seeds']} pairs are a look; a claim needs 8 (--seeds 8)."])
-    print_lines([*undecided_pairs(found), *decay_sentences(found), cost_words(found)])
+    print_lines([*cautions(found), *decay_sentences(found), cost_words(found)])
     print_lines(worth_sentences(found))
 
 

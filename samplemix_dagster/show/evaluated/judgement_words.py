@@ -140,11 +140,24 @@ def _named(found: Found, name: str, verdict: str, groups: Sequence[str]) -> str:
     return ", ".join(named) or "none"
 
 
-def undecided_pairs(found: Found) -> list[str]:
-    """Return the pairs of arms of which a second judge says the contrary, in sentences."""
+def cautions(found: Found) -> list[str]:
+    """Return in sentences what cannot be told: pairs of which a second judge says the contrary.
+
+    And what is recovered, where the ceiling is not shown to be better than the baseline.
+    """
     return [
-        f"undecided: the judges do not agree on {one} and {other}."
-        for one, other in found["undecided"]
+        *(
+            f"undecided: the judges do not agree on {one} and {other}."
+            for one, other in found["undecided"]
+        ),
+        *(
+            [
+                f"{CEILING} is not shown to be better than {found['baseline']} here, so what an "
+                "arm recovers of its gain cannot be told."
+            ]
+            if CEILING in found["arms"] and not has_ceiling(found)
+            else []
+        ),
     ]
 
 

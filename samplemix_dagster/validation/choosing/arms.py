@@ -81,8 +81,7 @@ def arm_of(
         ConfigError: There is no such arm.
         InputError: It has not been made, or names no document of the corpus.
     """
-    name, _, rest = words.partition("=")
-    place = rest or words
+    name, place = _named(recipes, words)
     if place == PROPORTIONAL:
         ones = np.ones(corpus.pool.tokens.size)
         return Arm(name=name, weights=ones, what={"built_in": place})
@@ -91,6 +90,14 @@ def arm_of(
     if (recipes.project.root / place).is_file() or Path(place).is_file():
         return _chosen_elsewhere(recipes, corpus, name, place)
     return _version(recipes, corpus, name, place)
+
+
+def _named(recipes: Recipes, words: str) -> tuple[str, str]:
+    """Return what an arm is called and what it is; a file may have an equals sign in its name."""
+    name, _, rest = words.partition("=")
+    if not rest or (recipes.project.root / words).is_file() or Path(words).is_file():
+        return words, words
+    return name, rest
 
 
 def _clean(name: str, labels: CorpusLabels | None) -> Arm:

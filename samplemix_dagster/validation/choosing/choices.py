@@ -11,7 +11,7 @@ import pyarrow as pa
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
-from samplemix_dagster.storage.outside_tables import DOC_ID, table_of
+from samplemix_dagster.storage.outside_tables import DOC_ID, is_both, table_of
 from samplemix_dagster.validation.choosing.corpus import JudgedCorpus
 
 _KEYS = ("doc_id", "id")
@@ -54,7 +54,11 @@ class Choice:
         return max(1, math.ceil(min(max(asked.values(), default=1.0), _MOST_COPIES)))
 
     def rows(self, recipes: Recipes, corpus: JudgedCorpus) -> npt.NDArray[np.int64]:
-        """Return the number of each document in the corpus; -1 where it is not there."""
+        """Return the number of each document in the corpus; -1 where it is not there.
+
+        Raises:
+            InputError: A name is that of several documents.
+        """
         if self.key == "doc_id":
             # Cut to the width of a digest, another text would be taken for one.
             digests = [name if DOC_ID.fullmatch(name) else "" for name in self.names]
@@ -62,18 +66,34 @@ class Choice:
             if not self.may_be_own_ids or (rows >= 0).any():
                 return rows
         own = corpus.column(recipes, "id")
-        with_source = self.sources is not None
-        known = {
-            (str(source) if with_source else "", found): row
-            for row, (source, found) in enumerate(zip(corpus.sources, own, strict=True))
-        }
+        asked = set(self.names)
+        known: dict[tuple[str, str], int] = {}
+        for row, (source, found) in enumerate(zip(corpus.sources, own, strict=True)):
+            if found not in asked:
+                continue
+            place = (str(source) if self.sources is not None else "", found)
+            first = known.setdefault(place, row)
+            if first != row:
+                raise InputError(_ambiguous(found, str(corpus.sources[first]), str(source)))
         sources = self.sources or [""] * len(self.names)
         found_rows = [known.get(pair, -1) for pair in zip(sources, self.names, strict=True)]
         return np.array(found_rows, dtype=np.int64)
 
 
+def _ambiguous(name: str, one: str, other: str) -> str:
+    if one == other:
+        return (
+            f"the id {name!r} stands more than once in source {one!r}, so it does not say which "
+            "document is meant; name documents by `doc_id`, as `samplemix scores` gives it."
+        )
+    return (
+        f"the id {name!r} stands in the sources {one!r} and {other!r}, so it does not say which "
+        "document is meant; add a column `source`, or name documents by `doc_id`."
+    )
+
+
 def read_choice(file: Path) -> Choice:
-    """Read a choice: Parquet, CSV, JSON lines, or one id a line.
+    """Read a choice: Parquet, CSV, TSV, JSON lines, a JSON array, or one id a line.
 
     Columns ``doc_id`` or ``id`` (with ``source`` where ids repeat between sources) name documents;
     ``weight`` or ``copies`` say how much of each. A document may stand there several times.
@@ -90,7 +110,6 @@ def read_choice(file: Path) -> Choice:
         names = [name.lower() for name in names]
     if not names:
         raise InputError(f"{file}: names no document.")
-    is_lines = file.suffix.lower() not in {".parquet", ".csv", ".jsonl", ".ndjson"}
     weighed = next((name for name in _WEIGHTS if name in table.column_names), None)
     weights = np.ones(len(names))
     if weighed is not None:
@@ -106,7 +125,7 @@ def read_choice(file: Path) -> Choice:
     return Choice(
         key=key,
         names=names,
-        may_be_own_ids=is_lines and key == "doc_id",
+        may_be_own_ids=key == "doc_id" and is_both(table),
         sources=[str(name) for name in table.column("source").to_pylist()] if has_source else None,
         weights=weights,
         copies=weights if weighed == "copies" else np.ones(len(names)),

@@ -169,14 +169,15 @@ def disagreements(first: Judged, second: Judged, arms: Sequence[str]) -> list[li
 def recovered(judged: Judged, arm: str, baseline: str, ceiling: str) -> float | None:
     """Return the share of what a perfect choice would gain that an arm gains, over all texts.
 
-    None where the ceiling is not better than the baseline.
+    None where the ceiling is not shown to be better than the baseline: a share of what may be
+    nothing would be any number. One pair shows nothing.
     """
     groups = judged.members[ALL]
-    whole = judged.difference(ceiling, baseline, groups).value
-    if whole >= 0.0:
+    whole = judged.difference(ceiling, baseline, groups)
+    if whole.high >= 0.0:
         return None
     # 0 rather than -0 of the baseline itself.
-    return _rounded(judged.difference(arm, baseline, groups).value / whole + 0.0, 3)
+    return _rounded(judged.difference(arm, baseline, groups).value / whole.value + 0.0, 3)
 
 
 def strength(seeds: int) -> str:

@@ -86,7 +86,7 @@ def mixture_show(
 ) -> None:
     """Show what a mixture version is."""
     from samplemix_dagster.engine.addresses.recipes import Recipes
-    from samplemix_dagster.runs.work.losses import losses
+    from samplemix_dagster.runs.standing.losses import losses
     from samplemix_dagster.show.presentation import mixture_lines, share
     from samplemix_dagster.show.printed_table import print_table
     from samplemix_dagster.stages.mixture.drawing.axes import axes_in_words

@@ -15,6 +15,8 @@ from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.rejected import row_counts
 from samplemix_dagster.engine.watching.settling import FOLDER_MARKER, is_marker
 from samplemix_dagster.errors import DamagedError, InputError
+from samplemix_dagster.runs.standing.unjoined import unjoined
+from samplemix_dagster.runs.standing.warned import Warned
 from samplemix_dagster.storage.corpus.places.files import Unread
 from samplemix_dagster.storage.corpus.scan import unread_words
 
@@ -22,27 +24,6 @@ FEW_DOCUMENTS = 10
 """A source with fewer documents is told: its share, its scores and its law rest on next to none."""
 _SHARDS_NAMED = 3
 _EMPTY = frozenset({"empty_file"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned:
-    """Something that a person has to know and that stops nothing."""
-
-    kind: str
-    """``rejected``, ``no_document``, ``few_documents``, ``shard``, ``truncated``, ``unread``,
-    ``folder``, ``encoder``, ``check`` or ``workers``."""
-    where: str
-    """The source, or the asset."""
-    words: str
-
-    def to_json(self) -> dict[str, str]:
-        """Return a JSON value."""
-        return {"kind": self.kind, "where": self.where, "words": self.words}
-
-    @property
-    def sentence(self) -> str:
-        """Return it as a person reads it."""
-        return f"{self.where}: {self.words}"
 
 
 @dataclass(slots=True)
@@ -65,7 +46,7 @@ class _Source:
 
 
 def losses(recipes: Recipes) -> list[Warned]:
-    """Return what was lost of each source, in the order of the configuration.
+    """Return what was lost of each source, in the order of the configuration; then of joined files.
 
     Shards that were not read yet say nothing. Damage, and sources that cannot be listed, are told
     elsewhere.
@@ -87,7 +68,7 @@ def losses(recipes: Recipes) -> list[Warned]:
                 continue
         found += _of_rows(name, source, recipes.config.corpus.warn_rejected)
         found += _of_files(name, _data_like(recipes, unread), folders)
-    return found
+    return [*found, *unjoined(recipes)]
 
 
 def _take(recipes: Recipes, source: _Source, shard: PlacedShard) -> None:
@@ -189,8 +170,3 @@ def _of_files(name: str, unread: Sequence[Unread], folders: Sequence[str]) -> li
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def as_json(warned: Sequence[Warned]) -> list[dict[str, str]]:
-    """Return warnings as JSON values."""
-    return [entry.to_json() for entry in warned]

@@ -1,0 +1,124 @@
+"""Files of other tools that name no document of the corpus: all of it has what is for the rest."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from samplemix_dagster.config.scoring.signals import Joined
+from samplemix_dagster.engine.addresses.recipes import Recipes
+from samplemix_dagster.engine.foundation.documents import DOCUMENTS
+from samplemix_dagster.engine.placed_shard import PlacedShard
+from samplemix_dagster.engine.shards.reading import read
+from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.errors import DamagedError, InputError
+from samplemix_dagster.runs.standing.warned import Warned
+from samplemix_dagster.stages.outside.external import external_components, external_signals
+from samplemix_dagster.stages.outside.joined import COLUMNS, cells, document_keys, joined_file
+from samplemix_dagster.stages.outside.labels import label_stages
+
+_SHOWN_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Joining:
+    """A stage that joins a file, and what its table says of a document that the file names."""
+
+    stage: Stage
+    where: str
+    joined: Joined
+    column: str
+    is_known: Callable[[pa.ChunkedArray], bool]
+    rest: str
+    """What a document has that the file does not name."""
+
+
+def unjoined(recipes: Recipes) -> list[Warned]:
+    """Return the files that name none of the documents that are read, where there are any.
+
+    What is not joined yet says nothing, nor does a file that is gone: it is told elsewhere.
+    """
+    return [warned for joining in _joinings(recipes) for warned in _warned(recipes, joining)]
+
+
+def _joinings(recipes: Recipes) -> Iterator[_Joining]:
+    config = recipes.config
+    every = (*external_signals(config).values(), *external_components(config).values())
+    for stage in every:
+        yield _Joining(
+            stage=stage,
+            where=stage.where,
+            joined=stage.external,
+            column="is_known",
+            is_known=_says_so,
+            rest=f"the score {stage.external.missing:g} of `missing`",
+        )
+    for label in label_stages(config):
+        yield _Joining(
+            stage=label,
+            where=label.where,
+            joined=label.joined,
+            column="label",
+            is_known=partial(_is_another, label.joined.unknown),
+            rest=f"the label {label.joined.unknown!r} of `unknown`",
+        )
+
+
+def _says_so(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(column).as_py())
+
+
+def _is_another(unknown: str, column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.not_equal(column, unknown)).as_py())
+
+
+def _warned(recipes: Recipes, joining: _Joining) -> Iterator[Warned]:
+    try:
+        num_documents, first = _unnamed(recipes, joining)
+        if not num_documents:
+            return
+        example = _example(recipes, joining, first)
+    except (InputError, DamagedError):
+        return
+    words = (
+        f"{joining.joined.file} ({joining.where}) names none of the {num_documents:,} documents by "
+        f"{joining.joined.by!r}, so each has {joining.rest}{example}"
+    )
+    yield Warned(kind="unjoined", where=joining.stage.asset, words=words)
+
+
+def _unnamed(recipes: Recipes, joining: _Joining) -> tuple[int, str]:
+    """Return how many documents there are and what the first is called; 0 where one is known."""
+    num_documents, first = 0, ""
+    for shard in recipes.project.all_shards():
+        key = recipes.feature_key(joining.stage, shard)
+        if not recipes.lake.exists(key):
+            continue
+        column = recipes.lake.read_table(key, [joining.column]).column(joining.column)
+        if joining.is_known(column):
+            return 0, ""
+        num_documents += len(column)
+        first = first or _first_name(recipes, joining.joined.by, shard)
+    return num_documents, first
+
+
+def _first_name(recipes: Recipes, by: str, shard: PlacedShard) -> str:
+    documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
+    return next((name for (_, name), _ in document_keys(documents, shard.source, by) if name), "")
+
+
+def _example(recipes: Recipes, joining: _Joining, first: str) -> str:
+    """Say how names look on both sides, which is mostly why they do not meet."""
+    joined = joining.joined
+    file = joined_file(recipes.project, joined, joining.where)
+    named = next((name for _, (_, name), _ in cells(file, joined, joining.where)), None)
+    if named is None:
+        return ": the file has no row that names one"
+    if not first:
+        return f": no document has {joined.by!r}"
+    return (
+        f": the first is {first[:_SHOWN_CHARACTERS]!r} here and {named[:_SHOWN_CHARACTERS]!r} in "
+        f"its column {joined.key!r}"
+    )
