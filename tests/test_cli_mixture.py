@@ -85,7 +85,7 @@ def test_diff_is_told_in_text_json_and_a_page(project: Path, tmp_path: Path) -> 
     page = tmp_path / "diff.html"
     assert samplemix(project, *words, "--html", str(page)).returncode == 0
     assert is_standalone(page)
-    assert "the dials" in page.read_text(encoding="utf-8")
+    assert "the settings of the mixture" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("which", ["first", "current"])

@@ -77,7 +77,9 @@ def main() -> None:
         )
     if code == _STOPPED:
         _leave(
-            "stopped; what was finished is kept, and `run` goes on from there.", code, debug=debug
+            "stopped; what was finished is kept, and the same command goes on from there.",
+            code,
+            debug=debug,
         )
     # Outside of its standalone mode click hands the code of an early exit back.
     sys.exit(code if isinstance(code, int) else 0)

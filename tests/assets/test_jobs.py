@@ -197,7 +197,7 @@ def test_a_draw_under_other_settings_stands_beside_the_current_version(
     project = open_project(root)
     assert verify(project, "default", drawn)["holds"]
     assert made.metadata["budget_tokens"].value == 5000
-    assert "the dials" in str(made.metadata["against_current"].value)
+    assert "the settings of the mixture" in str(made.metadata["against_current"].value)
     assert version(root) == before
     assert (root / "samplemix.yaml").read_text() == text
     current = {one["version"]: one["is_current"] for one in list_versions(project)}

@@ -101,7 +101,7 @@ def test_the_inputs_in_the_ui_link_to_assets_that_exist(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("a dial turned", "the dials"),
+        ("a dial turned", "the settings of the mixture"),
         ("a shard added", "data"),
         ("embeddings shortened", "the encoder"),
     ],

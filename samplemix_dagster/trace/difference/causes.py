@@ -11,7 +11,7 @@ MEANING = {
     "settings": "the settings of scores",
     "labels": "the labels",
     "exclusions": "what is excluded",
-    "dials": "the dials",
+    "dials": "the settings of the mixture",
     "budget": "the budget",
     "after": "what was consumed before",
     "seed": "the seed",

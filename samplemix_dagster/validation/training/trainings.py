@@ -46,13 +46,25 @@ class Training:
         return keys.evaluation_losses(self.address)
 
 
+class _StoppedError(Exception):
+    """A training ends before its end, since somebody stopped the evaluation; its steps are kept."""
+
+
 class KeptSteps:
-    """How far a training is, in the lake, every two minutes; gone when the training is done."""
+    """How far a training is, in the lake, every two minutes; gone when the training is done.
+
+    One that is to stop saves after the step that it is at, and ends.
+    """
 
     def __init__(
-        self, lake: Lake, address: str, clock: Callable[[], float] = time.monotonic
+        self,
+        lake: Lake,
+        address: str,
+        stopping: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lake, self._key, self._clock = lake, keys.evaluation_steps(address), clock
+        self._stopping = stopping or threading.Event()
         self._last = clock()
 
     def load(self) -> Mapping[str, npt.NDArray[Any]] | None:
@@ -67,14 +79,20 @@ class KeptSteps:
             return None
 
     def is_due(self) -> bool:
-        """Whether two minutes have passed."""
-        return time.monotonic() - self._last >= _SAVED_SECONDS
+        """Whether two minutes have passed, or the training is to stop."""
+        return self._stopping.is_set() or self._clock() - self._last >= _SAVED_SECONDS
 
     def save(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Save named arrays in place of those before."""
+        """Save named arrays in place of those before.
+
+        Raises:
+            _StoppedError: The training is to stop.
+        """
         self.forget()
         self._lake.write_arrays(self._key, arrays)
-        self._last = time.monotonic()
+        self._last = self._clock()
+        if self._stopping.is_set():
+            raise _StoppedError
 
     def forget(self) -> None:
         """Remove what was saved."""
@@ -103,6 +121,7 @@ class Trainings:
             judged: Digest of the texts.
         """
         self.lake, self.learner, self.texts = lake, learner, texts
+        self._stopping = threading.Event()
         self._read = {"tokenizer": tokens, "texts": judged}
 
     def _base(self, learner: Learner) -> dict[str, object]:
@@ -130,6 +149,8 @@ class Trainings:
     ) -> None:
         """Make trainings, several at once where the learner can.
 
+        Where it is stopped, those at work keep their steps and end with the step that they are at.
+
         Args:
             missing: Which.
             tokens_of: Gives the tokens of a draw, in the order in which they are read.
@@ -137,6 +158,7 @@ class Trainings:
             progress: Told how many are done.
         """
         done, lock = 0, threading.Lock()
+        self._stopping.clear()
 
         def make(one: Training) -> None:
             nonlocal done
@@ -151,6 +173,7 @@ class Trainings:
                 for future in as_completed(futures):
                     future.result()
             except BaseException:
+                self._stopping.set()
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -164,7 +187,7 @@ class Trainings:
 
     def steps(self, one: Training) -> "KeptSteps":
         """Return where a training keeps how far it is."""
-        return KeptSteps(self.lake, one.address)
+        return KeptSteps(self.lake, one.address, self._stopping)
 
     def _keep(self, one: Training, nats: npt.NDArray[np.float64]) -> None:
         table = tables.LOSSES.make(
