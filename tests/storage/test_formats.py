@@ -5,6 +5,7 @@ import io
 import random
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from pyarrow import ipc
 
 from benchmarks.mutation_campaign import is_accounted, mutated, originals
-from samplemix_dagster.storage.corpus.shards import Document, Rejection
+from samplemix_dagster.storage.corpus.shards import Document, Rejection, read_shard
+from samplemix_dagster.storage.formats.base import ReadRules
 from tests.storage.test_shards import DOC, TEXT, outcomes, read, rules_of
 
 TABLE = pa.table({"text": [TEXT, None, TEXT + " Two."], "id": [1, 2, 3], "url": ["a", "b", "c"]})
@@ -162,6 +164,36 @@ def test_of_a_mutated_file_every_row_is_accounted_for(
     path = tmp_path_factory.getbasetemp() / f"mutated-{name}"
     path.write_bytes(mutated(FILES[name], random.Random(seed), list(FILES.values())))
     assert is_accounted(path, rules_of())
+
+
+def read_all(path: Path, rules: ReadRules) -> tuple[list[Document | Rejection], int]:
+    """Return what a shard has, and the number of its rows."""
+    found, rows = [], read_shard(path, rules)
+    while True:
+        try:
+            found.append(next(rows))
+        except StopIteration as end:
+            return found, end.value
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    name=st.sampled_from(sorted(FILES)),
+    seed=st.integers(0, 2**32),
+    one_in=st.sampled_from([1, 2, 5, 100]),
+)
+def test_rows_that_are_wanted_alone_are_what_they_are_among_all(
+    name: str, seed: int, one_in: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"wanted-{name}"
+    path.write_bytes(mutated(FILES[name], random.Random(seed), list(FILES.values())))
+    every, num_rows = read_all(path, rules_of())
+    wanted = frozenset(row for row in range(num_rows) if random.Random(row).random() < 1 / one_in)
+    found, counted = read_all(path, replace(rules_of(), wanted=wanted))
+    assert counted == num_rows
+    assert [row for row in found if row.row in wanted and isinstance(row, Document)] == [
+        row for row in every if row.row in wanted and isinstance(row, Document)
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"a.foo"}))

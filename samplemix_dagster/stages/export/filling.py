@@ -147,6 +147,7 @@ def _encoded(
         min_characters=1,
         max_word_characters=0,
         metadata=(),
+        wanted=rows,
     )
     counted = encoder.rows_to_count(names, rows)
     held: list[Document] = []

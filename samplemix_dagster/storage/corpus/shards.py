@@ -82,6 +82,7 @@ class Rejection:
 def read_shard(path: Openable, rules: ReadRules) -> Generator[Document | Rejection, None, int]:
     """Yield every row of a shard, in order, as a document or a rejection; return their number.
 
+    Where the rules name rows that are wanted, others are counted and need not be yielded.
     Equal rejected rows that follow each other are one rejection, once there are many.
 
     Raises:
@@ -100,6 +101,9 @@ def read_shard(path: Openable, rules: ReadRules) -> Generator[Document | Rejecti
                     f"{path}: {end.value} rows, but {number} documents and rejected rows"
                 ) from None
             break
+        if row.is_passed:
+            number += row.num_rows
+            continue
         problem = row.problem or text_problem(row.value, rules)
         if problem is None:
             for place in range(number, number + row.num_rows):

@@ -1,7 +1,7 @@
 """What every reader shares: the rules, a row as found, and the count that it must come to."""
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class ReadRules:
 
     given: tuple[tuple[str, str], ...] = ()
     """What the shard's path gives to fields that a row does not have itself."""
+
+    wanted: Collection[int] | None = field(default=None, compare=False)
+    """The rows that somebody asks for; others are counted, and a reader may pass them over."""
 
     @classmethod
     def of(cls, corpus: "Corpus", source: "Source") -> "ReadRules":
@@ -109,6 +112,8 @@ class Row(NamedTuple):
     """So many records of the file (lines, say) each of these rows consists of."""
     is_one: bool = False
     """The rows cannot be told apart: one rejection stands for all of them."""
+    is_passed: bool = False
+    """The rows are not among those that are wanted, and were not looked at."""
 
 
 Rows = Generator[Row, None, int]

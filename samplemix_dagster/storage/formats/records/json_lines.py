@@ -73,16 +73,21 @@ def _json_lines(stream: Stream, rules: ReadRules, end: bytes) -> Rows:
     lines = Lines(stream, rules.limit_bytes, end)
     row_of = json_row_of(rules)
     known: dict[bytes, Row] = {}
-    num_blank = 0
+    number = num_blank = 0
     for line in lines:
         content = line.content
         if line.problem:
+            number += line.num_lines
             yield broken_row(line)
             continue
         if content.startswith(_MARK) and not rules.as_before:
             content = content.removeprefix(_MARK)  # files that were joined: each had its mark
-        if not content.strip():
+        if not content or content.isspace():
             num_blank += line.num_lines
+            continue
+        first, number = number, number + line.num_lines
+        if rules.wanted is not None and not any(n in rules.wanted for n in range(first, number)):
+            yield Row(num_rows=line.num_lines, is_passed=True)
         elif len(content) <= _SHORT_BYTES:
             row = known.get(content) or _noted(known, content, row_of(content, 1))
             yield row if line.num_lines == 1 else row._replace(num_rows=line.num_lines)
