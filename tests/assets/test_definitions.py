@@ -16,7 +16,9 @@ from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.shards.working.maps import data_version
+from samplemix_dagster.runs.plan.above import why_on_request
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.planned import ON_REQUEST
 from samplemix_dagster.stages.stepping.step import GROUPS
 from samplemix_dagster.stages.stepping.steps import build_steps
 from samplemix_dagster.wiring.names import PLAIN
@@ -30,6 +32,8 @@ from samplemix_dagster.wiring.run_tags import (
 from samplemix_dagster.wiring.running.reaping import reap_dead_runs
 from tests.engine.runs import run_stale
 from tests.projects import (
+    copy_project,
+    finished_project,
     make_project,
     needs_encoder,
     open_project,
@@ -167,6 +171,20 @@ def test_materialising_again_from_the_ui_computes_nothing_and_keeps_the_version(
     metadata = event.step_materialization_data.materialization.metadata
     assert metadata["documents_computed"].value == 0
     assert "everything was current" in str(metadata["why"].value)
+
+
+def test_what_is_asked_for_alone_says_that_what_it_reads_is_stale(tmp_path: Path) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    settings = read_settings(root)
+    settings["mixtures"]["default"]["budget_tokens"] = 7000
+    write_settings(root, settings)
+    planner = Planner(open_project(root))
+    export = next(step for step in planner.steps if step.asset == "export/default")
+    assert planner.task(export, "").why == ON_REQUEST
+    words = why_on_request(planner, export)
+    assert words.startswith("on request: as it was, though what it reads is stale (mixture/default")
+    mixture = next(step for step in planner.steps if step.asset == "mixture/flat")
+    assert why_on_request(planner, mixture) == ON_REQUEST
 
 
 def test_a_source_that_is_missing_leaves_the_others_done(root: Path, tmp_path: Path) -> None:

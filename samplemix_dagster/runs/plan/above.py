@@ -1,6 +1,7 @@
 """What an asset stands on and is stale: why it cannot be made alone."""
 
 from samplemix_dagster.runs.plan.plan import Planner
+from samplemix_dagster.runs.plan.planned import ON_REQUEST
 from samplemix_dagster.stages.stepping.step import Step
 
 _MOST_NAMED = 4
@@ -23,11 +24,26 @@ def stale_above(planner: Planner, step: Step) -> list[str]:
 
 def in_a_sentence(asset: str, stale: list[str], job: str) -> str:
     """Return why an asset cannot be made alone, and the job to start instead."""
-    more = f"; and {len(stale) - _MOST_NAMED} more" if len(stale) > _MOST_NAMED else ""
     return (
-        f"{asset} reads what is to be made first ({'; '.join(stale[:_MOST_NAMED])}{more}). "
+        f"{asset} reads what is to be made first ({_named(stale)}). "
         f"Start the job `{job}`: it makes all that is stale, in order."
     )
+
+
+def why_on_request(planner: Planner, step: Step) -> str:
+    """Return why a step runs of which nothing is to be made: what it reads may still be stale.
+
+    Then it is as it was, of what it was made from.
+    """
+    stale = stale_above(planner, step)
+    if not stale:
+        return ON_REQUEST
+    return f"on request: as it was, though what it reads is stale ({_named(stale)})"
+
+
+def _named(stale: list[str]) -> str:
+    more = f"; and {len(stale) - _MOST_NAMED} more" if len(stale) > _MOST_NAMED else ""
+    return f"{'; '.join(stale[:_MOST_NAMED])}{more}"
 
 
 def _above(steps: list[Step], step: Step) -> set[str]:

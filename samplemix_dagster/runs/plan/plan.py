@@ -21,7 +21,7 @@ from samplemix_dagster.engine.shards.missing import missing_shards
 from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.plan.cost.document_counts import DocumentCounts
-from samplemix_dagster.runs.plan.planned import Plan, Task
+from samplemix_dagster.runs.plan.planned import ON_REQUEST, Plan, Task
 from samplemix_dagster.runs.plan.whole_reasons import FIRST_RUN, WholeReasons
 from samplemix_dagster.stages.stepping.step import Step
 from samplemix_dagster.stages.stepping.steps import build_steps
@@ -131,7 +131,7 @@ class Planner:
             found = self._partition_task(step, partition)
         elif why := self._reasons.of(step, set()):
             found = _corpus_task(step, why)
-        return found or _corpus_task(step, "on request: everything was current", partition)
+        return found or _corpus_task(step, ON_REQUEST, partition)
 
     # -- per-shard steps --------------------------------------------------------------------------
 

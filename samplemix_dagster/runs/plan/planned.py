@@ -6,6 +6,9 @@ from typing import TypedDict
 
 from samplemix_dagster.stages.stepping.step import Step
 
+ON_REQUEST = "on request: everything was current"
+"""Why a step runs of which nothing is to be made."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
@@ -17,10 +17,10 @@ from samplemix_dagster.engine.project import Project
 from samplemix_dagster.engine.stages import NotFittedError
 from samplemix_dagster.errors import DamagedError, SampleMixError, TransientError
 from samplemix_dagster.runs.hooks.hooks import tell_new_version
-from samplemix_dagster.runs.plan.above import in_a_sentence, stale_above
+from samplemix_dagster.runs.plan.above import in_a_sentence, stale_above, why_on_request
 from samplemix_dagster.runs.plan.cost.estimates import foreseen, note_measurement
 from samplemix_dagster.runs.plan.plan import Planner
-from samplemix_dagster.runs.plan.planned import Task
+from samplemix_dagster.runs.plan.planned import ON_REQUEST, Task
 from samplemix_dagster.runs.upkeep.repair import repair
 from samplemix_dagster.stages.mixture.published.publishing import publish_mixture, refuse_mixture
 from samplemix_dagster.stages.stepping.doing import Call, run_step
@@ -133,7 +133,7 @@ def step_asset(
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened = begin(context, project)
         partition = context.partition_key if context.has_partition_key else ""
-        task = Planner(opened).task(step, partition)
+        task = _task(opened, step, partition)
         expected = foreseen(opened, task)
         context.log.info("why: %s", task.why)
         call = Call(
@@ -178,6 +178,14 @@ def begin(context: dg.AssetExecutionContext, project: ProjectResource) -> Projec
     if tags.get(PID_TAG) != str(os.getpid()):
         context.instance.add_run_tags(context.run.run_id, process_tags())
     return opened
+
+
+def _task(project: Project, step: Step, partition: str) -> Task:
+    """Return what a step would do now, and why; current, it says whether what it reads is stale."""
+    task = Planner(project).task(step, partition)
+    if task.why != ON_REQUEST:
+        return task
+    return replace(task, why=why_on_request(Planner(project, counts=False), step))
 
 
 def _not_yet_there(project: Project, step: Step, names: Names) -> str:
