@@ -16,7 +16,14 @@ from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.runs.plan.foresight import Capacity, over_budget, refusals
 from samplemix_dagster.runs.plan.plan import Planner
-from tests.projects import copy_project, finished_project, needs_encoder, open_project
+from tests.projects import (
+    copy_project,
+    finished_project,
+    needs_encoder,
+    open_project,
+    read_settings,
+    write_settings,
+)
 
 CORPUS = Capacity(tokens={"book": 1000, "web": 3000}, words="the corpus has 4,000 tokens")
 SMALL = """\
@@ -146,6 +153,31 @@ def test_a_run_refuses_what_the_plan_refuses_and_has_paid_for_nothing(tmp_path: 
     assert "mixture/greedy: a budget of 900,000,000 tokens" in done.stderr
     assert "Nothing was run" in done.stderr
     assert not (root / ".samplemix" / "dagster").exists()
+
+
+@needs_encoder
+def test_files_of_other_tools_are_read_before_anything_is_paid_for(tmp_path: Path) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    settings = read_settings(root)
+    settings["quality"] |= {"external": {"edu": {"file": "edu.csv"}}, "gates": {"edu": 1}}
+    settings["diversity"]["external"] = {"far": {"file": "far.json"}}
+    settings["labels"] = {"kind": {"file": "edu.csv"}}
+    settings["exclude"] = {"external": {"bad": {"file": "edu.csv", "values": ["x"], "column": "l"}}}
+    write_settings(root, settings)
+    (root / "edu.csv").write_text("id,score\na,high\n")
+    (root / "far.json").write_text("[")
+    planner = Planner(open_project(root))
+    found = refusals(planner.recipes, planner.plan())
+    assert set(found) == {"signal_edu", "metric_far", "label_kind", "exclusions"}
+    assert "row 1: 'score' is 'high', no number" in found["signal_edu"]
+    assert "far.json cannot be read as a table of documents" in found["metric_far"]
+    assert "labels.kind: " in found["label_kind"]
+    assert "has no column 'label'" in found["label_kind"]
+    assert "exclude.external.bad: " in found["exclusions"]
+    (root / "edu.csv").write_text("id,score,label,l\na,1,x,y\n")
+    (root / "far.json").write_text('[{"id": "a", "score": 0.5}]')
+    planner = Planner(open_project(root))
+    assert refusals(planner.recipes, planner.plan()) == {}
 
 
 def _add_mixtures(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run would refuse, found before anything is paid for: budgets, dials, broken models.
+"""What a run would refuse, found before anything is paid for: budgets, dials, broken files.
 
 A budget is held against what the corpus can give at ``max_copies``: its tokens where they are
 counted, and else its bytes, since no token is shorter than a byte. What cannot be known yet (dials
@@ -28,6 +28,14 @@ from samplemix_dagster.runs.plan.given_groups import unknown_groups
 from samplemix_dagster.runs.plan.planned import Plan
 from samplemix_dagster.runs.standing.warned import Warned
 from samplemix_dagster.stages.beta import BETA, load_law, load_plane
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
+from samplemix_dagster.stages.exclusions.external import KEPT_OUT
+from samplemix_dagster.stages.outside.external import (
+    ExternalSignal,
+    external_components,
+    external_signals,
+)
+from samplemix_dagster.stages.outside.labels import LabelStage, label_stages
 from samplemix_dagster.stages.quality.loss.other_references import other_losses
 from samplemix_dagster.stages.quality.tokens import TOKENS
 from samplemix_dagster.storage.models.checks import (
@@ -57,10 +65,11 @@ def refusals(recipes: Recipes, plan: Plan) -> dict[str, str]:
     """
     names = [task.step.name for task in plan.tasks if task.step.is_published]
     found = {f"mixture/{name}": words for name, words in _mixtures(recipes, names).items()}
-    for asset, check in _model_checks(recipes, {task.step.asset for task in plan.tasks}).items():
+    assets = {task.step.asset for task in plan.tasks}
+    for asset, check in (_model_checks(recipes, assets) | _file_checks(recipes, assets)).items():
         try:
             check()
-        except (ModelError, ConfigError) as error:
+        except (ModelError, ConfigError, InputError) as error:
             found[asset] = str(error)
     return found
 
@@ -101,6 +110,22 @@ def _model_checks(recipes: Recipes, assets: Collection[str]) -> dict[str, Callab
         checks["token_counts"] = lambda: check_tokenizer(recipes.tokenizer_folder)
     if "embeddings" in assets:
         checks["embeddings"] = lambda: check_encoder(recipes.encoder_folder)
+    return checks
+
+
+def _file_checks(recipes: Recipes, assets: Collection[str]) -> dict[str, Callable[[], None]]:
+    """Return what is to be looked at of other tools' files that the stale assets join, by asset."""
+    config, project = recipes.config, recipes.project
+    joining: tuple[ExternalSignal | LabelStage, ...] = (
+        *external_signals(config).values(),
+        *external_components(config).values(),
+        *label_stages(config),
+    )
+    checks: dict[str, Callable[[], None]] = {
+        one.asset: partial(one.check, project) for one in joining if one.asset in assets
+    }
+    if EXCLUDED.asset in assets and KEPT_OUT.is_asked(project):
+        checks[EXCLUDED.asset] = partial(KEPT_OUT.check, project)
     return checks
 
 

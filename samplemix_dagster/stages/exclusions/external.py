@@ -58,14 +58,19 @@ class KeptOut(Exclusion):
         """Return the files."""
         return tuple(project.config.exclude.external)
 
+    def check(self, project: "Project") -> None:
+        """Read the files before anything is paid for.
+
+        Raises:
+            InputError: One is not there, cannot be read, or is not as its section says.
+        """
+        _kept_out(project)
+
     def looks(self, recipes: "Recipes", out: Container[str]) -> Look:
         """Return what yields the documents that a value keeps out, with the file's name and it."""
         del out
         project = recipes.project
-        named = {
-            name: kept_out(_file(project, name), outside, _where(name))
-            for name, outside in project.config.exclude.external.items()
-        }
+        named = _kept_out(project)
 
         def look(shard: PlacedShard) -> Iterator[Found]:
             documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
@@ -89,6 +94,14 @@ def _where(name: str) -> str:
 
 def _file(project: "Project", name: str) -> Path:
     return joined_file(project, project.config.exclude.external[name], _where(name))
+
+
+def _kept_out(project: "Project") -> dict[str, Mapping[Key, str]]:
+    """Return what each file keeps out, by its name."""
+    return {
+        name: kept_out(_file(project, name), outside, _where(name))
+        for name, outside in project.config.exclude.external.items()
+    }
 
 
 def kept_out(file: Path, outside: Outside, where: str) -> Mapping[Key, str]:

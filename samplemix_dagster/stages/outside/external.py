@@ -96,6 +96,14 @@ class ExternalSignal(Stage):
         del partition
         return lazily(lambda: _maker(recipes, self))
 
+    def check(self, project: "Project") -> None:
+        """Read the file before anything is paid for.
+
+        Raises:
+            InputError: It is not there, cannot be read, or is not as the section says.
+        """
+        known_scores(joined_file(project, self.external, self.where), self.external, self.where)
+
     def columns(self) -> dict[str, str]:
         """Return the names that its columns have in the wide table."""
         return {"score": f"{self.signal}_score", "is_known": f"{self.signal}_is_known"}

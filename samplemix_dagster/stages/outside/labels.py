@@ -78,7 +78,7 @@ class LabelStage(Stage):
         """Return the documents, the file's digest, and how the two are joined."""
         stated = recipes.project.stated_file(self.where)
         if stated is None:
-            settings = joined_settings(self._file(recipes), self.joined)
+            settings = joined_settings(self._file(recipes.project), self.joined)
         else:
             settings = {**self.joined.for_recipe(), "file": stated}
         return {"documents": recipes.fingerprint(DOCUMENTS, source), **settings}
@@ -88,11 +88,22 @@ class LabelStage(Stage):
         del partition
         return lazily(lambda: self._maker(recipes))
 
-    def _file(self, recipes: "Recipes") -> Path:
-        return joined_file(recipes.project, self.joined, self.where)
+    def check(self, project: "Project") -> None:
+        """Read the file before anything is paid for.
+
+        Raises:
+            InputError: It is not there, cannot be read, or is not as the section says.
+        """
+        self._known(project)
+
+    def _file(self, project: "Project") -> Path:
+        return joined_file(project, self.joined, self.where)
+
+    def _known(self, project: "Project") -> Mapping[Key, str]:
+        return known_labels(self._file(project), self.joined, self.where)
 
     def _maker(self, recipes: "Recipes") -> Maker:
-        known = known_labels(self._file(recipes), self.joined, self.where)
+        known = self._known(recipes.project)
 
         def make(shard: PlacedShard) -> pa.Table:
             documents = read(recipes, DOCUMENTS, shard, "row", *COLUMNS)
