@@ -35,7 +35,7 @@ class Joined(Section):
     """A column that another tool gave, joined to documents by a key."""
 
     file: str
-    """Parquet, CSV or JSON lines, relative to the configuration; a row for each document."""
+    """Parquet, CSV, TSV or JSON, relative to the configuration; a row for each document."""
     key: str = "id"
     """Column of the file that names documents."""
     by: str = "id"
