@@ -21,7 +21,7 @@ import pyarrow as pa
 from samplemix_dagster.core.hashing import doc_id, fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import written_aside
-from samplemix_dagster.storage.urls import decoded, host_of, plain_url, urls_of
+from samplemix_dagster.storage.urls import decoded, host_of, plain_url, spellings_of, urls_of
 
 TAKEDOWN_FILE = "takedown.jsonl"
 KINDS = ("id", "text", "url", "domain")
@@ -122,7 +122,8 @@ def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
     """Return the entries that a file names.
 
     Args:
-        what: ``id``, ``url`` or ``domain``: one a line; ``text``: the file is one text, or with the
+        what: ``id``, ``url`` or ``domain``: one a line, a host beyond ASCII in both its spellings;
+            ``text``: the file is one text, or with the
             ending ``.jsonl`` holds objects with ``text``.
         file: The file.
         reason: Why, in a few words.
@@ -139,10 +140,19 @@ def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
         values = [doc_id(text) for text in _texts(file, content)]
     else:
         lines = enumerate(content.splitlines(), 1)
-        values = [_value(what, line.strip(), file, n) for n, line in lines if line.strip()]
+        named = [_value(what, line.strip(), file, n) for n, line in lines if line.strip()]
+        values = [one for value in named for one in _spelt(what, value)]
     if not values:
         raise InputError(f"{file} names nothing: it has no {what}.")
     return [Entry(what, value, reason, added) for value in values]
+
+
+def _spelt(what: str, value: str) -> tuple[str, ...]:
+    """Return what names one thing: a host in letters beyond ASCII is spelt in two ways."""
+    if what not in {"url", "domain"}:
+        return (value,)
+    others = (_normal(what, other) for other in spellings_of(value)[1:])
+    return (value, *(other for other, problem in others if not problem and other != value))
 
 
 def is_one_text(file: Path, entries: Sequence[Entry]) -> bool:

@@ -44,6 +44,25 @@ def plain_url(url: str) -> str:
     return f"{host}{path.rstrip('/')}{query}"
 
 
+def spellings_of(url: str) -> tuple[str, ...]:
+    """Return a plain URL or a host, and the same with its host in the other spelling, if any.
+
+    A host in letters beyond ASCII is ``bücher.example`` to a reader and ``xn--bcher-kva.example``
+    to a machine (RFC 5891), and a corpus may have either.
+    """
+    import idna
+
+    host = re.split(r"[/?:]", url, maxsplit=1)[0]
+    try:
+        if host.isascii():
+            other = idna.decode(host) if "xn--" in host else host
+        else:
+            other = idna.encode(host, uts46=True).decode("ascii")
+    except UnicodeError:
+        return (url,)
+    return tuple(dict.fromkeys((url, f"{other}{url[len(host) :]}")))
+
+
 def decoded(url: str) -> str:
     """Return a plain URL with its percent-encoding undone, where that gives UTF-8.
 

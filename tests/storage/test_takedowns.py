@@ -20,7 +20,7 @@ from samplemix_dagster.storage.takedowns import (
     entries_of,
     read_takedowns,
 )
-from samplemix_dagster.storage.urls import plain_url
+from samplemix_dagster.storage.urls import plain_url, spellings_of
 
 ONE, TWO = doc_id("one"), doc_id("two")
 
@@ -210,3 +210,30 @@ def test_whatever_is_added_can_be_read_again(what: str, line: str) -> None:
             return
         add_takedowns(file, entries)
         assert {one.key for one in read_takedowns(file).entries} == {one.key for one in entries}
+
+
+@pytest.mark.parametrize("named", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
+@pytest.mark.parametrize("written", ["bücher.example", "xn--bcher-kva.example"])
+def test_a_host_beyond_ascii_is_named_in_both_spellings(
+    named: str, written: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "named.txt"
+    for what, line in (("domain", named), ("url", f"https://{named}:8080/a?b=ü")):
+        page.write_text(f"{line}\n")
+        listed = Takedowns(tuple(entries_of(what, page, "asked", "2026-01-31")))
+        assert len(listed.entries) == 2
+        url = f"https://www.{written}:8080/a?b=ü"
+        rows = documents((ONE, None, url), (TWO, None, "https://example.org/"))
+        assert [found for found, _ in listed.among(rows, "web")] == [ONE]
+
+
+@pytest.mark.parametrize("host", ["straße.example", "xn--strae-oqa.example"])
+def test_a_sharp_s_is_no_double_s(host: str) -> None:
+    assert set(spellings_of(host)) == {"straße.example", "xn--strae-oqa.example"}
+
+
+@pytest.mark.parametrize(
+    "host", ["xn--\xfc.example", "a..b", "-ü.example", "xn--.example", "ü" * 99]
+)
+def test_a_host_that_cannot_be_spelt_otherwise_has_one_spelling(host: str) -> None:
+    assert spellings_of(host) == (host,)

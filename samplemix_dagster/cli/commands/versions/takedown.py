@@ -10,6 +10,7 @@ import typer
 from samplemix_dagster.cli.options import CONFIG, ConfigOption, JsonOption, open_project
 from samplemix_dagster.errors import CheckFailedError, ConfigError, InputError
 from samplemix_dagster.show.terminal import print_json, print_lines, say
+from samplemix_dagster.storage.urls import spellings_of
 
 if TYPE_CHECKING:
     from samplemix_dagster.storage.takedowns import Takedowns
@@ -107,7 +108,11 @@ def _say_matches(
     """Say what of the corpus is named, and warn of what names nothing."""
     documents = set().union(*found.values())
     print_lines([f"{_documents(len(documents))} of the corpus named."])
-    nothing = [f"{named.by_key[key].what} {key[1]}" for key, ids in found.items() if not ids]
+    nothing = [
+        f"{named.by_key[key].what} {key[1]}"
+        for key, ids in found.items()
+        if not ids and not _is_found_otherwise(key, found)
+    ]
     if nothing:
         more = f" and {len(nothing) - _SHOWN:,} more" if len(nothing) > _SHOWN else ""
         say(
@@ -118,6 +123,15 @@ def _say_matches(
             say("A document has a URL where `metadata` of its source names the field that has it.")
     if num_unread:
         say(f"warning: {num_unread:,} shards have not been read; `samplemix run` reads them.")
+
+
+def _is_found_otherwise(
+    key: tuple[str, str], found: Mapping[tuple[str, str], Collection[str]]
+) -> bool:
+    """Whether the other spelling of a host names something."""
+    what, value = key
+    others = spellings_of(value) if what in {"url", "domain"} else ()
+    return any(found.get((what, other)) for other in others)
 
 
 def _show_versions(versions: Sequence[Mapping[str, Any]]) -> None:
