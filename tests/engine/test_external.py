@@ -103,7 +103,7 @@ def test_labels_are_joined_by_own_id_inside_a_source_and_mean_over_signals(root:
 
 
 @needs_encoder
-def test_a_file_that_names_no_document_is_told_with_a_name_of_each_side(root: Path) -> None:
+def test_a_file_that_says_nothing_of_the_corpus_is_told_with_why(root: Path) -> None:
     written(root / "edu.parquet", {"id": ["elsewhere-1"], "score": [0.5], "label": ["x"]})
     settings = read_settings(root)
     settings["labels"] = {"kind": {"file": "edu.parquet"}}
@@ -117,9 +117,17 @@ def test_a_file_that_names_no_document_is_told_with_a_name_of_each_side(root: Pa
         ("signal_edu", "quality.external.edu", "the score 0.5 of `missing`"),
         ("label_kind", "labels.kind", "the label 'unknown' of `unknown`"),
     ):
-        assert f"({where}) names none of the {len(known)} documents by 'id'" in told[asset]
-        assert f"so each has {rest}" in told[asset]
-        assert "'elsewhere-1' in its column 'id'" in told[asset]
+        assert f"({where}) says nothing of any of the {len(known)} documents" in told[asset]
+        assert (
+            f"so each has {rest}: it names 'elsewhere-1' first, in its column 'id'" in told[asset]
+        )
+    named = [row["id"] for row in known]
+    empty: list[Any] = [None] * len(named)
+    written(root / "edu.parquet", {"id": named, "score": empty, "label": empty})
+    run(root)
+    told = {entry.where: entry.words for entry in losses(Recipes(open_project(root)))}
+    assert "it names them, and the first value in its column 'score', None" in told["signal_edu"]
+    assert "it names them, and the first value in its column 'label', None" in told["label_kind"]
     written(root / "edu.parquet", {"id": [known[0]["id"]], "score": [0.5], "label": ["x"]})
     run(root)
     assert not [entry for entry in losses(Recipes(open_project(root))) if entry.kind == "unjoined"]

@@ -1,4 +1,4 @@
-"""Files of other tools that name no document of the corpus: all of it has what is for the rest."""
+"""Files of other tools that say nothing of the corpus: all of it has what is for the rest."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +19,6 @@ from samplemix_dagster.stages.outside.external import external_components, exter
 from samplemix_dagster.stages.outside.joined import COLUMNS, cells, document_keys, joined_file
 from samplemix_dagster.stages.outside.labels import label_stages
 
-_SHOWN_CHARACTERS = 40
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Joining:
@@ -36,7 +34,7 @@ class _Joining:
 
 
 def unjoined(recipes: Recipes) -> list[Warned]:
-    """Return the files that name none of the documents that are read, where there are any.
+    """Return the files that say nothing of the documents that are read, where there are any.
 
     What is not joined yet says nothing, nor does a file that is gone: it is told elsewhere.
     """
@@ -76,49 +74,55 @@ def _is_another(unknown: str, column: pa.ChunkedArray) -> bool:
 
 def _warned(recipes: Recipes, joining: _Joining) -> Iterator[Warned]:
     try:
-        num_documents, first = _unnamed(recipes, joining)
+        num_documents, names = _unsaid(recipes, joining)
         if not num_documents:
             return
-        example = _example(recipes, joining, first)
+        why = _why(recipes, joining, names)
     except (InputError, DamagedError):
         return
     words = (
-        f"{joining.joined.file} ({joining.where}) names none of the {num_documents:,} documents by "
-        f"{joining.joined.by!r}, so each has {joining.rest}{example}"
+        f"{joining.joined.file} ({joining.where}) says nothing of any of the {num_documents:,} "
+        f"documents, so each has {joining.rest}: {why}"
     )
     yield Warned(kind="unjoined", where=joining.stage.asset, words=words)
 
 
-def _unnamed(recipes: Recipes, joining: _Joining) -> tuple[int, str]:
-    """Return how many documents there are and what the first is called; 0 where one is known."""
-    num_documents, first = 0, ""
+def _unsaid(recipes: Recipes, joining: _Joining) -> tuple[int, list[str]]:
+    """Return how many documents there are and some of their names; 0 where one is known."""
+    num_documents, names = 0, list[str]()
     for shard in recipes.project.all_shards():
         key = recipes.feature_key(joining.stage, shard)
         if not recipes.lake.exists(key):
             continue
         column = recipes.lake.read_table(key, [joining.column]).column(joining.column)
         if joining.is_known(column):
-            return 0, ""
+            return 0, []
         num_documents += len(column)
-        first = first or _first_name(recipes, joining.joined.by, shard)
-    return num_documents, first
+        names = names or _names(recipes, joining.joined.by, shard)
+    return num_documents, names
 
 
-def _first_name(recipes: Recipes, by: str, shard: PlacedShard) -> str:
+def _names(recipes: Recipes, by: str, shard: PlacedShard) -> list[str]:
     documents = read(recipes, DOCUMENTS, shard, *COLUMNS)
-    return next((name for (_, name), _ in document_keys(documents, shard.source, by) if name), "")
+    return [name for (_, name), _ in document_keys(documents, shard.source, by) if name]
 
 
-def _example(recipes: Recipes, joining: _Joining, first: str) -> str:
+def _why(recipes: Recipes, joining: _Joining, names: list[str]) -> str:
     """Say how names look on both sides, which is mostly why they do not meet."""
     joined = joining.joined
     file = joined_file(recipes.project, joined, joining.where)
-    named = next((name for _, (_, name), _ in cells(file, joined, joining.where)), None)
-    if named is None:
-        return ": the file has no row that names one"
-    if not first:
-        return f": no document has {joined.by!r}"
+    found = [(name, value) for _, (_, name), value in cells(file, joined, joining.where)]
+    if not found:
+        return "it has no row that names one"
+    if not names:
+        return f"no document has {joined.by!r}"
+    if not {name for name, _ in found}.isdisjoint(names):
+        value = next(value for name, value in found if name in names)
+        return (
+            f"it names them, and the first value in its column {joined.column!r}, {value!r:.40}, "
+            "is none that counts"
+        )
     return (
-        f": the first is {first[:_SHOWN_CHARACTERS]!r} here and {named[:_SHOWN_CHARACTERS]!r} in "
-        f"its column {joined.key!r}"
+        f"it names {found[0][0]!r:.40} first, in its column {joined.key!r}, and by {joined.by!r} "
+        f"the first document is {names[0]!r:.40}"
     )
