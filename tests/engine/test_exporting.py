@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.export_formats.format import FilePlan, ReadDraw
 from samplemix_dagster.export_formats.table import FORMATS
@@ -23,7 +25,15 @@ from tests.engine.changes import (
     turn_a_dial,
 )
 from tests.engine.runs import copies, manifest, rows, run, version
-from tests.projects import needs_encoder, open_project
+from tests.projects import (
+    copy_project,
+    finished_project,
+    needs_encoder,
+    open_project,
+    read_settings,
+    reference_folder,
+    write_settings,
+)
 
 pytestmark = needs_encoder
 
@@ -197,3 +207,17 @@ def test_a_shard_that_was_edited_since_is_noticed(root: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="changed while it was exported; run again"):
         export(root, tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_the_tokenizer_of_a_pair_of_models_is_a_folder_that_any_library_opens(
+    tmp_path: Path,
+) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    for fold in ("fold-0", "fold-1"):
+        shutil.copytree(reference_folder(), tmp_path / "pair" / fold)
+    settings = read_settings(root)
+    settings["references"] = {"main": {"model": str(tmp_path / "pair")}}
+    write_settings(root, settings)
+    folder = Recipes(open_project(root)).tokenizer_folder
+    assert folder == tmp_path / "pair" / "fold-0"
+    assert (folder / "tokenizer.json").is_file()

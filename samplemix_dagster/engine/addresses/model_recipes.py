@@ -17,6 +17,7 @@ from samplemix_dagster.storage.models import load as models
 from samplemix_dagster.storage.models.files import (
     digest_model,
     digest_tokenizer,
+    first_fold,
     resolve_model,
     resolve_tokenizer,
 )
@@ -115,10 +116,13 @@ class ModelRecipes:
 
     @property
     def tokenizer_folder(self) -> Path:
-        """Return the folder (or file) of the tokenizer that counts the budget."""
+        """Return the folder (or file) of the tokenizer that counts the budget.
+
+        Models of one reference that are scored crosswise have one tokenizer: the first one's.
+        """
         choice = self.config.tokenizer
         if choice.reference is not None:
-            return self.reference_folder(choice.reference)
+            return first_fold(self.reference_folder(choice.reference))
         if choice.file is not None:
             return self.project.root / choice.file
         return resolve_tokenizer(str(choice.model), choice.revision, self.project.root)
