@@ -124,4 +124,6 @@ def check_one_of(kind: str, name: str, names: Collection[str]) -> str:
 def check_name(kind: str, name: str) -> None:
     """Refuse a name that could not be part of a key in the lake."""
     if NAME.fullmatch(name) is None:
-        raise ValueError(f"a {kind}'s name has letters, digits, _ and -, not {name!r}")
+        raise ValueError(
+            f"a {kind}'s name has letters, digits, _ and -, and begins with a letter, not {name!r}"
+        )

@@ -3,14 +3,14 @@
 from pydantic import Field, field_validator, model_validator
 
 from samplemix_dagster.config.corpus import Source
-from samplemix_dagster.config.scoring.signals import Joined
+from samplemix_dagster.config.scoring.signals import Joined, Label
 from samplemix_dagster.section import Section, check_name
 
 
 class Outside(Joined):
     """Labels or scores that another tool gave, of which some keep a document out."""
 
-    values: list[str] = []
+    values: list[Label] = []
     """Labels that keep a document out."""
     below: float | None = None
     """Scores below this one keep a document out."""

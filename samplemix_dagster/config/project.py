@@ -1,7 +1,7 @@
 """The whole of ``samplemix.yaml``, checked: every key, its meaning, its default and its limits.
 
-How the file is read, and how an error finds its line, is in ``reading.py``. What a path or a model
-name stands for is found out by ``storage``; nothing here opens anything.
+How the file is read, and how an error finds its line, is in ``text/reading.py``. What a path or
+a model name stands for is found out by ``storage``; nothing here opens anything.
 """
 
 from pydantic import Field, model_validator

@@ -267,13 +267,13 @@ class Project:
         del stage
         return metric_identity(target, self.root)
 
-    def stated_file(self, where: str) -> str | None:
-        """Return the digest that a file from outside had; None: the file that lies there counts.
+    def stated_files(self, owner: str) -> list[str] | None:
+        """Return the digests that files from outside had; None: those that lie there count.
 
         Args:
-            where: What the configuration calls the section that names it.
+            owner: The stage or the fit that reads them, as the lake calls it.
         """
-        del where
+        del owner
         return None
 
 

@@ -15,7 +15,7 @@ def difference_page(found: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the page of a difference.
 
     Args:
-        found: What ``engine.difference`` gives.
+        found: What ``trace/difference/difference.py`` gives.
         names: How each of its causes is called, in its order.
     """
     a, b = found["a"], found["b"]

@@ -37,7 +37,7 @@ _COLUMNS = {
 
 
 def lineage_page(found: Mapping[str, Any], links: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the page of a lineage, as ``engine.lineage`` gives it.
+    """Return the page of a lineage, as ``trace/lineage.py`` gives it.
 
     Args:
         found: The lineage.

@@ -1,8 +1,8 @@
 """The flow: every stage that makes scores of documents, a line each.
 
 A stage stands in its own file; this is the list of them. Their order is found from what they need
-(``order.py``). The wide table of all scores, and what is made from it, come after them
-(``steps.py``).
+(``stepping/order.py``). The wide table of all scores, and what is made from it, come after them
+(``stepping/steps.py``).
 """
 
 from samplemix_dagster.config.project import Config

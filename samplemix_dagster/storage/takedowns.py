@@ -133,7 +133,8 @@ def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
         InputError: It cannot be read, names nothing, or a line is none of its kind.
     """
     try:
-        content = file.read_text(encoding="utf-8")
+        # As a source reads it: line ends as they stand, and no mark before the first.
+        content = file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
     if what == "text":
@@ -187,9 +188,10 @@ def _texts(file: Path, content: str) -> Iterator[str]:
     if file.suffix.lower() not in _LINES:
         if content.strip():
             # As it stands, and without the line's end that editors add.
-            yield from dict.fromkeys((content, content.removesuffix("\n")))
+            yield from dict.fromkeys((content, content.removesuffix("\n").removesuffix("\r")))
         return
-    for number, line in enumerate(content.splitlines(), 1):
+    # A string of JSON may hold what else ends a line.
+    for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
         value = _parsed(line, file, number)
@@ -218,7 +220,7 @@ def read_takedowns(file: Path) -> Takedowns:
 def _read(file: Path, size: int, changed: int) -> Takedowns:
     del size, changed
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())

@@ -53,14 +53,14 @@ def spellings_of(url: str) -> tuple[str, ...]:
     import idna
 
     host = re.split(r"[/?:]", url, maxsplit=1)[0]
+    if host.isascii() and "xn--" not in host:
+        return (url,)
     try:
-        if host.isascii():
-            other = idna.decode(host) if "xn--" in host else host
-        else:
-            other = idna.encode(host, uts46=True).decode("ascii")
+        machine = idna.encode(host, uts46=True).decode("ascii")
+        hosts = (host, machine, idna.decode(machine))  # the last has its letters composed
     except UnicodeError:
         return (url,)
-    return tuple(dict.fromkeys((url, f"{other}{url[len(host) :]}")))
+    return tuple(dict.fromkeys(f"{one}{url[len(host) :]}" for one in hosts))
 
 
 def decoded(url: str) -> str:

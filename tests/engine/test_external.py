@@ -133,6 +133,32 @@ def test_a_file_that_says_nothing_of_the_corpus_is_told_with_why(root: Path) -> 
     assert not [entry for entry in losses(Recipes(open_project(root))) if entry.kind == "unjoined"]
 
 
+@needs_encoder
+def test_another_file_of_scores_is_a_change_of_settings_whatever_lies_there_now(root: Path) -> None:
+    names = [row["doc_id"] for row in rows(root, "select distinct doc_id from documents")]
+    plain = version(root)
+    external = {"file": "edu.parquet", "key": "id", "by": "doc_id"}
+    with_external(root, external, gates={"edu": 2})
+    made = []
+    for turn in range(2):
+        scores = [0.1 + 0.8 * ((n + turn) % 2) for n in range(len(names))]
+        written(root / "edu.parquet", {"id": names, "score": scores})
+        run(root)
+        made.append(version(root))
+    assert len({plain, *made}) == 3
+    told = difference(open_project(root), ("default", made[0]), ("default", made[1]))
+    assert [one["causes"] for one in told["causes"]] == [["settings"]]
+    [words] = told["causes"][0]["what"]
+    assert words.startswith("signal-edu: its file changed (")
+    before = difference(open_project(root), ("default", plain), ("default", made[0]))
+    for change in ("other", "gone"):
+        written(root / "edu.parquet", {"id": ["x"], "score": [0.3]})
+        if change == "gone":
+            (root / "edu.parquet").unlink()
+        again = difference(open_project(root), ("default", plain), ("default", made[0]))
+        assert again == before
+
+
 def test_of_two_sources_with_one_id_each_has_its_own_score(tmp_path: Path) -> None:
     file = written(
         tmp_path / "f.parquet", {"id": ["1", "1"], "source": ["a", "b"], "score": [0.2, 0.7]}

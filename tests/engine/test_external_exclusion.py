@@ -10,8 +10,10 @@ from pyarrow import parquet
 
 from samplemix_dagster.config.exclude import Outside
 from samplemix_dagster.config.text.reading import parse_config
+from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import ConfigError, InputError
-from samplemix_dagster.stages.exclusions.external import kept_out
+from samplemix_dagster.runs.standing.losses import losses
+from samplemix_dagster.stages.exclusions.external import KEPT_OUT, kept_out
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import copies, rows, run, version
 from tests.projects import (
@@ -109,6 +111,53 @@ def test_each_file_says_how_much_it_kept_out_and_one_that_kept_nothing_out_says_
         "facts"
     ]
     assert facts["by_set"] == {"spam": 1, "typo": 0}
+    [told] = [one for one in losses(Recipes(open_project(root))) if one.kind == "unjoined"]
+    assert told.where == "exclusions"
+    assert told.words == (
+        "topics.parquet (exclude.external.typo) keeps no document out: no value in its column "
+        "'label' does, of which the first is 'spam'"
+    )
+    written(root / "topics.parquet", {"id": ["elsewhere"], "label": ["spam"]})
+    run(root)
+    words = [one.words for one in losses(Recipes(open_project(root))) if one.kind == "unjoined"]
+    assert "exclude.external.spam) keeps no document out: it names 'elsewhere' first" in words[0]
+
+
+@needs_encoder
+@pytest.mark.parametrize(
+    ("columns", "values"),
+    [
+        ({"id": ["A", "B", "C"], "label": [True, True, False]}, ["true"]),
+        ({"id": ["A", "B", "C"], "label": [18.0, 18.0, None]}, ["18"]),
+        ({"id": ["A", "B", "", None], "label": ["x", "x", "x", "x"]}, ["x"]),
+    ],
+)
+def test_a_label_of_any_type_keeps_out_what_it_names_and_nothing_without_a_name(
+    root: Path, columns: dict[str, list[Any]], values: list[Any]
+) -> None:
+    ids = [row["doc_id"] for row in rows(root, "select doc_id from documents order by 1 limit 2")]
+    named = dict(zip("AB", (ids[0].upper(), ids[1]), strict=True))
+    columns = {**columns, "id": [named.get(one or "", one) for one in columns["id"]]}
+    written(root / "out.parquet", columns)
+    joined = {"file": "out.parquet", "by": "doc_id", "column": "label"}
+    with_outside(some={**joined, "values": values})(root)
+    run(root)
+    assert [row["doc_id"] for row in rows(root, "select doc_id from exclusions order by 1")] == ids
+
+
+def test_what_yaml_takes_for_true_or_a_number_is_a_label() -> None:
+    config = parse_config(BASE.replace("{}", "{file: a.csv, values: [true, 18, 1.0, x]}"))
+    assert config.exclude.external["topics"].values == ["true", "18", "1", "x"]
+    with pytest.raises(ConfigError, match="is no text, number or date"):
+        parse_config(BASE.replace("{}", "{file: a.csv, values: [[x]]}"))
+
+
+def test_a_url_is_no_file_that_is_read(root: Path) -> None:
+    joined = {"file": "s3://bucket/out.parquet", "by": "doc_id", "values": ["x"]}
+    with_outside(some=joined)(root)
+    project = open_project(root)
+    with pytest.raises(InputError, match="is a URL, and a file of this machine is read here"):
+        KEPT_OUT.check(project)
 
 
 def _current(project: Any) -> str:

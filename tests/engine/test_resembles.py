@@ -10,6 +10,7 @@ from samplemix_dagster.config.scoring.scores import Quality
 from samplemix_dagster.engine.executors.processes import stop_workers
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
+from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.changes import add_a_shard, settings_changed
 from tests.engine.runs import Run, ledgers, manifest, rows, run, run_changed, version
@@ -130,3 +131,18 @@ def test_the_key_is_in_no_recipe_where_it_is_absent() -> None:
 
 def test_the_project_of_the_fixture_is_as_it_was(change: Run) -> None:
     assert open_project(change.root).config.quality.used == ("german",)
+
+
+def test_other_examples_are_a_change_of_settings_and_no_drift(change: Run, tmp_path: Path) -> None:
+    root = copy_project(change.root, tmp_path / "project")
+    before = version(root)
+    texts = [prose(f"other-{number}", "en") for number in range(40)]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (root / "good.jsonl").write_text(lines, encoding="utf-8")
+    run(root)
+    told = difference(open_project(root), ("default", before), ("default", version(root)))
+    assert [one["causes"] for one in told["causes"]] == [["settings"]]
+    assert told["causes"][0]["what"][0].startswith("resembles-german: its file changed (")
+    (root / "good.jsonl").unlink()
+    again = difference(open_project(root), ("default", before), ("default", version(root)))
+    assert again == told

@@ -1,7 +1,10 @@
 """Tables of documents from other tools: names are text, whatever they look like."""
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
@@ -104,7 +107,64 @@ def test_an_array_of_json_and_cells_between_tabs_are_tables_too(
     assert table_of(written(tmp_path, name, content)).column("id").to_pylist() == ["007", "8"]
 
 
-@pytest.mark.parametrize("content", ['["a", {"id": "b"}]', "[1, true]", "[[]]", '["a"', "[" * 9999])
+@pytest.mark.parametrize(
+    "content",
+    ['["a", {"id": "b"}]', "[1, true]", "[[]]", '["a"', "[" * 9999, f'[{{"id": {10**20}}}]'],
+)
 def test_an_array_of_something_else_is_refused_with_its_file(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError, match=r"a\.json cannot be read as a table of documents"):
         table_of(written(tmp_path, "a.json", content))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonlines"])
+def test_a_line_that_is_no_object_is_an_error_with_its_number(tmp_path: Path, name: str) -> None:
+    # Arrow's reader of JSON ends the process at a null in the first line.
+    lines = {"null\n": 1, '{"id": "a"}\n\nnull\n': 3, '{"id": "a"}\n{"id"': 2}
+    for content, number in lines.items():
+        with pytest.raises(InputError, match=rf"{name} cannot .*: line {number} is no JSON"):
+            table_of(written(tmp_path, name, content))
+
+
+@pytest.mark.parametrize("form", ["lines", "array"])
+def test_a_key_that_comes_later_is_a_column_too(tmp_path: Path, form: str) -> None:
+    rows = [{"id": "a"}, {"id": "b", "weight": 2}, {"weight": 0.5, "id": "c"}]
+    text = json.dumps(rows) if form == "array" else "".join(json.dumps(r) + "\n" for r in rows)
+    table = table_of(written(tmp_path, "a.json" if form == "array" else "a.jsonl", text))
+    assert table.column("weight").to_pylist() == [None, 2.0, 0.5]
+    assert table.column("id").to_pylist() == ["a", "b", "c"]
+    with pytest.raises(InputError, match="weight is a number from 0 to"):
+        read_choice(tmp_path / ("a.json" if form == "array" else "a.jsonl"))
+
+
+def test_what_looks_like_a_date_in_json_stays_text(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.jsonl", '{"id": "2024-01-02"}\n{"id": "2024-01-03"}\n')
+    assert read_choice(file).names == ["2024-01-02", "2024-01-03"]
+
+
+def test_a_column_that_is_there_twice_is_refused_in_every_format(tmp_path: Path) -> None:
+    twice = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["score", "score"])
+    pq.write_table(twice, tmp_path / "a.parquet")
+    written(tmp_path, "a.csv", "id,score,score\na,1,2\n")
+    written(tmp_path, "a.tsv", "id\tscore\tscore\na\t1\t2\n")
+    for ending in ("parquet", "csv", "tsv"):
+        with pytest.raises(InputError, match=rf"a\.{ending} has the column 'score' twice"):
+            table_of(tmp_path / f"a.{ending}")
+
+
+def test_a_packed_table_is_to_be_unpacked(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.csv\.gz is packed: .* so unpack it"):
+        table_of(written(tmp_path, "a.csv.gz", "x"))
+
+
+def test_names_are_spelt_alike_whatever_type_a_column_has(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1.0, 18.0, None]}), tmp_path / "a.parquet")
+    assert read_choice(tmp_path / "a.parquet").names == ["1", "18", ""]
+    pq.write_table(pa.table({"id": [[1], [2]]}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"b\.parquet: \[1\] is no text, number or date"):
+        read_choice(tmp_path / "b.parquet")
+
+
+def test_a_label_of_a_pool_that_is_a_list_is_refused_with_its_row(tmp_path: Path) -> None:
+    row = {"source": "web", "id": "1", "kind": ["x"]}
+    with pytest.raises(InputError, match=r"labels\.jsonl, row 1: \['x'\] is no text"):
+        read_labels(written(tmp_path, "labels.jsonl", json.dumps(row) + "\n"))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import InputError
+from samplemix_dagster.storage.corpus.shards import Document, read_shard
 from samplemix_dagster.storage.takedowns import (
     Entry,
     Takedowns,
@@ -21,6 +22,7 @@ from samplemix_dagster.storage.takedowns import (
     read_takedowns,
 )
 from samplemix_dagster.storage.urls import plain_url, spellings_of
+from tests.storage.test_shards import rules_of
 
 ONE, TWO = doc_id("one"), doc_id("two")
 
@@ -237,3 +239,36 @@ def test_a_sharp_s_is_no_double_s(host: str) -> None:
 )
 def test_a_host_that_cannot_be_spelt_otherwise_has_one_spelling(host: str) -> None:
     assert spellings_of(host) == (host,)
+
+
+@pytest.mark.parametrize("content", [b"one\r\ntwo\r\n", b"\xef\xbb\xbfone\ntwo", b"one\x0ctwo\r\n"])
+def test_a_file_of_one_text_is_the_document_that_a_source_reads(
+    content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.txt"
+    file.write_bytes(content)
+    [document] = read_shard(file, rules_of(min_characters=1))
+    assert isinstance(document, Document)
+    entries = entries_of("text", file, "asked", "2026-01-31")
+    assert doc_id(document.text) in [entry.value for entry in entries]
+
+
+def test_a_text_of_json_lines_may_hold_what_else_ends_a_line(tmp_path: Path) -> None:
+    text = "one\u2028two\x85three"
+    file = tmp_path / "texts.jsonl"
+    file.write_text(json.dumps({"text": text}, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    [entry] = entries_of("text", file, "asked", "2026-01-31")
+    assert entry.value == doc_id(text)
+
+
+def test_a_mark_before_the_first_line_is_no_part_of_a_domain(tmp_path: Path) -> None:
+    file = tmp_path / "domains.txt"
+    file.write_bytes(b"\xef\xbb\xbfexample.org\r\n")
+    assert [entry.value for entry in entries_of("domain", file, "x", "2026-01-31")] == [
+        "example.org"
+    ]
+
+
+def test_decomposed_letters_of_a_host_are_named_composed_too() -> None:
+    spellings = spellings_of("bu\u0308cher.example")
+    assert {"bücher.example", "xn--bcher-kva.example"} < set(spellings)

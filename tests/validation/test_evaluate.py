@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.config.evaluation import Evaluation
+from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.core.learners.learner import NO_STEPS, NgramLearner
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.project import Project
@@ -270,6 +271,41 @@ def test_an_id_of_several_documents_does_not_say_which_is_meant(
     (root / "ids.csv").write_text(f"source,id\nweb,{twin}\n")
     [number] = read_choice(root / "ids.csv").rows(Recipes(project), whole)
     assert whole.sources[number] == "web"
+
+
+def test_an_arm_may_name_a_text_by_any_of_its_ids_and_leave_its_source_open(
+    held_out_files: dict[str, str], tmp_path: Path
+) -> None:
+    root = copy_project(finished_project(), tmp_path / "project")
+    first, second = shard_rows("news", 0)[:2]
+    twins = [{"id": "twin", "text": first["text"]}, {"id": "own", "text": prose("x", "en")}]
+    lines = "".join(json.dumps(row) + "\n" for row in twins)
+    (root / "data/web/extra.jsonl").write_text(lines)
+    project = open_project(root)
+    run_project(project)
+    whole = prepare(project, ["default"], settings(held_out_files)).corpus
+    (root / "ids.csv").write_text(f"source,id\nweb,twin\n,{second['id']}\nnews,twin\n")
+    rows = read_choice(root / "ids.csv").rows(Recipes(project), whole)
+    assert whole.ids[rows[0]].decode() == doc_id(first["text"])
+    assert whole.ids[rows[1]].decode() == doc_id(second["text"])
+    assert rows[2] == -1
+
+
+def test_a_budget_below_every_document_of_an_arm_says_to_raise_it(
+    project: Project, held_out_files: dict[str, str]
+) -> None:
+    with pytest.raises(InfeasibleMixtureError, match=r"shortest document has .* raise --budget"):
+        prepare(project, ["default"], settings(held_out_files, budget_tokens=2))
+
+
+def test_labels_that_call_no_document_clean_have_no_ceiling(
+    project: Project, held_out_files: dict[str, str], tmp_path: Path
+) -> None:
+    row = shard_rows("news", 0)[0]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"source,id,kind\nnews,{row['id']},Clean\n")
+    with pytest.raises(ConfigError, match="no document of the corpus is labelled 'clean'"):
+        prepare(project, ["default"], settings(held_out_files, labels=str(labels)))
 
 
 def test_shares_that_a_version_holds_are_held_in_every_draw(

@@ -1,8 +1,14 @@
 """Signals of quality that have settings of their own: two references, examples, other tools."""
 
-from pydantic import Field, model_validator
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field, model_validator
+
+from samplemix_dagster.core.values import spelt
 from samplemix_dagster.section import Section, Size
+
+Label = Annotated[str, BeforeValidator(spelt), Field(min_length=1)]
+"""A label as a file may have it: true, false and numbers are text here."""
 
 
 class Contrast(Section):
@@ -61,7 +67,7 @@ class External(Joined):
     """The score that becomes 0; what lies below is 0 too."""
     high: float = 1.0
     """The score that becomes 1; below `low` where a low score is good."""
-    values: dict[str, float] = {}
+    values: dict[Label, float] = {}
     """For labels: the score, from 0 to 1, of each. A label that is not named is missing."""
     missing: float = Field(default=0.5, ge=0, le=1)
     """The score, from 0 to 1, of a document that the file does not name."""

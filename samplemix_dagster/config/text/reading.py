@@ -1,7 +1,7 @@
 """Read ``samplemix.yaml``: an error names the file, the line, the key and the nearest known key.
 
-What the keys are and mean is in ``config.py``; how YAML is read within bounds, in
-``config_yaml.py``.
+What the keys are and mean is in ``config/project.py``; how YAML is read within bounds, in
+``yaml_text.py``.
 """
 
 import difflib

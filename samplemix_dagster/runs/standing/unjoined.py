@@ -7,17 +7,21 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from samplemix_dagster.config.exclude import Outside
 from samplemix_dagster.config.scoring.signals import Joined
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.engine.foundation.documents import DOCUMENTS
 from samplemix_dagster.engine.placed_shard import PlacedShard
 from samplemix_dagster.engine.shards.reading import read
-from samplemix_dagster.engine.stages import Stage
+from samplemix_dagster.engine.stages import NotFittedError, Stage
 from samplemix_dagster.errors import DamagedError, InputError
 from samplemix_dagster.runs.standing.warned import Warned
+from samplemix_dagster.stages.exclusions.excluded import EXCLUDED
+from samplemix_dagster.stages.exclusions.external import kept_out
 from samplemix_dagster.stages.outside.external import external_components, external_signals
 from samplemix_dagster.stages.outside.joined import COLUMNS, cells, document_keys, joined_file
 from samplemix_dagster.stages.outside.labels import label_stages
+from samplemix_dagster.storage.lake import keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,10 @@ def unjoined(recipes: Recipes) -> list[Warned]:
 
     What is not joined yet says nothing, nor does a file that is gone: it is told elsewhere.
     """
-    return [warned for joining in _joinings(recipes) for warned in _warned(recipes, joining)]
+    return [
+        *(warned for joining in _joinings(recipes) for warned in _warned(recipes, joining)),
+        *_keeping_out_nothing(recipes),
+    ]
 
 
 def _joinings(recipes: Recipes) -> Iterator[_Joining]:
@@ -112,17 +119,55 @@ def _why(recipes: Recipes, joining: _Joining, names: list[str]) -> str:
     joined = joining.joined
     file = joined_file(recipes.project, joined, joining.where)
     found = [(name, value) for _, (_, name), value in cells(file, joined, joining.where)]
+    if apart := _apart(joined, [name for name, _ in found], names):
+        return apart
+    value = next(value for name, value in found if name in names)
+    return (
+        f"it names them, and the first value in its column {joined.column!r}, {value!r:.40}, is "
+        "none that counts"
+    )
+
+
+def _apart(joined: Joined, found: list[str], names: list[str]) -> str:
+    """Say why no name of a file is one of the documents; empty where one is."""
     if not found:
         return "it has no row that names one"
     if not names:
         return f"no document has {joined.by!r}"
-    if not {name for name, _ in found}.isdisjoint(names):
-        value = next(value for name, value in found if name in names)
-        return (
-            f"it names them, and the first value in its column {joined.column!r}, {value!r:.40}, "
-            "is none that counts"
-        )
+    if not set(found).isdisjoint(names):
+        return ""
     return (
-        f"it names {found[0][0]!r:.40} first, in its column {joined.key!r}, and by {joined.by!r} "
-        f"the first document is {names[0]!r:.40}"
+        f"it names {found[0]!r:.40} first, in its column {joined.key!r}, and by {joined.by!r} the "
+        f"first document is {names[0]!r:.40}"
     )
+
+
+def _keeping_out_nothing(recipes: Recipes) -> Iterator[Warned]:
+    """Yield the files of exclusions by which no document is kept out, where they were looked at."""
+    every = recipes.config.exclude.external
+    if not every:
+        return
+    try:
+        stated = recipes.lake.read_json(keys.fit_note(recipes.fit_key(EXCLUDED)), {})
+        counts = stated.get("facts", {}).get("by_set", {})
+        for name, outside in every.items():
+            if counts.get(name) == 0:
+                why = _why_nothing(recipes, outside, f"exclude.external.{name}")
+                words = f"{outside.file} (exclude.external.{name}) keeps no document out: {why}"
+                yield Warned(kind="unjoined", where=EXCLUDED.asset, words=words)
+    except (NotFittedError, InputError, DamagedError):
+        return
+
+
+def _why_nothing(recipes: Recipes, outside: Outside, where: str) -> str:
+    file = joined_file(recipes.project, outside, where)
+    rows = [(name, value) for _, (_, name), value in cells(file, outside, where)]
+    named = [name for _, name in kept_out(file, outside, where)]
+    if rows and not named:
+        return (
+            f"no value in its column {outside.column!r} does, of which the first is "
+            f"{rows[0][1]!r:.40}"
+        )
+    firsts = {shard.source: shard for shard in reversed(recipes.project.all_shards())}
+    names = [name for shard in firsts.values() for name in _names(recipes, outside.by, shard)]
+    return _apart(outside, named, names) or "those that it names are not drawn anyway, or not here"

@@ -18,11 +18,16 @@ from samplemix_dagster.stages.outside.joined import (
     document_keys,
     joined_file,
     joined_settings,
+    text_of,
 )
 
 if TYPE_CHECKING:
     from samplemix_dagster.engine.addresses.recipes import Recipes
     from samplemix_dagster.engine.project import Project
+
+
+_READING = 2
+"""Of a file's names and labels: raised where the same file says another thing than before."""
 
 
 class KeptOut(Exclusion):
@@ -52,6 +57,7 @@ class KeptOut(Exclusion):
                 name: joined_settings(_file(project, name), outside)
                 for name, outside in every.items()
             },
+            "reading": _READING,
         }
 
     def sets(self, project: "Project") -> tuple[str, ...]:
@@ -121,13 +127,15 @@ def kept_out(file: Path, outside: Outside, where: str) -> Mapping[Key, str]:
     found: dict[Key, str] = {}
     for place, key, value in cells(file, outside, where):
         if value is not None and _keeps_out(value, outside, place):
-            found.setdefault(key, f"{value:g}" if isinstance(value, float) else str(value))
+            found.setdefault(
+                key, f"{value:g}" if isinstance(value, float) else text_of(value, place)
+            )
     return found
 
 
 def _keeps_out(value: object, outside: Outside, place: str) -> bool:
     if outside.values:
-        return str(value) in outside.values
+        return text_of(value, place) in outside.values
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(
             f"{place}: {outside.column!r} is {value!r:.40}, no number. Name the labels that keep a "

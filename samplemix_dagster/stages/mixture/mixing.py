@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def run_mixture(
     project: "Project", name: str, why: str, run_id: str | None, progress: Progress = no_progress
 ) -> Outcome:
-    """Draw a mixture unless its version is there; ``publishing.py`` makes it the current one.
+    """Draw a mixture unless its version is there; ``published/publishing.py`` makes it current.
 
     A version that was refused when it was to be published is drawn again.
 

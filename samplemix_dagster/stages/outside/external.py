@@ -23,7 +23,8 @@ from samplemix_dagster.stages.outside.joined import (
     cells,
     document_keys,
     joined_file,
-    joined_settings,
+    settings_of_stage,
+    text_of,
 )
 from samplemix_dagster.table_contract import Column, Table
 from samplemix_dagster.tables import DOC_ID
@@ -56,6 +57,7 @@ _LEAST = 1e-3
 class ExternalSignal(Stage):
     """One signal of quality, or component of diversity, that another tool gave."""
 
+    version = 2
     table = EXTERNAL
     is_wide = True
 
@@ -85,10 +87,9 @@ class ExternalSignal(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return the documents, the file's digest, and how the two are joined."""
-        file = joined_file(recipes.project, self.external, self.where)
         return {
             "documents": recipes.fingerprint(DOCUMENTS, source),
-            **joined_settings(file, self.external),
+            **settings_of_stage(recipes.project, self.name, self.external, self.where),
         }
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
@@ -159,7 +160,7 @@ def score_of(value: object, external: External, where: str) -> float | None:
         InputError: It is no number, and labels are not asked for.
     """
     if external.values:
-        found = external.values.get(str(value))
+        found = external.values.get(text_of(value, where))
         return None if found is None else _inside(found)
     if value is None:
         return None

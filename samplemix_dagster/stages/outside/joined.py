@@ -1,6 +1,7 @@
 """joined: files that another tool gave, joined to documents by a key."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from samplemix_dagster.config.scoring.signals import Joined
+from samplemix_dagster.core.values import spelt
 from samplemix_dagster.engine.stages import Settings
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 """Source (empty where the file has none) and name of a document."""
 _NAMES = ("id", "doc_id")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 COLUMNS = ("doc_id", "id", "metadata")
 """The columns of documents by which a file can be joined to them."""
 
@@ -36,8 +39,13 @@ def joined_file(project: "Project", joined: Joined, where: str) -> Path:
         InputError: It is not there.
     """
     file = project.root / joined.file
+    name = where.rpartition(".")[2]
+    if _URL.match(joined.file):
+        raise InputError(
+            f"{where}: {joined.file} is a URL, and a file of this machine is read here. Copy it "
+            f"beside the configuration, or take {name!r} out."
+        )
     if not file.is_file():
-        name = where.rpartition(".")[2]
         raise InputError(f"{where}: there is no file {file}. Name one, or take {name!r} out.")
     return file
 
@@ -50,6 +58,26 @@ def joined_settings(file: Path, joined: Joined) -> Settings:
     return {"file": _digest(file, seen.st_size, seen.st_mtime_ns), **settings}
 
 
+def settings_of_stage(project: "Project", stage: str, joined: Joined, where: str) -> Settings:
+    """Return what of a section and its file belongs to a stage's recipe.
+
+    A state of before says itself which bytes the file had, whatever lies there now.
+
+    Args:
+        project: Whose file it is.
+        stage: The stage that joins it, by name.
+        joined: The section that names it.
+        where: What the configuration calls the section, for messages.
+
+    Raises:
+        InputError: The file is not there.
+    """
+    stated = project.stated_files(stage)
+    if stated is None:
+        return joined_settings(joined_file(project, joined, where), joined)
+    return {**joined.for_recipe(), "file": stated[0]}
+
+
 @lru_cache(maxsize=64)
 def _digest(file: Path, size: int, changed: int) -> str:
     """Return a file's digest; one whose size and time are as they were is not read again."""
@@ -59,6 +87,8 @@ def _digest(file: Path, size: int, changed: int) -> str:
 
 def cells(file: Path, joined: Joined, where: str) -> Iterator[tuple[str, Key, object]]:
     """Yield each row of a file that names a document: its place, the name, and its value.
+
+    A name is spelt as text is; an empty one names nothing.
 
     Args:
         file: What another tool gave.
@@ -78,8 +108,22 @@ def cells(file: Path, joined: Joined, where: str) -> Iterator[tuple[str, Key, ob
     sources = table.column("source").to_pylist() if has_source else [""] * len(names)
     values = table.column(joined.column).to_pylist()
     for row, (source, name, value) in enumerate(zip(sources, names, values, strict=True), 1):
-        if name is not None:
-            yield f"{where}, row {row}", (str(source or ""), str(name)), value
+        place = f"{where}, row {row}"
+        key = (text_of(source, place), text_of(name, place))
+        if key[1]:
+            yield place, (key[0], key[1].lower() if joined.by == "doc_id" else key[1]), value
+
+
+def text_of(value: object, place: str) -> str:
+    """Return a name or a label as text; empty where it says nothing.
+
+    Raises:
+        InputError: It is a list, say.
+    """
+    try:
+        return spelt(value)
+    except ValueError as error:
+        raise InputError(f"{place}: {error}.") from None
 
 
 def document_keys(documents: pa.Table, source: str, by: str) -> Iterator[tuple[Key, Key]]:
@@ -91,6 +135,7 @@ def document_keys(documents: pa.Table, source: str, by: str) -> Iterator[tuple[K
         by: What a file names them by.
     """
     for name in _document_names(documents, by):
+        # A document without a name is named by nothing: no row of a file has an empty one.
         yield (source, name), ("", name)
 
 
@@ -100,4 +145,4 @@ def _document_names(documents: pa.Table, by: str) -> Iterator[str]:
         return
     for metadata in documents.column("metadata").to_pylist():
         found = json.loads(metadata or "{}").get(by)
-        yield "" if found is None else str(found)
+        yield "" if isinstance(found, list | dict) else spelt(found)

@@ -4,7 +4,6 @@ They are no score: no weight depends on them, so they do not stand in the wide t
 mixture that holds shares by one of them is made from it.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ from samplemix_dagster.stages.outside.joined import (
     cells,
     document_keys,
     joined_file,
-    joined_settings,
+    settings_of_stage,
+    text_of,
 )
 from samplemix_dagster.storage.lake import keys
 from samplemix_dagster.table_contract import Column, Table
@@ -50,6 +50,7 @@ LABEL = Table(
 class LabelStage(Stage):
     """One label of documents."""
 
+    version = 2
     table = LABEL
     group = "shards"
 
@@ -76,12 +77,10 @@ class LabelStage(Stage):
 
     def settings(self, recipes: "Recipes", source: str) -> Settings:
         """Return the documents, the file's digest, and how the two are joined."""
-        stated = recipes.project.stated_file(self.where)
-        if stated is None:
-            settings = joined_settings(self._file(recipes.project), self.joined)
-        else:
-            settings = {**self.joined.for_recipe(), "file": stated}
-        return {"documents": recipes.fingerprint(DOCUMENTS, source), **settings}
+        return {
+            "documents": recipes.fingerprint(DOCUMENTS, source),
+            **settings_of_stage(recipes.project, self.name, self.joined, self.where),
+        }
 
     def work(self, recipes: "Recipes", partition: str) -> Task | Maker:
         """Return what joins the file to documents."""
@@ -132,24 +131,12 @@ def known_labels(file: Path, joined: signals.Labels, where: str) -> Mapping[Key,
     """
     known: dict[Key, str] = {}
     for place, key, value in cells(file, joined, where):
-        label = _spelt(value)
+        label = text_of(value, place)
         if label and known.setdefault(key, label) != label:
             raise InputError(
                 f"{place}: {key[1]!r} is {label!r:.40}, and {known[key]!r:.40} further up."
             )
     return known
-
-
-def _spelt(value: object) -> str:
-    """Return a label as text; empty where it says nothing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column with holes in it makes floats of whole numbers
-    text = str(value)
-    return text if text.strip() else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,10 +100,12 @@ class ResemblesFit(Fit):
         settings = recipes.config.quality.resembles[name].for_recipe()
         del settings["like"]
         sources = recipes.config.corpus.sources
-        digests = [
-            _digest(file, file.stat().st_size, file.stat().st_mtime_ns)
-            for file in example_files(recipes.project, name)
-        ]
+        digests = recipes.project.stated_files(self.folder(name))
+        if digests is None:
+            digests = [
+                _digest(file, file.stat().st_size, file.stat().st_mtime_ns)
+                for file in example_files(recipes.project, name)
+            ]
         return {
             "texts": {source: recipes.text(source) for source in sources},
             "like": sorted(digests),

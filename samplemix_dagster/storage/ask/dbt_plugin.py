@@ -1,8 +1,8 @@
 """The lake's views inside dbt: a dbt-duckdb plugin, named in ``dbt/profiles.yml``.
 
 dbt loads this module and makes a ``Plugin`` of it; nothing else imports it. What the views are is
-``views.py``'s. A build hands them over as a file of statements on local files, so that dbt needs no
-access to a lake on S3.
+``relations/views.py``'s. A build hands them over as a file of statements on local files, so
+that dbt needs no access to a lake on S3.
 """
 
 import json

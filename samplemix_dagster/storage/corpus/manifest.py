@@ -1,9 +1,9 @@
 """Which shards a source has: found by glob, known by digest, remembered from scan to scan.
 
-A shard *is* its bytes (and the values that its path gives, ``hive.py``): the digest is its name in
-the lake, and a renamed file is the same shard.
+A shard *is* its bytes (and the values that its path gives, ``places/hive.py``): the digest is its
+name in the lake, and a renamed file is the same shard.
 Size and modification time (on S3 the ETag) only save reading a file again. Where files lie is said
-by ``files.py``, what a shard contains by ``shards.py``.
+by ``places/files.py``, what a shard contains by ``shards.py``.
 """
 
 import hashlib

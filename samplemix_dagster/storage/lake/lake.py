@@ -4,7 +4,7 @@ A file appears whole or not at all (written aside, synced, renamed), a file that
 and is never changed, and two writers of one file write the same bytes. Manifests (``replace_json``)
 are the only exception: they say which files are current, are written last, and are replaced whole.
 What the files mean is said by ``tables`` and ``engine``; nothing here knows a stage. Where whole
-files lie is said by ``store.py``; a lake on S3 (``s3_lake.py``) does that otherwise, and no more.
+files lie is said by ``store.py``; a lake on S3 (``on_s3/s3_lake.py``) does that otherwise.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Whole files below one folder, by key: written aside and renamed, listed, removed.
 
-What is in them is read by ``lake.py``. A lake on S3 (``s3_lake.py``) does this otherwise.
+What is in them is read by ``lake.py``. A lake on S3 (``on_s3/s3_lake.py``) does this otherwise.
 """
 
 import contextlib

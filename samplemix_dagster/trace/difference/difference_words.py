@@ -211,7 +211,22 @@ def _setting_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     words = _changes(before, after, "quality.")
     before, after = (_flat(effective_diversity(m["project"]["diversity"])) for m in (a, b))
     words += _changes(before, after, "diversity.")
+    words += _file_words(a, b)
     return words or ["the code of a metric of your own"]
+
+
+def _file_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Say which files from outside have other bytes in both versions."""
+    before, after = (state_of(manifest).settings["files"] for manifest in (a, b))
+    return [
+        f"{owner}: its file changed ({_short(before[owner])} -> {_short(after[owner])})"
+        for owner in sorted(before.keys() & after.keys())
+        if before[owner] != after[owner]
+    ]
+
+
+def _short(digests: Sequence[str]) -> str:
+    return ", ".join(digest[:12] for digest in digests)
 
 
 def _label_words(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

@@ -68,10 +68,12 @@ class PinnedProject(Project):
         del target
         return dict(self.state.settings["signals"][stage])
 
-    def stated_file(self, where: str) -> str | None:
-        """Return the digest of a file of labels in the state."""
-        section, _, label = where.partition(".")
-        return str(self.state.labels[label]["digest"]) if section == "labels" else None
+    def stated_files(self, owner: str) -> list[str] | None:
+        """Return the digests of files from outside in the state, where it says them."""
+        if owner.startswith(keys.LABEL_STAGE):
+            return [str(self.state.labels[owner.removeprefix(keys.LABEL_STAGE)]["digest"])]
+        found = self.state.settings["files"].get(owner)
+        return None if found is None else list(found)
 
     @cached_property
     def _placed(self) -> list[PlacedShard]:

@@ -27,8 +27,8 @@ class State:
     refit: Sequence[Mapping[str, Any]]
     """Fits that may be used, the preferred first: a fit is used if its recipe is the state's."""
     settings: Mapping[str, Any]
-    """Sections ``quality`` and ``diversity``, without what belongs to the above; and what the
-    classes of their signals were, by stage."""
+    """Sections ``quality`` and ``diversity``, without what belongs to the above; what the classes
+    of their signals were, by stage; and digests of files from outside, by what reads them."""
     labels: Mapping[str, Mapping[str, Any]]
     """Labels that shares are held by: the section of each, and the digest of its file."""
     exclusions: Mapping[str, str]
@@ -85,7 +85,12 @@ def state_of(manifest: Mapping[str, Any]) -> State:
             "max_tokens": project["encoder"]["max_tokens"],
         },
         refit=({"versions": manifest["fits"], "recipes": fit_recipes},),
-        settings={"quality": quality, "diversity": diversity, "signals": signals},
+        settings={
+            "quality": quality,
+            "diversity": diversity,
+            "signals": signals,
+            "files": _files(first, fit_recipes),
+        },
         labels={
             label: {**section, "digest": first[f"{LABEL_STAGE}{label}"]["recipe"]["file"]}
             for label, section in project.get("labels", {}).items()
@@ -109,6 +114,26 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         },
         recorded=RecipeGraph.of_manifest(manifest),
     )
+
+
+def _files(
+    features: Mapping[str, Any], fit_recipes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """Return the digests of scores of other tools, by stage, and of examples, by fit.
+
+    Files of labels belong to the labels.
+    """
+    scores = {
+        stage: [str(entry["recipe"]["file"])]
+        for stage, entry in features.items()
+        if "file" in entry["recipe"] and not stage.startswith(LABEL_STAGE)
+    }
+    examples = {
+        folder: [str(digest) for digest in recipe["like"]]
+        for folder, recipe in fit_recipes.items()
+        if "like" in recipe
+    }
+    return scores | examples
 
 
 def _references(manifest: Mapping[str, Any], main: str) -> Mapping[str, object]:

@@ -106,6 +106,10 @@ def _clean(name: str, labels: CorpusLabels | None) -> Arm:
             "the arm `clean` needs to know which documents are: --labels names the labels of a "
             "dirty pool, as `samplemix dirty` writes them."
         )
+    if not labels.is_clean.any():
+        raise ConfigError(
+            f"the arm `clean`: no document of the corpus is labelled {CLEAN!r} in --labels."
+        )
     return Arm(name=name, weights=labels.is_clean.astype(np.float64), what={"built_in": CLEAN})
 
 
@@ -196,4 +200,7 @@ def _chosen_elsewhere(recipes: Recipes, corpus: JudgedCorpus, name: str, place: 
 
 def _refuse_nothing(name: str, weights: Floats) -> None:
     if not (weights > 0).any():
-        raise InputError(f"arm {name!r}: none of its documents is in the corpus as it is now.")
+        raise InputError(
+            f"arm {name!r}: none of its documents is in the corpus as it is now, or all of them "
+            "are excluded."
+        )

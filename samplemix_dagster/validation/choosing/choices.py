@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from samplemix_dagster.core.values import spelt
 from samplemix_dagster.engine.addresses.recipes import Recipes
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import digest_file
@@ -28,7 +29,8 @@ class Choice:
         key: What names them: ``doc_id``, the digest of the text, or ``id``, the document's own id.
         names: One a line of the file.
         may_be_own_ids: Whether the file does not say which of the two its lines are.
-        sources: The source of each, where the file says it: own ids can repeat between sources.
+        sources: The source of each, where the file says it: own ids can repeat between sources. An
+            empty one is any.
         weights: How much of each: its weight or copies; 1 where the file does not say.
         copies: How many draws of each the file asks for; 1 where it says no copies.
         digest: Of the file.
@@ -65,19 +67,30 @@ class Choice:
             rows = corpus.rows_of(np.array(digests, dtype="S32"))
             if not self.may_be_own_ids or (rows >= 0).any():
                 return rows
-        own = corpus.column(recipes, "id")
-        asked = set(self.names)
-        known: dict[tuple[str, str], int] = {}
-        for row, (source, found) in enumerate(zip(corpus.sources, own, strict=True)):
-            if found not in asked:
-                continue
-            place = (str(source) if self.sources is not None else "", found)
-            first = known.setdefault(place, row)
-            if first != row:
-                raise InputError(_ambiguous(found, str(corpus.sources[first]), str(source)))
         sources = self.sources or [""] * len(self.names)
-        found_rows = [known.get(pair, -1) for pair in zip(sources, self.names, strict=True)]
-        return np.array(found_rows, dtype=np.int64)
+        asked = set(zip(sources, self.names, strict=True))
+        known: dict[tuple[str, str], tuple[int, str]] = {}
+        for row, source, name in corpus.own_ids(recipes, {name for _, name in asked}):
+            for place in ((source, name), ("", name)):
+                first = known.setdefault(place, (row, source))
+                if first[0] != row and place in asked:
+                    raise InputError(_ambiguous(name, first[1], source))
+        return np.array(
+            [known.get(place, (-1, ""))[0] for place in zip(sources, self.names, strict=True)],
+            dtype=np.int64,
+        )
+
+
+def _spelt(column: pa.ChunkedArray, file: Path) -> list[str]:
+    """Return names as text; a missing one is empty.
+
+    Raises:
+        InputError: One is a list, say.
+    """
+    try:
+        return [spelt(value) for value in column.to_pylist()]
+    except ValueError as error:
+        raise InputError(f"{file}: {error}.") from None
 
 
 def _ambiguous(name: str, one: str, other: str) -> str:
@@ -105,7 +118,7 @@ def read_choice(file: Path) -> Choice:
     key = next((name for name in _KEYS if name in table.column_names), None)
     if key is None:
         raise InputError(f"{file}: no column `doc_id` or `id`; there are {table.column_names}.")
-    names = ["" if name is None else str(name) for name in table.column(key).to_pylist()]
+    names = _spelt(table.column(key), file)
     if key == "doc_id":
         names = [name.lower() for name in names]
     if not names:
@@ -126,7 +139,7 @@ def read_choice(file: Path) -> Choice:
         key=key,
         names=names,
         may_be_own_ids=key == "doc_id" and is_both(table),
-        sources=[str(name) for name in table.column("source").to_pylist()] if has_source else None,
+        sources=_spelt(table.column("source"), file) if has_source else None,
         weights=weights,
         copies=weights if weighed == "copies" else np.ones(len(names)),
         digest=digest_file(file),

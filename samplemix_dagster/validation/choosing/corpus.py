@@ -1,11 +1,13 @@
 """The corpus as arms draw from it: each document once, with what controls hold."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from samplemix_dagster.core.hashing import fingerprint, id_words
 from samplemix_dagster.core.judging.draws import Pool, groups_by, octaves
@@ -82,6 +84,21 @@ class JudgedCorpus:
             for document in mine.tolist():
                 whole[document] = values[int(self.row_of[document])]
         return whole
+
+    def own_ids(self, recipes: Recipes, names: Collection[str]) -> Iterator[tuple[int, str, str]]:
+        """Yield (document, source, id) wherever a source calls a document by one of some ids.
+
+        A text that stands several times is one document, by any of its ids.
+        """
+        for shard in self.shards:
+            table = read(recipes, DOCUMENTS, shard, "doc_id", "id")
+            is_asked = pc.is_in(table.column("id"), pa.array(sorted(names), pa.string()))
+            found = table.filter(is_asked)
+            ids = found.column("doc_id").to_numpy(zero_copy_only=False).astype("S32")
+            rows = self.rows_of(ids).tolist()
+            for row, name in zip(rows, found.column("id").to_pylist(), strict=True):
+                if row >= 0:
+                    yield row, shard.source, name
 
 
 def read_corpus(recipes: Recipes) -> JudgedCorpus:

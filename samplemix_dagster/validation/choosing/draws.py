@@ -115,6 +115,12 @@ def _of_arm(
     pool, weights = corpus.pool, np.where(is_there, arm.weights, 0.0)
     copies = _draw(arm, corpus, weights, luck, design.budget)
     drawn = Drawn.of(arm.name, seed, 1.0, copies, pool)
+    shortest = int(pool.tokens[weights > 0].min(initial=np.iinfo(np.int64).max))
+    if drawn.num_tokens == 0 and (weights > 0).any() and shortest > design.budget:
+        raise InfeasibleMixtureError(
+            f"arm {arm.name!r}: its shortest document has {shortest:,} tokens, more than the "
+            f"{design.budget:,} of the evaluation: raise --budget."
+        )
     if not _is_met(drawn, corpus, weights, design.budget):
         raise InfeasibleMixtureError(
             f"arm {arm.name!r} has {drawn.num_tokens:,} tokens at {arm.max_copies} copies of each "

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from samplemix_dagster.core.junk.table import CLEAN
+from samplemix_dagster.core.values import spelt
 from samplemix_dagster.engine.project import Project
 from samplemix_dagster.errors import CheckFailedError, InputError
 from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
@@ -67,12 +68,16 @@ def read_labels(path: Path) -> Labels:
     sources, ids, kinds = (table.column(name).to_pylist() for name in _NAMED)
     found: dict[tuple[str, str], str] = {}
     for row, (source, own, kind) in enumerate(zip(sources, ids, kinds, strict=True), 1):
-        if source is None or own is None or kind in {None, ""}:
+        try:
+            named, called, label = spelt(source), spelt(own), spelt(kind).strip()
+        except ValueError as error:
+            raise InputError(f"{path}, row {row}: {error}.") from None
+        if not (named and called and label):
             raise InputError(f"{path}, row {row}: a label has a source, an id and a kind.")
-        place = (str(source), str(own))
-        if found.setdefault(place, str(kind)) != str(kind):
+        place = (named, called)
+        if found.setdefault(place, label) != label:
             raise InputError(
-                f"{path}, row {row}: {place[1]!r} of source {place[0]!r} is {kind!r}, and "
+                f"{path}, row {row}: {place[1]!r} of source {place[0]!r} is {label!r}, and "
                 f"{found[place]!r} in a row before."
             )
     return _with_a_name_for_all_junk(found, path)

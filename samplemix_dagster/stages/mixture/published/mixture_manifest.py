@@ -1,9 +1,8 @@
 """A mixture version's manifest: its published form.
 
 The form is a pydantic model, so that the JSON schema, the check of a manifest and this page say
-the same. How a mixture is drawn is in ``mixing.py``, what of a project goes into its manifest in
-``traced.py``; what can be done with a manifest afterwards is in ``pinned.py``, ``lineage.py``,
-``verifying.py`` and ``difference.py``.
+the same. How a mixture is drawn is in ``stages/mixture/mixing.py``, what of a project goes into its
+manifest in ``traced.py``; what can be done with a manifest afterwards is in ``trace``.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Make a mixture version the current one, once what must hold of it holds.
 
-A version is made by ``mixing.py`` and is then only a folder. Here its ledger is read again and
-added up; if that holds, ``current.json`` names the version, and exports and reports follow it. If
-not, the lake keeps why, and the last good version stays current.
+A version is made by ``stages/mixture/mixing.py`` and is then only a folder. Here its ledger is
+read again and added up; if that holds, ``current.json`` names the version, and exports and reports
+follow it. If not, the lake keeps why, and the last good version stays current.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Losses under references beside the one that scores, and the signals that compare texts by them.
 
 ``perplexity:NAME`` is bits per byte under another reference; ``contrast``, those under one less
-those under another. How they become scores is in ``calibration.py``.
+those under another. How they become scores is in ``stages/quality/calibration.py``.
 """
 
 from collections.abc import Iterable, Iterator

@@ -2,8 +2,8 @@
 
 A path that begins with ``s3://`` is an object, one with another ``://`` a file that fsspec reaches
 (``remote.py``); any other is a file, relative to the project's folder. All are opened alike, so
-that readers know no difference. Which files are shards is said in ``manifest.py``, what they
-contain in ``shards.py``.
+that readers know no difference. Which files are shards is said in
+``storage/corpus/manifest.py``, what they contain in ``storage/corpus/shards.py``.
 """
 
 import contextlib
