@@ -10,7 +10,7 @@ one occurrence is named. URLs are those in a document's own id and in the fields
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -18,37 +18,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from samplemix_dagster.core.hashing import doc_id, fingerprint
+from samplemix_dagster.core.hashing import fingerprint
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.lake.whole_files import written_aside
-from samplemix_dagster.storage.urls import decoded, host_of, plain_url, spellings_of, urls_of
+from samplemix_dagster.storage.takedown_entries import KINDS, Entry, normal_form, parsed_line
+from samplemix_dagster.storage.urls import decoded, host_of, plain_url, urls_of
 
 TAKEDOWN_FILE = "takedown.jsonl"
-KINDS = ("id", "text", "url", "domain")
 _DOC_ID = re.compile(r"[0-9a-f]{32}")
-_OWN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
-_HOST = re.compile(r"[^\s/:@]+\.[^\s/:@.]+")
-_LINES = frozenset({".jsonl", ".ndjson"})
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that was taken down."""
-
-    what: str
-    """``id`` (of a document, or ``SOURCE:ID`` as its source gives it), ``text``, ``url`` or
-    ``domain``."""
-    value: str
-    reason: str
-    added: str
-    """The day, as a date; no result depends on it."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it names: two entries with one key are one; a text is named by its id."""
-        if self.what == "url":
-            return ("url", decoded(self.value))
-        return ("id" if self.what == "text" else self.what, self.value)
 
 
 @dataclass(frozen=True)
@@ -115,94 +92,6 @@ def _keys_of(
             host = host.partition(".")[2]
 
 
-# -- entries from what a person hands in ----------------------------------------------------------
-
-
-def entries_of(what: str, file: Path, reason: str, added: str) -> list[Entry]:
-    """Return the entries that a file names.
-
-    Args:
-        what: ``id``, ``url`` or ``domain``: one a line, a host beyond ASCII in both its spellings;
-            ``text``: the file is one text, or with the
-            ending ``.jsonl`` holds objects with ``text``.
-        file: The file.
-        reason: Why, in a few words.
-        added: The day, as a date.
-
-    Raises:
-        InputError: It cannot be read, names nothing, or a line is none of its kind.
-    """
-    try:
-        # As a source reads it: line ends as they stand, and no mark before the first.
-        content = file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
-    if what == "text":
-        values = [doc_id(text) for text in _texts(file, content)]
-    else:
-        lines = enumerate(content.splitlines(), 1)
-        named = [_value(what, line.strip(), file, n) for n, line in lines if line.strip()]
-        values = [one for value in named for one in _spelt(what, value)]
-    if not values:
-        raise InputError(f"{file} names nothing: it has no {what}.")
-    return [Entry(what, value, reason, added) for value in values]
-
-
-def _spelt(what: str, value: str) -> tuple[str, ...]:
-    """Return what names one thing: a host in letters beyond ASCII is spelt in two ways."""
-    if what not in {"url", "domain"}:
-        return (value,)
-    others = (_normal(what, other) for other in spellings_of(value)[1:])
-    return (value, *(other for other, problem in others if not problem and other != value))
-
-
-def is_one_text(file: Path, entries: Sequence[Entry]) -> bool:
-    """Whether entries of a file are readings of one text: with its last line's end, and without."""
-    return entries[0].what == "text" and file.suffix.lower() not in _LINES
-
-
-def _value(what: str, line: str, file: Path, number: int) -> str:
-    value, problem = _normal(what, line)
-    if problem:
-        raise InputError(f"{file}, line {number}: {line!r:.80} is no {what}: {problem}.")
-    return value
-
-
-def _normal(what: str, value: str) -> tuple[str, str]:
-    """Return an id, a URL or a domain as it is compared, or what keeps it from being one."""
-    if what == "id":
-        if _DOC_ID.fullmatch(value.lower()):
-            return value.lower(), ""
-        problem = "a document's id has 32 hexadecimal digits, one of a source's own is SOURCE:ID"
-        return value, "" if _OWN_ID.fullmatch(value) else problem
-    if what == "url":
-        plain = plain_url(value)
-        problem = "" if "." in plain.partition("/")[0] else "a URL names a host, and mostly a path"
-        return plain, problem
-    host = value.lower().removeprefix("*.").removeprefix("www.").rstrip(".")
-    problem = "a domain is a host's name without a path, as example.org"
-    return host, "" if _HOST.fullmatch(host) else problem
-
-
-def _texts(file: Path, content: str) -> Iterator[str]:
-    if file.suffix.lower() not in _LINES:
-        if content.strip():
-            # As it stands, and without the line's end that editors add.
-            yield from dict.fromkeys((content, content.removesuffix("\n").removesuffix("\r")))
-        return
-    # A string of JSON may hold what else ends a line.
-    for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        value = _parsed(line, file, number)
-        if not isinstance(value.get("text"), str):
-            raise InputError(f'{file}, line {number}: no "text" that is a string.')
-        yield str(value["text"])
-
-
-# -- the file -------------------------------------------------------------------------------------
-
-
 def read_takedowns(file: Path) -> Takedowns:
     """Return the list of a file; without one, an empty list.
 
@@ -224,17 +113,7 @@ def _read(file: Path, size: int, changed: int) -> Takedowns:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from error
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    return Takedowns(tuple(_entry(_parsed(line, file, n), file, n) for n, line in numbered))
-
-
-def _parsed(line: str, file: Path, number: int) -> Mapping[str, object]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{file}, line {number}: it is no JSON ({error}).") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{file}, line {number}: it is no JSON object.")
-    return value
+    return Takedowns(tuple(_entry(parsed_line(line, file, n), file, n) for n, line in numbered))
 
 
 def _entry(value: Mapping[str, object], file: Path, number: int) -> Entry:
@@ -272,7 +151,7 @@ def _problem_of(entry: Entry) -> str:
                 "`samplemix takedown add --texts` writes it."
             )
         return ""
-    wanted, problem = _normal(entry.what, entry.value)
+    wanted, problem = normal_form(entry.what, entry.value)
     if problem:
         return f"{entry.value!r:.80} is no {entry.what}: {problem}."
     if entry.what == "url" and plain_url(f"http://www.{entry.value}") == entry.value:

@@ -19,7 +19,8 @@ from samplemix_dagster.stages.exclusions.takedown import takedown_file
 from samplemix_dagster.stages.mixture.published.mixture_manifest import read_traced
 from samplemix_dagster.storage.corpus.manifest import ledger_file
 from samplemix_dagster.storage.lake import keys
-from samplemix_dagster.storage.takedowns import Entry, Takedowns, read_takedowns
+from samplemix_dagster.storage.takedown_entries import Entry
+from samplemix_dagster.storage.takedowns import Takedowns, read_takedowns
 from samplemix_dagster.trace.exports.exported import SHOWN, Exported, Row, draws_of
 from samplemix_dagster.trace.versions import list_versions
 

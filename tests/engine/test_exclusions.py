@@ -11,7 +11,8 @@ from samplemix_dagster.runs.plan.plan import Planner
 from samplemix_dagster.runs.upkeep.garbage import find_garbage
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
 from samplemix_dagster.stages.mixture.published.publishing import ledger_verdict
-from samplemix_dagster.storage.takedowns import Entry, add_takedowns
+from samplemix_dagster.storage.takedown_entries import Entry
+from samplemix_dagster.storage.takedowns import add_takedowns
 from samplemix_dagster.tables import EXCLUSIONS
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.explain import explain_document

@@ -11,7 +11,8 @@ from samplemix_dagster.config.text.reading import parse_config
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import ConfigError
 from samplemix_dagster.stages.exclusions.takedown import takedown_file
-from samplemix_dagster.storage.takedowns import Entry, add_takedowns
+from samplemix_dagster.storage.takedown_entries import Entry
+from samplemix_dagster.storage.takedowns import add_takedowns
 from samplemix_dagster.trace.difference.difference import difference
 from samplemix_dagster.trace.verify.verifying import verify
 from tests.engine.runs import copies, manifest, rows, run, version

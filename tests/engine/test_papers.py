@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.errors import CheckFailedError, InputError
-from samplemix_dagster.storage.takedowns import Entry, add_takedowns
+from samplemix_dagster.storage.takedown_entries import Entry
+from samplemix_dagster.storage.takedowns import add_takedowns
 from samplemix_dagster.trace.exports.exported import open_export
 from samplemix_dagster.trace.papers.card import card
 from samplemix_dagster.trace.papers.croissant import croissant

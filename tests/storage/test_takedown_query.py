@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from samplemix_dagster.core.hashing import doc_id
-from samplemix_dagster.storage.takedowns import add_takedowns, entries_of, read_takedowns
+from samplemix_dagster.storage.takedown_entries import entries_of
+from samplemix_dagster.storage.takedowns import add_takedowns, read_takedowns
 from samplemix_dagster.trace.takedown_proof import query_of
 
 DIGEST = "0" * 32

@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from samplemix_dagster.core.hashing import doc_id
 from samplemix_dagster.errors import InputError
 from samplemix_dagster.storage.corpus.shards import Document, read_shard
-from samplemix_dagster.storage.takedowns import (
-    Entry,
-    Takedowns,
-    add_takedowns,
-    entries_of,
-    read_takedowns,
-)
+from samplemix_dagster.storage.takedown_entries import Entry, entries_of
+from samplemix_dagster.storage.takedowns import Takedowns, add_takedowns, read_takedowns
 from samplemix_dagster.storage.urls import plain_url, spellings_of
 from tests.storage.test_shards import rules_of
 

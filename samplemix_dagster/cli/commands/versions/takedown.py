@@ -40,12 +40,8 @@ def takedown_add(
 ) -> None:
     """Name documents that no version may draw from now on; say which versions hold them."""
     from samplemix_dagster.stages.exclusions.takedown import takedown_file
-    from samplemix_dagster.storage.takedowns import (
-        Takedowns,
-        add_takedowns,
-        entries_of,
-        is_one_text,
-    )
+    from samplemix_dagster.storage.takedown_entries import entries_of, is_one_text
+    from samplemix_dagster.storage.takedowns import Takedowns, add_takedowns
     from samplemix_dagster.trace.takedown import holdings, matches
 
     project = open_project(config)
