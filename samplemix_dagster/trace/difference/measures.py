@@ -4,6 +4,7 @@ Sums of whole numbers, so that differences of differences add up exactly. Memory
 number of groups; only :func:`common_draws` holds a few numbers for each document.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,7 +176,8 @@ def total_variation(a: Measures, b: Measures, kind: str) -> float | None:
         return None
     names = {*a.groups.get(kind, {}), *b.groups.get(kind, {})}
     before, after = max(1, a.totals["tokens"]), max(1, b.totals["tokens"])
-    return 0.5 * sum(
+    # Correctly rounded, since names have another order in each process.
+    return 0.5 * math.fsum(
         abs(b.group(kind, name)["tokens"] / after - a.group(kind, name)["tokens"] / before)
         for name in names
     )
